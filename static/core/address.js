@@ -1,0 +1,83 @@
+// What is chosen, as the address bar holds it: one table of typed properties, nothing else is ever stored.
+
+const whole = (low, high) => ({
+  read: (text) => (/^\d{1,7}$/.test(text) && +text >= low && +text <= high ? +text : undefined),
+  write: String,
+  expected: `a whole number from ${low} to ${high}`,
+});
+const oneOf = (...words) => ({ read: (text) => (words.includes(text) ? text : undefined), write: String, expected: words.join(" or ") });
+const name = { read: (text) => (/^[\w.-]{1,80}$/.test(text) ? text : undefined), write: String, expected: "a short name" };
+const names = {
+  read: (text) => (/^[\w,-]{0,200}$/.test(text) ? text.split(",").filter(Boolean) : undefined),
+  write: (list) => list.join(","),
+  expected: "names with commas between them",
+};
+
+export const LONGEST_TEXT = 2000; // what the page's own address (a GET) takes
+
+const TABLE = {
+  model: name,
+  text: { read: (text) => (text && text.length <= LONGEST_TEXT ? text : undefined), write: String, expected: `1 to ${LONGEST_TEXT} characters` },
+  pass: oneOf("forward", "backward"),
+  t: whole(0, 20000),
+  layer: whole(0, 63),
+  signal: name,
+  unit: whole(0, 65535),
+  loss: oneOf("every", "last"),
+  order: name,
+  shown: name,
+  norms: name,
+  speed: whole(20, 10000),
+  theme: oneOf("auto", "light", "dark"),
+  hide: names,
+  play: oneOf("0", "1"),
+};
+
+const DEFAULTS = { pass: "forward", layer: 0, loss: "every", speed: 200, theme: "auto", hide: [] };
+
+/** Query string → {state, notices}: only properties that are there and valid are in `state`; every other is said in a sentence. */
+export function readAddress(query) {
+  const state = {}, notices = [];
+  for (const [key, text] of new URLSearchParams(query)) {
+    const property = TABLE[key];
+    if (!property) continue;
+    const value = property.read(text);
+    if (value === undefined) notices.push(`The address has a wrong “${key}”: it takes ${property.expected}.`);
+    else state[key] = value;
+  }
+  return { state, notices };
+}
+
+/** The state with every default filled in. */
+export function withDefaults(state) { return { ...DEFAULTS, ...state }; }
+
+/** State → query string, defaults left out. */
+export function writeAddress(state) {
+  const query = new URLSearchParams();
+  for (const [key, property] of Object.entries(TABLE)) {
+    const value = state[key];
+    if (value === undefined || value === null) continue;
+    const text = property.write(value);
+    if (key in DEFAULTS && text === property.write(DEFAULTS[key])) continue;
+    if (property.read(text) !== undefined) query.set(key, text);
+  }
+  return query.toString();
+}
+
+const PAUSE = 400; // ms; browsers refuse addresses that change too often
+
+/** Puts states into the address bar, the latest at most every 400 ms. */
+export class AddressBar {
+  constructor() { this.timer = 0; }
+
+  write(state) {
+    this.latest = state;
+    this.timer ||= setTimeout(() => this.flush(), PAUSE);
+  }
+
+  flush() {
+    clearTimeout(this.timer);
+    this.timer = 0;
+    if (this.latest) history.replaceState(null, "", `${location.pathname}?${writeAddress(this.latest)}`);
+  }
+}

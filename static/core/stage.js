@@ -1,0 +1,173 @@
+// The stage holds what is chosen, the trace, the clock and the axis, and tells every mounted view what to do and when.
+
+import { AddressBar, withDefaults } from "./address.js";
+import { Axis } from "./axis.js";
+import { Clock } from "./clock.js";
+import { Colour } from "./colour.js";
+import { Band } from "./band.js";
+import { firstTimeline, Reader } from "./reader.js";
+
+const DRAW_EVERY = 100; // ms: figures are drawn at most ten times a second
+
+export class Stage extends EventTarget {
+  /** `light`: the first-light object; `chosen`: what the address says; `tracks`: the element whose width the axis fits and the band runs through. */
+  constructor({ light, chosen, tracks, layout = "alone", writesAddress = false }) {
+    super();
+    Object.assign(this, { models: light.models, cells: light.cells, tracks, layout, arithmetic: light.arithmetic ?? null });
+    this.axis = new Axis();
+    this.colour = new Colour();
+    this.clock = new Clock();
+    this.band = new Band(tracks);
+    this.bar = writesAddress ? new AddressBar() : null;
+    this.views = [];
+    this.hovered = null;
+    this.last = { drawn: 0, turn: null };
+    this.state = withDefaults({ ...chosen, model: undefined, text: undefined });
+    this.reader = new Reader(this);
+    this.take(firstTimeline(light));
+    this.clock.speed = this.state.speed;
+    if (chosen.t !== undefined) this.clock.seek(this.clock.at(Math.min(chosen.t, this.timeline.steps - 1), this.state.pass));
+    if (!this.arithmetic) this.reader.readArithmetic();
+    this.clock.subscribe(() => { this.remember(); this.step(); });
+    new ResizeObserver(() => this.requestDraw()).observe(tracks);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.retheme());
+    this.retheme();
+  }
+
+  /** Mounts a view into an element; its destroy comes back. */
+  mount(view, element) {
+    const mounted = { view, element, handle: view.mount(element, this), shown: true };
+    this.views.push(mounted);
+    const watcher = new ResizeObserver(() => this.requestDraw());
+    watcher.observe(element);
+    this.requestDraw();
+    return () => {
+      watcher.disconnect();
+      this.views.splice(this.views.indexOf(mounted), 1);
+      mounted.handle.destroy();
+    };
+  }
+
+  /** A new trace becomes the picture; what was chosen is kept where the new network has it. */
+  take(timeline) {
+    const sameText = this.timeline && this.timeline.tokens.join() === timeline.tokens.join();
+    this.timeline = timeline;
+    this.network = this.models.find((model) => model.id === timeline.model);
+    this.description = timeline.cell;
+    this.colour.learn(this.description);
+    const { state } = this, { signals } = this.description;
+    Object.assign(state, { model: timeline.model, text: timeline.tokens.map((token) => this.network.vocabulary[token]).join("") });
+    state.layer = Math.min(state.layer, timeline.layers - 1);
+    // the memory that is carried furthest is what most people come to see; else the output
+    if (!signals.some((signal) => signal.id === state.signal)) state.signal = (signals.find((signal) => signal.road) ?? signals.find((signal) => signal.role === "state")).id;
+    if (!(state.unit < timeline.hidden)) state.unit = liveliest(timeline, state);
+    this.hovered = null;
+    this.clock.resize(timeline.steps);
+    if (!sameText && this.views.length) this.clock.seek(timeline.steps - 1);
+    this.tell("taken");
+    this.requestDraw();
+  }
+
+  /** Changes what is chosen; a new model, text or loss is read first and only then becomes the picture. */
+  choose(changes) {
+    const { model, text, loss, t, pass, speed, ...rest } = changes;
+    if (speed) this.clock.setSpeed(this.state.speed = speed);
+    if (t !== undefined || pass) this.clock.seek(this.clock.at(t ?? this.clock.position.t, pass ?? this.clock.position.pass));
+    const other = Object.keys(rest).filter((key) => rest[key] !== this.state[key]);
+    Object.assign(this.state, rest);
+    if (other.includes("theme")) this.retheme();
+    if (other.includes("layer") || other.includes("unit")) this.reader.readArithmetic();
+    this.remember();
+    this.tell("chosen");
+    if (other.length) this.requestDraw();
+    const asked = Object.fromEntries(Object.entries({ model, text, loss }).filter(([, value]) => value !== undefined));
+    if (Object.keys(asked).length) this.reader.read(asked);
+  }
+
+  /** Points at a character, a unit, or both; null points at nothing. */
+  hover(what) {
+    if (what?.t === this.hovered?.t && what?.unit === this.hovered?.unit) return;
+    this.hovered = what;
+    this.step();
+    this.tell("hovered");
+  }
+
+  /** Where the picture stands: the clock, or the character pointed at while the clock rests. */
+  get position() {
+    const { position } = this.clock, t = this.hovered?.t;
+    return t === undefined || t === null || this.clock.playing ? position : { ...position, t, s: this.clock.at(t, position.pass) };
+  }
+
+  /** Moves the overlays of every view to where the picture stands. */
+  step() {
+    const { position } = this;
+    if (this.axis.show(position.t)) for (const { handle, shown } of this.views) if (shown) handle.page();
+    this.band.move(this.axis, position, this.clock.playing ? this.hovered?.t : null);
+    for (const { handle, shown } of this.views) if (shown) handle.step(position);
+    this.tell("stepped");
+  }
+
+  requestDraw() {
+    this.last.turn ??= setTimeout(() => requestAnimationFrame(() => this.draw()), Math.max(0, this.last.drawn + DRAW_EVERY - performance.now()));
+  }
+
+  draw() {
+    Object.assign(this.last, { turn: null, drawn: performance.now() });
+    this.axis.fit(this.tracks.clientWidth, this.timeline.steps);
+    this.axis.show(this.position.t);
+    for (const mounted of this.views) {
+      mounted.shown = mounted.element.clientWidth > 0 && mounted.element.clientHeight > 0;
+      if (mounted.shown) mounted.handle.draw();
+    }
+    this.step();
+    this.tell("drawn");
+  }
+
+  retheme() {
+    document.documentElement.dataset.theme = this.state.theme;
+    this.colour.refresh();
+    this.requestDraw();
+  }
+
+  /** Writes the address bar, from the first touch on. */
+  remember() {
+    if (!this.bar || !this.touched) return;
+    const { t, pass } = this.clock.position;
+    this.bar.write({ ...this.state, t, pass, play: undefined });
+  }
+
+  notice(text) { this.tell("notice", text); }
+
+  tell(name, detail) { this.dispatchEvent(new CustomEvent(name, { detail })); }
+
+  /** Milliseconds of script that a clock step costs, all views together: {median, p95, steps, views}. */
+  measureSteps(many) {
+    this.clock.pause();
+    const from = this.clock.s, costs = [];
+    for (let k = 0; k < many; k++) {
+      this.clock.s = (from + k) % (2 * this.clock.steps);
+      const begun = performance.now();
+      this.step();
+      costs.push(performance.now() - begun);
+    }
+    this.clock.seek(from);
+    costs.sort((a, b) => a - b);
+    return { median: costs[many >> 1], p95: costs[Math.floor(many * 0.95)], steps: many, views: this.views.filter((view) => view.shown).length };
+  }
+}
+
+// A unit that changes much over the text makes a better first picture than unit 0.
+function liveliest(timeline, { layer, signal }) {
+  const values = timeline.values(layer, signal), { hidden, steps } = timeline;
+  let best = 0, most = -1;
+  for (let unit = 0; unit < hidden; unit++) {
+    let sum = 0, squares = 0, many = 0;
+    for (let t = 0; t < steps; t++) {
+      const value = Math.max(-1, Math.min(1, values[t * hidden + unit]));
+      if (value === value) [sum, squares, many] = [sum + value, squares + value * value, many + 1];
+    }
+    const spread = many ? squares / many - (sum / many) ** 2 : 0;
+    if (spread > most) [best, most] = [unit, spread];
+  }
+  return best;
+}

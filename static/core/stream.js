@@ -1,0 +1,53 @@
+// Server-sent events over fetch, so that a stream can be asked for by POST and stopped half-way.
+
+/** What the server refused, in its own words (RFC 9457); `status` is 0 when no answer came at all. */
+export class Problem extends Error {
+  constructor(status, title, detail, errors = []) {
+    super(detail || title);
+    Object.assign(this, { name: "Problem", status, title, detail, errors });
+  }
+}
+
+async function problemOf(response) {
+  const body = await response.json().catch(() => ({}));
+  const title = body.title ?? response.statusText ?? "The server refused";
+  const said = Array.isArray(body.detail) ? body.detail.map((entry) => entry.msg).join("; ") : body.detail;
+  return new Problem(response.status, title, said, body.errors);
+}
+
+async function ask(url, options) {
+  const response = await fetch(url, options).catch((cause) => {
+    if (cause.name === "AbortError") throw cause;
+    throw new Problem(0, "No answer", "The server does not answer. Is it still running?");
+  });
+  if (!response.ok) throw await problemOf(response);
+  return response;
+}
+
+/** One JSON answer; throws Problem. */
+export async function readJson(url, options = {}) {
+  return (await ask(url, options)).json();
+}
+
+/** Calls `onEvent(name, data)` for every event of a stream until it ends; `body` is sent as JSON by POST. Throws Problem. */
+export async function readEvents(url, { body, signal, onEvent }) {
+  const options = body === undefined ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  const response = await ask(url, { ...options, signal });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const blocks = (rest + value).replaceAll("\r\n", "\n").split("\n\n");
+    rest = blocks.pop();
+    for (const block of blocks) {
+      let name = "message";
+      const data = [];
+      for (const line of block.split("\n")) {
+        if (line.startsWith("event:")) name = line.slice(6).trim();
+        else if (line.startsWith("data:")) data.push(line.slice(5));
+      }
+      if (data.length) onEvent(name, JSON.parse(data.join("\n")));
+    }
+  }
+}

@@ -1,0 +1,111 @@
+// One trace as the page holds it: filled frame by frame, NaN where nothing has come yet.
+
+// Half precision to single by table: a 65,536-entry look-up is far quicker than taking bits apart for every number.
+const SINGLE = new Float32Array(65536);
+for (let bits = 0; bits < 65536; bits++) {
+  const sign = bits & 0x8000 ? -1 : 1, exponent = (bits >> 10) & 31, fraction = bits & 1023;
+  SINGLE[bits] = exponent === 31 ? (fraction ? NaN : sign * Infinity)
+    : exponent === 0 ? sign * fraction * 2 ** -24
+    : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+/** Base64 of little-endian float16 → Float32Array. */
+export function decode(base64) {
+  const bytes = atob(base64), values = new Float32Array(bytes.length / 2);
+  for (let i = 0; i < values.length; i++) values[i] = SINGLE[bytes.charCodeAt(2 * i) | (bytes.charCodeAt(2 * i + 1) << 8)];
+  return values;
+}
+
+export class Timeline {
+  /** From the data of a `begin` event and the list of cells the page knows. */
+  constructor(begin, cells) {
+    this.model = begin.model;
+    this.tokens = begin.tokens;
+    this.steps = begin.tokens.length;
+    this.layers = begin.layers;
+    this.hidden = begin.hidden;
+    this.cell = typeof begin.cell === "string" ? cells.find((cell) => cell.id === begin.cell) : begin.cell;
+    this.forwardTo = 0;
+    this.backwardFrom = this.steps;
+    this.done = false;
+    this.summary = null;
+    this.losses = new Float32Array(this.steps).fill(NaN);
+    this.top = [];
+    this.tables = new Map();
+    this.derived = new Map();
+  }
+
+  add(name, data) {
+    if (name === "forward") this.#addForward(data);
+    else if (name === "backward") this.#addBackward(data);
+    else if (name === "end") [this.summary, this.done] = [data, true];
+    this.derived.clear();
+  }
+
+  #addForward({ t, n, layers, loss, top }) {
+    this.losses.set(decode(loss), t);
+    top.forEach((guesses, k) => { this.top[t + k] = guesses; });
+    layers.forEach((signals, layer) => {
+      for (const [signal, base64] of Object.entries(signals)) this.values(layer, signal).set(decode(base64), t * this.hidden);
+    });
+    this.forwardTo = Math.max(this.forwardTo, t + n);
+  }
+
+  // Rows come in falling t (t, t−1, …) and are put where they belong.
+  #addBackward({ t, n, layers, norms }) {
+    const width = this.hidden;
+    layers.forEach((signals, layer) => {
+      for (const [signal, base64] of Object.entries(signals)) {
+        const rows = decode(base64), table = this.gradients(layer, signal);
+        for (let k = 0; k < n; k++) table.set(rows.subarray(k * width, (k + 1) * width), (t - k) * width);
+      }
+    });
+    norms.forEach((parameters, layer) => {
+      for (const [parameter, base64] of Object.entries(parameters)) {
+        const shares = decode(base64), table = this.norms(layer, parameter);
+        for (let k = 0; k < n; k++) table[t - k] = shares[k];
+      }
+    });
+    this.backwardFrom = Math.min(this.backwardFrom, t - n + 1);
+  }
+
+  #table(kind, layer, name, length) {
+    const key = `${kind} ${layer} ${name}`;
+    if (!this.tables.has(key)) this.tables.set(key, new Float32Array(length).fill(NaN));
+    return this.tables.get(key);
+  }
+
+  /** What a signal was, every step and unit: Float32Array (N·H), index t·H + unit. */
+  values(layer, signal) { return this.#table("value", layer, signal, this.steps * this.hidden); }
+
+  /** ∂L/∂signal, laid out as `values`. */
+  gradients(layer, signal) { return this.#table("gradient", layer, signal, this.steps * this.hidden); }
+
+  /** Norm of each step's share of one parameter's gradient: Float32Array (N). */
+  norms(layer, parameter) { return this.#table("norm", layer, parameter, this.steps); }
+
+  /** Names of the parameters of a layer whose norms have come. */
+  parameters(layer) {
+    const start = `norm ${layer} `;
+    return [...this.tables.keys()].filter((key) => key.startsWith(start)).map((key) => key.slice(start.length));
+  }
+
+  /** ‖∂L/∂signal_t‖₂ over the units: Float32Array (N). */
+  gradientNorm(layer, signal) {
+    return this.#perStep("gradientNorm", layer, signal, this.gradients(layer, signal), (row) => Math.hypot(...row));
+  }
+
+  /** Mean over the units: Float32Array (N). */
+  mean(layer, signal) {
+    return this.#perStep("mean", layer, signal, this.values(layer, signal), (row) => row.reduce((sum, value) => sum + value, 0) / row.length);
+  }
+
+  #perStep(kind, layer, signal, table, reduce) {
+    const key = `${kind} ${layer} ${signal}`;
+    if (!this.derived.has(key)) {
+      const width = this.hidden;
+      this.derived.set(key, Float32Array.from({ length: this.steps }, (_, t) => reduce(table.subarray(t * width, (t + 1) * width))));
+    }
+    return this.derived.get(key);
+  }
+}

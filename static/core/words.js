@@ -1,0 +1,40 @@
+// Characters and numbers as they are written on the page.
+
+const STAND_INS = { " ": "␣", "\n": "↵", "\r": "↵", "\t": "⇥", "\u00a0": "⍽", "": "∅" };
+
+/** A character one can see, whatever it is. */
+export function visible(character) {
+  if (character in STAND_INS) return STAND_INS[character];
+  return /^[\p{Cc}\p{Cf}\p{Zs}\p{Zl}\p{Zp}]$/u.test(character) ? "�" : character;
+}
+
+/** A whole text on one line, spaces left as they are. */
+export function inOneLine(text) { return text.replaceAll("\n", "↵").replaceAll("\t", "⇥"); }
+
+/** Text that Plotly may show as a label: it reads a little HTML there. */
+export function escapeLabel(text) { return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;"); }
+
+const MINUS = "−";
+
+/** A number in three or four characters' worth of digits. */
+export function number(value) {
+  if (!Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  const written = size === 0 ? "0" : size >= 1000 || size < 0.001 ? value.toExponential(1) : value.toPrecision(size < 0.1 ? 2 : 3);
+  return written.replaceAll("-", MINUS).replace("e+", "e");
+}
+
+/** The same with its sign always there, two decimals: what a sum is made of. */
+export function signed(value) {
+  if (!Number.isFinite(value)) return "–";
+  return `${value < 0 ? MINUS : "+"}${Math.abs(value).toFixed(2)}`;
+}
+
+/** A probability in per cent; small ones are not called nothing. */
+export function percent(probability) {
+  if (!Number.isFinite(probability)) return "–";
+  return probability > 0 && probability < 0.005 ? "<1%" : `${Math.round(100 * probability)}%`;
+}
+
+/** “signal 17” as a unit is called: the letter with its number. */
+export function unitName(signal, unit) { return `${signal}${unit}`; }
