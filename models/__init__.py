@@ -1,0 +1,1 @@
+"""The networks: equations, programs, traces and shipped weights. Knows no web."""

@@ -1,0 +1,18 @@
+"""The simple recurrent network."""
+
+from models.cell import Cell
+from models.graph import tanh
+
+
+class Elman(Cell):
+    """The simple recurrent network (Elman 1990, "Finding structure in time")."""
+
+    title = "Elman"
+    states = ("h",)
+    blocks = ("h",)
+    reference = "torch.nn.RNN"
+    words = {"h": ("memory", "state")}
+
+    def step(self, x, h):
+        """One step; the whole memory is written anew."""
+        return tanh(self.linear("h", x, h))

@@ -1,0 +1,30 @@
+"""LSTM whose gates also see the long-term memory."""
+
+from models.cell import Cell
+from models.graph import tanh
+
+
+class Peephole(Cell):
+    """LSTM with peepholes: each gate sees its own unit's memory (Gers & Schmidhuber 2000, "Recurrent nets that time and count")."""
+
+    title = "Peephole LSTM"
+    states = ("h", "c")
+    blocks = ("i", "f", "g", "o")
+    words = {
+        "f": ("forget gate", "forget gate"),
+        "i": ("input gate", "learn gate (ignore)"),
+        "g": ("candidate", "learn gate (combine)"),
+        "o": ("output gate", "use gate"),
+        "c": ("long-term memory", "long-term memory (remember gate)"),
+        "h": ("short-term memory", "short-term memory"),
+    }
+
+    def step(self, x, h, c):
+        """One step; the output gate looks at the memory after it was written."""
+        f = self.gate("f", x, h, self.peep("f", c))
+        i = self.gate("i", x, h, self.peep("i", c))
+        g = self.candidate("g", x, h)
+        c = f * c + i * g
+        o = self.gate("o", x, h, self.peep("o", c))
+        h = o * tanh(c)
+        return h, c

@@ -1,0 +1,193 @@
+"""A whole network's forward and backward pass over characters: input, layers, readout, loss.
+
+Time runs in blocks: forward block by block upwards (all layers of a block before the next), backward block by block downwards.
+What a block needs besides the records is small and stays in the cache. Losses are in nats.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models.layer import Layer, Weights
+
+BLOCK = 128
+
+
+class NetworkWeights:
+    """A network's parameters laid out for its programs, in one precision.
+
+    parameters: by their PyTorch names (`embedding.weight`, `rnn.weight_ih_l0`, `readout.weight`, …).
+    """
+
+    def __init__(self, cell, layers: int, hidden: int, parameters: dict[str, np.ndarray], dtype: np.dtype):
+        self.cell, self.hidden, self.dtype = cell, hidden, np.dtype(dtype)
+        self.layers = []
+        for index in range(layers):
+            mine = {name.removesuffix(f"_l{index}").removeprefix("rnn."): array for name, array in parameters.items()
+                    if name.startswith("rnn.") and name.endswith(f"_l{index}")}
+            self.layers.append(Weights(cell, mine, hidden, dtype))
+        self.embedding = np.asarray(parameters["embedding.weight"], dtype) if "embedding.weight" in parameters else None
+        self.readout = np.asarray(parameters["readout.weight"], dtype)
+        self.readout_bias = np.asarray(parameters["readout.bias"], dtype)
+        first = self.layers[0]
+        # a character chooses a row: the whole map of the input is done once for each character of the vocabulary
+        self.table = (first.input_map if self.embedding is None else self.embedding @ first.input_map) + first.input_bias
+
+
+class Pass:
+    """One pass of a network over (steps, batch) characters: its layers' records, logits, and parameter gradients.
+
+    masks: for each layer a dropout mask (steps, batch, H) on its output, or None.
+    """
+
+    def __init__(self, weights: NetworkWeights, steps: int, batch: int = 1, backward: bool = True):
+        self.weights, self.steps, self.batch = weights, steps, batch
+        self.layers = [Layer(layer, steps, batch, backward) for layer in weights.layers]
+        self.logits = np.empty((steps, batch, len(weights.readout)), weights.dtype)
+        self.masks: list[np.ndarray | None] = [None] * len(self.layers)
+        self.tokens = np.zeros((steps, batch), np.intp)
+        self.norms: list[dict[str, np.ndarray]] = [{} for _ in self.layers]
+        self.gradients: dict[str, np.ndarray] = {}
+
+    def use(self, weights: NetworkWeights) -> None:
+        """Go on with other weights of the same shapes, keeping records and states."""
+        self.weights = weights
+        for layer, mine in zip(self.layers, weights.layers, strict=True):
+            layer.weights = mine
+
+    def _output(self, layer: int, first: int, last: int) -> np.ndarray:
+        output, mask = self.layers[layer].output[first:last], self.masks[layer]
+        return output if mask is None else output * mask[first:last]
+
+    def forward(self, tokens: np.ndarray, first: int = 0) -> None:
+        """Read tokens (n, batch) as steps first…first+n−1 and write records and logits."""
+        last = first + len(tokens)
+        self.tokens[first:last] = tokens
+        for index, layer in enumerate(self.layers):
+            if index == 0:
+                layer.forward(first, last, tokens, self.weights.table)
+            else:
+                layer.forward(first, last, self._output(index - 1, first, last))
+        out = self._output(-1, first, last).reshape(-1, self.weights.hidden)
+        np.matmul(out, self.weights.readout.T, out=self.logits[first:last].reshape(len(out), -1))
+        self.logits[first:last] += self.weights.readout_bias
+
+    def backward(self, logit_gradients: np.ndarray, first: int, last: int, record_norms: bool = False) -> None:
+        """Go back from step last−1 to first, given ∂L/∂logits (n, batch, V); blocks must come in falling order, without a gap.
+
+        record_norms: keep the Frobenius norm of each step's share of each weight gradient (batch of one): the share is an outer
+        product, so its norm is the product of two vector norms.
+        """
+        weights, top = self.weights, self.layers[-1]
+        flat = logit_gradients.reshape(-1, len(weights.readout))
+        self._add("readout.weight", flat.T @ self._output(-1, first, last).reshape(len(flat), -1))
+        self._add("readout.bias", flat.sum(axis=0))
+        self._give(top, len(self.layers) - 1, (flat @ weights.readout).reshape(last - first, self.batch, -1), first, last)
+        for index in reversed(range(len(self.layers))):
+            layer = self.layers[index]
+            steps = layer.backward(first, last)
+            below = self._layer_gradients(index, steps, first, last, record_norms)
+            if index:
+                self._give(self.layers[index - 1], index - 1, below, first, last)
+
+    def _give(self, layer: Layer, index: int, gradient: np.ndarray, first: int, last: int) -> None:
+        """Put what comes from above into a layer's output gradient; the last row already holds what comes from the future."""
+        if self.masks[index] is not None:
+            gradient = gradient * self.masks[index][first:last]
+        rows = layer.output_gradient[first + 1:last + 1]
+        rows[:-1] = gradient[:-1]
+        rows[-1] += gradient[-1]
+        layer.output_gradient[first] = 0
+
+    def _layer_gradients(self, index: int, steps: dict[str, np.ndarray], first: int, last: int, record_norms: bool) -> np.ndarray | None:
+        """Add a block's parameter gradients of one layer; returns ∂L/∂(the layer's input)."""
+        layer, weights = self.layers[index], self.weights.layers[index]
+        shares: dict[str, np.ndarray] = {}
+        below = None
+        for name, adjoint in steps.items():
+            parameter = name.removeprefix("d_")
+            if parameter not in weights.rows:
+                self._add(f"rnn.{parameter}_l{index}", adjoint.sum(axis=(0, 1)))
+                shares[parameter] = _norm(adjoint) if record_norms else adjoint
+                continue
+            flat, rows = adjoint.reshape(-1, adjoint.shape[-1]), weights.rows[parameter]
+            bias, size = parameter.replace("weight", "bias"), _norm(adjoint) if record_norms else adjoint
+            if parameter != "weight_ih":
+                source = layer.source(parameter, first, last)
+                gradient, shares[parameter] = flat.T @ source.reshape(len(flat), -1), size * _norm(source) if record_norms else size
+            elif index:
+                source = self._output(index - 1, first, last)
+                gradient, shares[parameter] = flat.T @ source.reshape(len(flat), -1), size * _norm(source) if record_norms else size
+                below = (flat @ weights.input_back).reshape(source.shape)
+            else:
+                gradient, reading = self._input_gradient(flat, self.tokens[first:last].reshape(-1))
+                shares[parameter] = size * reading[self.tokens[first:last, 0]] if record_norms else size
+            self._add(f"rnn.{parameter}_l{index}", gradient, rows)
+            self._add(f"rnn.{bias}_l{index}", flat.sum(axis=0), rows)
+            shares[bias] = size
+        if record_norms:
+            for parameter, share in shares.items():
+                self.norms[index].setdefault(parameter, np.zeros(self.steps, self.weights.dtype))[first:last] = share
+        return below
+
+    def _input_gradient(self, flat: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The first layer's weight_ih gradient (program order) and, for each character, the norm of its input vector."""
+        weights = self.weights
+        order = np.argsort(tokens, kind="stable")
+        present, starts = np.unique(tokens[order], return_index=True)
+        per_token = np.add.reduceat(flat[order], starts, axis=0)
+        if weights.embedding is None:
+            gradient = np.zeros((flat.shape[1], len(weights.table)), weights.dtype)
+            gradient[:, present] = per_token.T
+            return gradient, np.ones(len(weights.table), weights.dtype)
+        embedded = np.zeros_like(weights.embedding)
+        embedded[present] = per_token @ weights.layers[0].input_back
+        self._add("embedding.weight", embedded)
+        return per_token.T @ weights.embedding[present], np.sqrt(np.einsum("ve,ve->v", weights.embedding, weights.embedding))
+
+    def _add(self, name: str, gradient: np.ndarray, rows: np.ndarray | None = None) -> None:
+        """Accumulate a parameter's gradient; rows puts the program's order of blocks back into the stored one."""
+        total = self.gradients.get(name)
+        if total is None:
+            total = self.gradients[name] = np.zeros(gradient.shape, self.weights.dtype)
+        if rows is None:
+            total += gradient
+        else:
+            for start in range(0, len(rows), self.weights.hidden):
+                total[rows[start]:rows[start] + self.weights.hidden] += gradient[start:start + self.weights.hidden]
+
+
+def _norm(array: np.ndarray) -> np.ndarray:
+    """The Euclidean norm of each step of a batch of one, (n,)."""
+    return np.sqrt(np.einsum("tbh,tbh->t", array, array))
+
+
+def blocks(steps: int, size: int = BLOCK) -> list[tuple[int, int]]:
+    """The ranges (first, last) into which a pass of this many steps is cut."""
+    return [(first, min(first + size, steps)) for first in range(0, steps, size)]
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities from logits, along the last axis."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)
+
+
+def cross_entropy(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """−ln p(target) for each step and its gradient with respect to the logits; a target below 0 means no loss there (NaN, 0).
+
+    logits (n, batch, V), targets (n, batch) → (n, batch), (n, batch, V).
+    """
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    np.exp(shifted, out=(gradient := np.empty_like(shifted)))
+    total = gradient.sum(axis=-1, keepdims=True)
+    gradient /= total
+    chosen = np.maximum(targets, 0)[..., None]
+    losses = np.log(total[..., 0]) - np.take_along_axis(shifted, chosen, -1)[..., 0]
+    np.put_along_axis(gradient, chosen, np.take_along_axis(gradient, chosen, -1) - 1, -1)
+    absent = targets < 0
+    if absent.any():
+        losses[absent], gradient[absent] = np.nan, 0
+    return losses, gradient
+
+

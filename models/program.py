@@ -1,0 +1,243 @@
+"""The forward and the backward program of one layer of a cell, derived from its graph.
+
+Forward: every matrix map of the input is hoisted out of the time loop; every matrix map of a state is one product with the stacked
+weights; what remains runs in place in the records. Backward: between two signals lies a diagonal that the forward pass already
+knows, so all diagonals of a block of steps are computed at once, and in the loop remain one product an arrow and one matrix
+product a state. Weight gradients are one matrix product a block.
+
+`Program.source` is the program as Python. It leaves out what lies around a layer (characters, readout, loss): see `models.passes`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from models.cell import Cell
+from models.graph import Derivatives, Node
+from models.schedule import Call, Place, Schedule, statement, uniform, variable
+
+
+class Layout:
+    """Where each vector of a cell lies: gates side by side in one array (sigmoids first), each state in a record of its own."""
+
+    def __init__(self, cell: type[Cell]):
+        graph = cell.graph()
+        self.cell, self.graph = cell, graph
+        squashed = [name for name in graph.signals if graph.pre_activation(name) is not None and name not in cell.states]
+        ordered = sorted(squashed, key=lambda name: (graph.signals[name].op != "sigmoid", self._depth(name)))
+        others = [name for name in graph.signals if name not in squashed and name not in cell.states]
+        self.gates = ordered + others
+        self.place: dict[Node, Place] = {}
+        for index, name in enumerate(self.gates):
+            self.place[graph.signals[name]] = Place("gates", index, index + 1)
+        for state in cell.states:
+            self.place[graph.after[state]] = Place(state)
+            self.place[graph.before[state]] = Place(state, kind="before")
+        for node in graph.parameters:
+            self.place[node] = Place(node.name, kind="fixed")
+        # each stack of matrix maps, its blocks in the order in which their readers lie
+        self.stacks: dict[str, tuple[Node, list[Node]]] = {}
+        for name, (source, blocks) in cell.stacks().items():
+            self.stacks[name] = (source, sorted(blocks, key=lambda block: self.place[self.reader(block)]))
+
+    def _depth(self, signal: str) -> int:
+        return list(self.graph.signals).index(signal)
+
+    def reader(self, linear: Node) -> Node:
+        """The signal whose equation a matrix map belongs to."""
+        for node in self.graph.signals.values():
+            pending = list(node.reads)
+            while pending:
+                at = pending.pop()
+                if at is linear:
+                    return node
+                if not at.is_record:
+                    pending.extend(at.reads)
+        raise TypeError(f"{self.cell.__name__}: the map {linear.name} is read by no signal")
+
+    def is_plain(self, linear: Node) -> bool:
+        """Whether a map is a summand of its reader's activation (and not multiplied by something first)."""
+        return linear in (self.graph.pre_activation(self.reader(linear).signal) or [])
+
+    def original_rows(self, stack: str, hidden: int) -> np.ndarray:
+        """Row numbers of the stored weights in the order in which the program stacks them."""
+        stored = [block for block in self.cell.stacks()[stack][1]]
+        return np.concatenate([np.arange(hidden) + stored.index(block) * hidden for block in self.stacks[stack][1]])
+
+
+class Program:
+    """One cell's two loops, compiled from source it wrote itself.
+
+    kept: blocks of matrix maps that the backward pass must know besides the signals. hoisted: for each run of the input's
+    stack the record it is written into. All arrays are time-major, (steps, batch, units).
+    """
+
+    def __init__(self, cell: type[Cell]):
+        self.cell, self.layout = cell, Layout(cell)
+        self.forward_schedule, self.kept = self._forward()
+        self.hoisted = self._hoisted()
+        self.slopes, self.backward_schedule, self.after = self._backward()
+        self.source = "\n\n\n".join((self._print("forward", [], self.forward_schedule.merged(), []), self._print(
+            "backward", self.slopes.merged(), self.backward_schedule.merged(), self.after.merged())))
+        names = {name: getattr(np, name) for name in ("add", "subtract", "multiply", "tanh", "sign", "copyto", "dot", "maximum")}
+        exec(compile(self.source, f"<{cell.id} program>", "exec"), names)  # noqa: S102 – our own derived source
+        self.run_forward, self.run_backward = names["forward"], names["backward"]
+
+    # -- derivation ---------------------------------------------------------------------------------------------------
+
+    def _hoisted(self) -> list[tuple[Place, int, int]]:
+        """(record, first block, last block) for each run of the input stack that lies side by side in one record."""
+        runs: list[tuple[Place, int, int]] = []
+        for index, block in enumerate(self.layout.stacks.get("weight_ih", (None, []))[1]):
+            if not self.layout.is_plain(block):
+                raise TypeError(f"{self.cell.__name__}: a map of the input must be a summand of its gate")
+            place = self.layout.place[self.layout.reader(block)]
+            if runs and runs[-1][0].joins(place):
+                runs[-1] = (runs[-1][0].joined(place), runs[-1][1], index + 1)
+            else:
+                runs.append((place, index, index + 1))
+        return runs
+
+    def has_input(self, signal: Node) -> bool:
+        """Whether a signal's record already holds the input's part when the loop begins."""
+        return any(block.name and self.layout.reader(block) is signal for block in self.layout.stacks.get("weight_ih", (None, []))[1])
+
+    def _forward(self) -> tuple[Schedule, list[Node]]:
+        layout, graph, schedule = self.layout, self.layout.graph, Schedule()
+        derivatives, where = Derivatives(), dict(layout.place)
+        factors = [node for signal in graph.signals.values() for found in derivatives.of(signal).values() for _, node in found]
+        needed = {leaf for factor in factors for leaf in _leaves(factor)}
+        kept = [node for node in graph.linears if node in needed]
+        for node in graph.nodes:
+            for stack, (source, blocks) in layout.stacks.items():
+                if node is source and source is not graph.input:
+                    self._product(schedule, stack, where, source, blocks, kept)
+            if node.signal:
+                self._signal(schedule, where, node)
+        return schedule, kept
+
+    def _product(self, schedule: Schedule, stack: str, where: dict, source: Node, blocks: list[Node], kept: list[Node]) -> None:
+        out = schedule.call("dot", schedule.spare(len(blocks)), where[source], Place(stack, 0, len(blocks), "fixed"))
+        for index, block in enumerate(blocks):
+            where[block] = Place(out.array, index, index + 1, "fixed")
+            if block in kept or not (self.layout.is_plain(block) and self.has_input(self.layout.reader(block))):
+                target = Place("kept", kept.index(block), kept.index(block) + 1) if block in kept else where[block]
+                bias = Place(stack.replace("weight", "bias"), index, index + 1, "fixed")
+                where[block] = schedule.call("add", target, where[block], bias)
+
+    def _signal(self, schedule: Schedule, where: dict, node: Node) -> None:
+        out, summands = self.layout.place[node], self.layout.graph.pre_activation(node.signal)
+        if summands is None:
+            schedule.express(node, {known: place for known, place in where.items() if known is not node}, out)
+            return
+        ready = self.has_input(node)
+        for summand in [term for term in summands if not (term.op == "linear" and term.reads[0] is self.layout.graph.input)]:
+            place = schedule.express(summand, where)
+            if node.op == "sigmoid" and summand.op != "linear":
+                place = schedule.call("mul", schedule.spare(), place, uniform("half"))
+            schedule.call("add", out, out, place) if ready else schedule.call("copy", out, place)
+            ready = True
+        schedule.squash(node.op, out)
+
+    def _backward(self) -> tuple[Schedule, Schedule, Schedule]:
+        """The diagonals of a block of steps, the loop through it, and what can wait until after the loop."""
+        layout, graph = self.layout, self.layout.graph
+        slopes, loop, after = Schedule("factor", "record"), Schedule(), Schedule("factor_after", "record")
+        derivatives = Derivatives()
+        where = layout.place | {node: Place("kept", index, index + 1) for index, node in enumerate(self.kept)}
+        adjoint = {node: Place(f"d_{place.array}", place.first, place.last, place.kind) for node, place in layout.place.items()}
+        readers: dict[Node, list[tuple[Node, int, Node]]] = {}
+        for signal in graph.signals.values():
+            for record, factors in derivatives.of(signal).items():
+                readers.setdefault(record, []).append((signal, *derivatives.total(factors)))
+
+        def arrow(schedule: Schedule, out: Place, reader: Node, sign: int, factor: Place, earliest: int = 0) -> Place:
+            place = schedule.call("mul", out, adjoint[reader], factor, earliest=earliest)
+            return place if sign > 0 else schedule.call("mul", place, place, uniform("minus_one"))
+
+        def stack_adjoint(schedule: Schedule, stack: str, blocks: list[Node]) -> Place:
+            """∂L/∂(the stacked maps): all blocks at one level, so that they become one call."""
+            arrows = [(block, *readers[block][0]) for block in blocks]
+            earliest = max(schedule.level(adjoint[reader]) for _, reader, _, _ in arrows)
+            for index, (_, reader, sign, slope) in enumerate(arrows):
+                factor = slopes.express(slope, where, Place(f"slope_{stack}", index, index + 1))
+                arrow(schedule, Place(f"d_{stack}", index, index + 1), reader, sign, factor, earliest)
+            return Place(f"d_{stack}", 0, len(blocks))
+
+        # what the readout adds to the output state, and what the step after adds to a state it reads, lies there already
+        output = self.cell.states[0]
+        begun = {adjoint[graph.after[output]], adjoint[graph.before[output]]}
+        begun |= {adjoint[graph.after[state]] for state, leaf in graph.before.items()
+                  if leaf in readers or any(leaf is source for source, _ in layout.stacks.values())}
+
+        def contribute(node: Node, make) -> None:
+            """The first contribution to a gradient is written, later ones are added."""
+            out = adjoint[node]
+            if out in begun:
+                loop.call("add", out, out, make(loop.spare()))
+            else:
+                begun.add(out)
+                make(out)
+
+        for node in reversed(graph.nodes):
+            if node.signal or node.op == "state":
+                for reader, sign, slope in readers.get(node, []):
+                    factor = slopes.express(slope, where)
+                    contribute(node, lambda out, reader=reader, sign=sign, factor=factor: arrow(loop, out, reader, sign, factor))
+                for stack, (source, blocks) in layout.stacks.items():
+                    if node is source:
+                        stacked = stack_adjoint(loop, stack, blocks)
+                        weights = Place(f"back_{stack}", kind="fixed")
+                        contribute(node, lambda out, stacked=stacked, weights=weights: loop.call("dot", out, stacked, weights))
+            for reader, sign, slope in readers.get(node, []) if node.op == "parameter" else []:
+                arrow(after, Place(f"d_{node.name}"), reader, sign, slopes.express(slope, where))
+        self.same_as_input = self._same_as_input(readers)
+        if "weight_ih" in layout.stacks and not self.same_as_input:
+            stack_adjoint(after, "weight_ih", layout.stacks["weight_ih"][1])
+        return slopes, loop, after
+
+    def _same_as_input(self, readers: dict) -> str | None:
+        """A stack whose adjoint is also the input stack's (the lstm's weight_hh), so that it need not be computed twice."""
+        def arrows(blocks: list[Node]) -> list[tuple]:
+            return [readers[block][0] for block in blocks]
+
+        stacks = self.layout.stacks
+        return next((name for name, (_, blocks) in stacks.items() if "weight_ih" in stacks and name != "weight_ih"
+                     and arrows(blocks) == arrows(stacks["weight_ih"][1])), None)
+
+    # -- printing -----------------------------------------------------------------------------------------------------
+
+    def _print(self, name: str, before: list[Call], loop: list[Call], after: list[Call]) -> str:
+        """The source of `name(a, H)`: calls on whole blocks, the loop over its steps, calls on whole blocks again."""
+        calls = [*before, *loop, *after]
+        views = {place: variable(place) for place in sorted({place for call in calls for place in (call.out, *call.reads)})}
+        lines = [f"def {name}(a, H):"]
+        for place, view in views.items():
+            rows = "[:-1]" if place.kind == "before" else "[1:]" if self._is_state(place.array) else ""
+            units = "" if place.array.startswith("back_") else f"[..., {place.first} * H:{place.last} * H]"
+            lines.append(f"    {view} = a[{place.array!r}]{rows}{units}")
+        lines += [f"    {statement(call, views.__getitem__)}" for call in before]
+        moving = sorted({place for call in loop for place in (call.out, *call.reads) if place.kind in ("record", "before")})
+        order = "[::-1]" if name == "backward" else ""
+        step = {place: f"{view}_t" if place in moving else view for place, view in views.items()}
+        if loop:
+            lines.append(f"    for {', '.join(step[place] for place in moving)}, in zip(")
+            lines.append(f"            {', '.join(views[place] + order for place in moving)}, strict=True):")
+            lines += [f"        {statement(call, step.__getitem__)}" for call in loop]
+        lines += [f"    {statement(call, views.__getitem__)}" for call in after]
+        return "\n".join(lines)
+
+    def _is_state(self, array: str) -> bool:
+        return array.removeprefix("d_") in self.cell.states
+
+
+def _leaves(node: Node) -> list[Node]:
+    return [node] if node.is_record else [leaf for read in node.reads for leaf in _leaves(read)]
+
+
+@cache
+def program(cell: type[Cell]) -> Program:
+    """The program of a cell, derived once."""
+    return Program(cell)
