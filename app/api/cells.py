@@ -1,0 +1,20 @@
+"""The kinds of cell there are."""
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from app.wire import json_response
+from models.cells import cells, describe
+
+router = APIRouter(prefix="/api/cells", tags=["cells"])
+
+
+def descriptions() -> list[dict]:
+    """Every cell's description."""
+    return [describe(cell) for cell in cells().values()]
+
+
+@router.get("")
+def read_cells() -> Response:
+    """Every kind of cell: its states, its signals (role, range, what each reads, equation) and its wiring."""
+    return json_response({"cells": descriptions()})

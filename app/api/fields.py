@@ -1,0 +1,77 @@
+"""What requests may hold: bodies strictly typed, queries as words; unknown fields are refused in both."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.wire import Encoding
+
+BODY = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+QUERY = ConfigDict(extra="forbid")
+
+Model = Annotated[str, Field(min_length=1, max_length=200, description="id of a network, from /api/models")]
+Token = Annotated[int, Field(ge=0, le=1_000_000)]
+ArrayEncoding = Annotated[Encoding, Field(description="arrays as base64 of little-endian float16, or as JSON lists")]
+
+
+class TraceOptions(BaseModel):
+    """How a text is traced."""
+
+    model: Model
+    loss: Literal["every", "last"] = Field(
+        "every", description="differentiate −ln p(token t+1) summed over every t, or the last predicted token's alone"
+    )
+    backward: bool = Field(True, description="record the backward pass too")
+    precision: Literal["float32", "float64"] = "float32"
+
+
+class FileQuery(TraceOptions):
+    """A trace to be had as a file, as an address says it."""
+
+    model_config = QUERY
+    text: str = Field(description="the characters to read; the limit is a setting")
+    signals: str | None = Field(None, description="ids of the signals to record, with commas between; else all")
+
+
+class StreamQuery(FileQuery):
+    """A trace to be had as an event stream, as an address says it."""
+
+    encoding: ArrayEncoding = "float16"
+
+
+class FileBody(TraceOptions):
+    """A trace to be had as a file, as a body says it: of a text or of tokens."""
+
+    model_config = BODY
+    text: str | None = Field(None, description="the characters to read; the limit is a setting")
+    tokens: list[Token] | None = Field(None, description="the tokens to read, in place of a text")
+    signals: str | list[str] | None = Field(None, description="ids of the signals to record; else all")
+
+
+class StreamBody(FileBody):
+    """A trace to be had as an event stream, as a body says it."""
+
+    encoding: ArrayEncoding = "float16"
+
+
+class GenerateBody(BaseModel):
+    """A text to be continued."""
+
+    model_config = BODY
+    model: Model
+    prompt: str = Field(description="the characters to read first; the limit is a setting")
+    length: int = Field(200, ge=1, le=2000, description="how many characters to write")
+    temperature: float = Field(1.0, ge=0, le=100, description="divides the logits; 0 always takes the likeliest")
+    top_k: int | None = Field(None, ge=1, le=1_000_000, description="choose among this many likeliest; else among all")
+    seed: int = Field(0, ge=0, le=2**53 - 1, description="the same seed writes the same text")
+    encoding: ArrayEncoding = "float16"
+
+
+class ArithmeticQuery(BaseModel):
+    """One unit of one layer while a text is read."""
+
+    model_config = QUERY
+    model: Model
+    text: str = Field(description="the characters to read; the limit is a setting")
+    layer: int = Field(0, ge=0, description="the layer, counted from 0 at the input")
+    unit: int = Field(0, ge=0, description="the unit, counted from 0")

@@ -1,0 +1,21 @@
+"""A network writing on."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+
+from app.api.fields import GenerateBody
+from app.networks import tokens_of
+from app.wire import event_stream
+from models.generate import generate
+
+router = APIRouter(prefix="/api", tags=["generate"])
+STREAM = {200: {"description": "`begin`, `forward`, `character` …, `end`", "content": {"text/event-stream": {}}}}
+
+
+@router.post("/generate", responses=STREAM)
+def stream_generation(request: Request, body: GenerateBody) -> StreamingResponse:
+    """Continue a text: events `begin`, `forward` (the prompt), `character` for each one written, `end`."""
+    network = request.app.state.networks.get(body.model)
+    prompt = tokens_of(network, body.prompt, request.app.state.settings.text_limit_post, "prompt")
+    events = generate(network, prompt, body.length, body.temperature, body.top_k, body.seed)
+    return event_stream(events, body.encoding)

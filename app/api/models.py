@@ -1,0 +1,30 @@
+"""The networks there are."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, Response
+
+from app.networks import Networks
+from app.wire import json_response
+
+router = APIRouter(prefix="/api/models", tags=["models"])
+
+
+@router.get("")
+def read_models(request: Request) -> Response:
+    """Every network: its cell, size, and how well it predicts (bits a character)."""
+    networks: Networks = request.app.state.networks
+    return json_response({"models": [network.describe() for network in networks.all().values()]})
+
+
+@router.get("/{id}")
+def read_model(request: Request, id: str) -> Response:
+    """One network, with its vocabulary and how it was trained."""
+    network = request.app.state.networks.get(id, status=404)
+    return json_response({**network.describe(), "vocabulary": network.vocabulary, "training": network.card})
+
+
+@router.get("/{id}/weights", response_class=FileResponse)
+def read_weights(request: Request, id: str) -> FileResponse:
+    """A network's weights: a safetensors file with PyTorch's parameter names."""
+    path = request.app.state.networks.path(id)
+    return FileResponse(path, media_type="application/octet-stream", filename=f"{id}.safetensors")

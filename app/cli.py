@@ -1,0 +1,203 @@
+"""The command line: thin wrappers, one clear line for every mistake."""
+
+import json
+import sys
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from app.networks import Networks, chosen_signals, tokens_of
+from app.problems import Problem
+from app.server import create_app
+from app.settings import Settings
+from app.wire import as_safetensors, to_json
+from models.network import Network
+from models.trace import trace as run_trace
+from models.training import Recipe
+from models.training import train as run_training
+
+cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+
+
+DEFAULT = Recipe()
+
+
+class Loss(StrEnum):
+    """What is differentiated."""
+
+    every = "every"
+    last = "last"
+
+
+class Precision(StrEnum):
+    """The numbers' format."""
+
+    float32 = "float32"
+    float64 = "float64"
+
+
+@cli.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on [GATESCOPE_HOST, else 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on [GATESCOPE_PORT, else 8000]")] = None,
+    data: Annotated[Path | None, typer.Option(help="Directory with networks of your own [GATESCOPE_DATA]")] = None,
+) -> None:
+    """Serve the pages and the API."""
+    flags = {"host": host, "port": port, "data": data}
+    settings = Settings(**{name: value for name, value in flags.items() if value is not None})
+    # No access log: its lines would hold the texts that people type.
+    options = {"access_log": False, "timeout_graceful_shutdown": 5}
+    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, **options)
+
+
+@cli.command()
+def models() -> None:
+    """List the networks."""
+    table = Table("id", "cell", "layers", "hidden", "parameters", "bits a character", "title")
+    for network in Networks(Settings().data).all().values():
+        said = network.describe()
+        bits = "" if said["bits_per_character"] is None else f"{said['bits_per_character']:.3f}"
+        sizes = [str(said["layers"]), str(said["hidden"]), f"{said['parameters']:,}"]
+        table.add_row(said["id"], said["cell"], *sizes, bits, said["title"])
+    Console().print(table)
+
+
+@cli.command()
+def trace(
+    text: Annotated[str, typer.Argument(help="The text to read; - reads it from standard input")],
+    model: Annotated[str, typer.Option(help="Id of a network; `gatescope models` lists them")] = "shakespeare-lstm",
+    loss: Annotated[Loss, typer.Option(help="What to differentiate")] = Loss.every,
+    backward: Annotated[bool, typer.Option(help="Record the backward pass too")] = True,
+    precision: Annotated[Precision, typer.Option(help="The numbers' format")] = Precision.float32,
+    signals: Annotated[str | None, typer.Option(help="Signals to record, with commas between; else all")] = None,
+    out: Annotated[Path | None, typer.Option(help="A .safetensors or .json file; JSON to standard output else")] = None,
+) -> None:
+    """Record everything that a network does while it reads a text."""
+    if out and out.suffix not in (".safetensors", ".json"):
+        raise Problem(("--out", "must end in .safetensors or .json"))
+    settings = Settings()
+    network = Networks(settings.data).get(model)
+    tokens = tokens_of(network, sys.stdin.read() if text == "-" else text, settings.text_limit_post)
+    found = run_trace(
+        network,
+        tokens,
+        loss=loss.value,
+        backward=backward,
+        precision=precision.value,
+        signals=chosen_signals(network, signals),
+    )
+    if out and out.suffix == ".safetensors":
+        out.write_bytes(as_safetensors(found.tensors, found.metadata))
+    elif out:
+        out.write_bytes(to_json({"metadata": found.metadata, "tensors": found.tensors}))
+    else:
+        sys.stdout.buffer.write(to_json({"metadata": found.metadata, "tensors": found.tensors}) + b"\n")
+
+
+@cli.command()
+def train(
+    text_file: Annotated[Path, typer.Argument(help="The text to learn, in UTF-8", metavar="TEXT_FILE")],
+    out: Annotated[Path | None, typer.Option(help="The .safetensors file to write; else one in GATESCOPE_DATA")] = None,
+    title: Annotated[str, typer.Option(help="What to call the network")] = "",
+    cell: Annotated[str, typer.Option(help="Kind of cell")] = DEFAULT.cell,
+    layers: Annotated[int, typer.Option(help="Recurrent layers")] = DEFAULT.layers,
+    hidden: Annotated[int, typer.Option(help="Units a layer")] = DEFAULT.hidden,
+    embedding: Annotated[str, typer.Option(help="Numbers a character becomes; none is one-hot")] = "none",
+    epochs: Annotated[int, typer.Option(help="Times to read the text, at most")] = DEFAULT.epochs,
+    patience: Annotated[int, typer.Option(help="Epochs without improvement before it stops")] = DEFAULT.patience,
+    batch_size: Annotated[int, typer.Option(help="Sequences read side by side")] = DEFAULT.batch_size,
+    sequence_length: Annotated[int, typer.Option(help="Steps the gradient goes back")] = DEFAULT.sequence_length,
+    learning_rate: Annotated[float, typer.Option(help="The schedule's highest")] = DEFAULT.learning_rate,
+    weight_decay: Annotated[float, typer.Option(help="AdamW's pull of the weights to zero")] = DEFAULT.weight_decay,
+    clip: Annotated[float, typer.Option(help="Longest gradient; a longer one is shortened to it")] = DEFAULT.clip,
+    dropout: Annotated[float, typer.Option(help="Fraction of outputs left out while training")] = DEFAULT.dropout,
+    validation: Annotated[float, typer.Option(help="Fraction held out, at the text's end")] = DEFAULT.validation,
+    seed: Annotated[int, typer.Option(help="Where chance begins")] = DEFAULT.seed,
+    threads: Annotated[int, typer.Option(help="Threads that share a batch")] = DEFAULT.threads,
+) -> None:
+    """Train a network on a text and keep the weights that predict its held-out end best."""
+    try:
+        recipe = Recipe(
+            cell=cell,
+            layers=layers,
+            hidden=hidden,
+            embedding=embedding_size(embedding),
+            epochs=epochs,
+            patience=patience,
+            batch_size=batch_size,
+            sequence_length=sequence_length,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            clip=clip,
+            dropout=dropout,
+            validation=validation,
+            seed=seed,
+            threads=threads,
+        )
+        text = text_file.read_text("utf-8")
+        path = out or Settings().data.expanduser() / f"{text_file.stem}-{cell}.safetensors"
+        if path.suffix != ".safetensors":
+            raise Problem(("--out", "must end in .safetensors"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        network = watched(run_training(text, recipe, title))
+    except UnicodeDecodeError:
+        raise Problem((str(text_file), "is not UTF-8 text")) from None
+    except ValueError as error:
+        raise Problem(("recipe", str(error))) from None
+    path.write_bytes(network.to_bytes())
+    path.with_suffix(".json").write_text(json.dumps(network.card, indent=1) + "\n")
+    print(f"{path}: {network.card['validation_loss']} nats a character on the held-out end")
+
+
+def embedding_size(text: str) -> int | None:
+    """The size that --embedding names; None for one-hot input."""
+    if text == "none":
+        return None
+    if not text.isdecimal():
+        raise Problem(("--embedding", "must be a whole number or none"))
+    return int(text)
+
+
+def watched(events: Iterable[dict]) -> Network:
+    """Show a training's events as a progress bar and a line an epoch; the network that comes at its end."""
+    columns = (TextColumn("epoch {task.fields[epoch]}"), BarColumn(), TextColumn("loss {task.fields[loss]:.3f}"))
+    speed = TextColumn("{task.fields[speed]:,.0f} characters/s")
+    with Progress(*columns, speed, TimeRemainingColumn()) as progress:
+        bar = progress.add_task("training", epoch=1, loss=float("nan"), speed=0)
+        for event in events:
+            if event["event"] == "progress":
+                shown = {"epoch": event["epoch"], "loss": event["loss"], "speed": event["characters_per_second"]}
+                progress.update(bar, completed=event["step"], total=event["steps"], **shown)
+            elif event["event"] == "validation":
+                line = "epoch {epoch}: loss {loss:.4f}, held out {validation_loss:.4f} nats a character"
+                progress.console.print(line.format(**event))
+            else:
+                network = event["network"]
+    return network
+
+
+def main() -> None:
+    """Run the command line; a person's mistake ends it with one line and exit status 2."""
+    try:
+        cli()
+    except Problem as problem:
+        sys.exit(mistake(str(problem)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        sys.exit(mistake(f"GATESCOPE_{'_'.join(map(str, first['loc'])).upper()}: {first['msg']}"))
+    except OSError as error:
+        sys.exit(mistake(f"{error.filename or 'gatescope'}: {error.strerror}"))
+
+
+def mistake(sentence: str) -> int:
+    """Say what was wrong on standard error; the exit status to leave with."""
+    print(f"gatescope: {sentence}", file=sys.stderr)
+    return 2

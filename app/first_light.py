@@ -1,0 +1,72 @@
+"""What a page carries so that its first picture needs no further request."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import orjson
+from markupsafe import Markup
+from pydantic import BaseModel, Field, ValidationError
+
+from app.api.cells import descriptions
+from app.networks import Networks, check_unit, tokens_of
+from app.problems import Problem, field_error
+from app.wire import to_json
+from models.arithmetic import arithmetic
+from models.network import Network
+from models.trace import stream
+
+MODEL = "shakespeare-lstm"
+TEXT = "To be, or not to be: that is the question."
+
+
+class Address(BaseModel):
+    """The part of a page's address that decides what is computed; the rest is for the page itself."""
+
+    model: str = Field(MODEL, max_length=200)
+    text: str | None = None
+    loss: Literal["every", "last"] = "every"
+    layer: int = 0
+    unit: int = 0
+
+
+def example_text(network: Network) -> str:
+    """The example, as far as the network knows its characters."""
+    known = set(network.vocabulary)
+    return "".join(character for character in TEXT if character in known) or "".join(network.vocabulary[: len(TEXT)])
+
+
+def picture(networks: Networks, address: Address, limit: int) -> dict:
+    """The trace and the unit's arithmetic that an address asks for; a Problem where it asks for what there is not."""
+    network = networks.get(address.model)
+    text = example_text(network) if address.text is None else address.text
+    tokens = tokens_of(network, text, limit)
+    check_unit(network, address.layer, address.unit)
+    lists = to_json(arithmetic(network, tokens, address.layer, address.unit))
+    return {
+        "events": list(stream(network, tokens, loss=address.loss)),
+        "arithmetic": orjson.Fragment(lists),
+        "address": {**address.model_dump(), "text": text},
+    }
+
+
+def first_light(networks: Networks, query: Mapping[str, str], limit: int) -> Markup:
+    """The JSON for a page, safe inside a script element: the networks, the cells and the picture its address asks for.
+
+    A bad address gives the example and a notice that says what was wrong.
+    """
+    carried = {
+        "models": [{**network.describe(), "vocabulary": network.vocabulary} for network in networks.all().values()],
+        "cells": descriptions(),
+    }
+    try:
+        carried |= picture(networks, Address.model_validate(dict(query)), limit)
+    except ValidationError as error:
+        carried |= picture(networks, Address(), limit) | {"notice": notice(*field_error(error.errors()[0]))}
+    except Problem as problem:
+        carried |= picture(networks, Address(), limit) | {"notice": notice(*problem.errors[0])}
+    return Markup(to_json(carried, "float16").replace(b"<", rb"\u003c").decode())
+
+
+def notice(field: str, detail: str) -> str:
+    """One sentence about a wrong value in the address."""
+    return f"This is the example, because the address has a wrong “{field}”: {detail}."

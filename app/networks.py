@@ -1,0 +1,85 @@
+"""The networks the service has: the shipped ones and those in the data directory, each loaded when first asked for."""
+
+import logging
+from functools import lru_cache
+from pathlib import Path
+
+from app.problems import Problem, one_of, unknown_characters
+from models.cells import describe
+from models.network import BadNetwork, Network, UnknownCharacters
+from models.zoo import shipped
+
+log = logging.getLogger("uvicorn.error")
+
+
+@lru_cache(maxsize=64)
+def load(path: Path, changed: int) -> Network | None:
+    """The network in a file as it was at a time of change, or None (and a line in the log) where it holds none."""
+    try:
+        network = Network.load(path)
+    except BadNetwork as bad:
+        log.warning("%s is left out: %s", path, bad)
+        return None
+    network.origin = "shipped" if path in shipped().values() else "run"
+    return network
+
+
+class Networks:
+    """The networks by id."""
+
+    def __init__(self, data: Path):
+        self.data = data.expanduser()
+
+    def files(self) -> dict[str, Path]:
+        """The file of every network by id, the shipped ones first; a shipped id is not given away."""
+        own = {path.stem: path for path in sorted(self.data.glob("*.safetensors"))}
+        return {**shipped(), **{id: path for id, path in own.items() if id not in shipped()}}
+
+    def all(self) -> dict[str, Network]:
+        """Every network by id."""
+        found = {id: load(path, path.stat().st_mtime_ns) for id, path in self.files().items()}
+        return {id: network for id, network in found.items() if network is not None}
+
+    def get(self, id: str, status: int = 422) -> Network:
+        """The network with this id; a Problem of this status when there is none."""
+        path = self.files().get(id)
+        network = load(path, path.stat().st_mtime_ns) if path else None
+        if network is None:
+            raise one_of("model", self.all(), status)
+        return network
+
+    def path(self, id: str) -> Path:
+        """The file of the network with this id; a Problem (404) when there is none."""
+        self.get(id, status=404)
+        return self.files()[id]
+
+
+def tokens_of(network: Network, text: str, limit: int, field: str = "text") -> list[int]:
+    """The tokens of a text of 1 to `limit` characters; a Problem naming `field` for any other text."""
+    if not network.vocabulary:
+        raise Problem((field, "this network has no vocabulary: send tokens instead"))
+    if not 1 <= len(text) <= limit:
+        raise Problem((field, f"must have 1 to {limit:,} characters; this has {len(text):,}"))
+    try:
+        return network.tokens(text)
+    except UnknownCharacters as error:
+        raise unknown_characters(field, error.characters) from None
+
+
+def chosen_signals(network: Network, signals: str | list[str] | None) -> list[str] | None:
+    """The signals named in a list or with commas between; None, for all of them, when none are named."""
+    if signals is None:
+        return None
+    chosen = signals.split(",") if isinstance(signals, str) else signals
+    known = [signal["id"] for signal in describe(network.cell)["signals"]]
+    if not chosen or not set(chosen) <= set(known):
+        raise one_of("signals", known)
+    return chosen
+
+
+def check_unit(network: Network, layer: int, unit: int) -> None:
+    """A Problem unless the network has this unit in this layer."""
+    if not 0 <= layer < network.layers:
+        raise Problem(("layer", f"must be 0 to {network.layers - 1}"))
+    if not 0 <= unit < network.hidden:
+        raise Problem(("unit", f"must be 0 to {network.hidden - 1}"))

@@ -1,0 +1,39 @@
+"""What a person who runs Gatescope can choose; each setting is also an environment variable GATESCOPE_<NAME>."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Settings(BaseSettings):
+    """The settings, read from the environment; a flag of the command line goes before it."""
+
+    model_config = SettingsConfigDict(env_prefix="GATESCOPE_")
+
+    host: str = Field("127.0.0.1", description="address the server listens on")
+    port: int = Field(8000, ge=1, le=65535, description="port the server listens on")
+    data: Path = Field(
+        Path("~/.local/share/gatescope"), description="directory whose *.safetensors are served beside the shipped ones"
+    )
+    text_limit_post: int = Field(20_000, ge=1, description="most characters of a text sent by POST")
+    text_limit_get: int = Field(2_000, ge=1, description="most characters of a text sent by GET")
+    body_limit: int = Field(1_048_576, ge=1, description="most bytes of a request's body")
+    allowed_hosts: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9.:*\- ]*$",
+        description="host names it answers to, separated by spaces; empty: loopback's on loopback, else every name",
+    )
+    frame_ancestors: str = Field(
+        "*",
+        pattern=r"^[A-Za-z0-9.:/*'\- ]+$",
+        description="origins that may show /embed pages in a frame, separated by spaces; * is everywhere",
+    )
+
+    def hosts(self) -> list[str]:
+        """The host names a request may name; `*` is every name."""
+        if self.allowed_hosts.strip():
+            return self.allowed_hosts.split()
+        return list(LOOPBACK) if self.host in LOOPBACK else ["*"]

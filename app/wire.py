@@ -1,0 +1,60 @@
+"""How arrays and events travel: base64 of little-endian float16, JSON lists, server-sent events, safetensors."""
+
+import base64
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
+
+import numpy as np
+import orjson
+from fastapi.responses import Response, StreamingResponse
+from fastapi.sse import format_sse_event
+from safetensors.numpy import save
+
+Encoding = Literal["float16", "json"]
+NO_BUFFERING = {"X-Accel-Buffering": "no"}
+
+
+def packed(value: Any) -> Any:
+    """An array as base64 of its float16 values, row after row; a NumPy number as a plain one."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        with np.errstate(over="ignore"):  # what is too large for float16 becomes an infinity, as it should
+            return base64.b64encode(value.astype("<f2").tobytes()).decode()
+    raise TypeError(f"{type(value).__name__} cannot be put into an event")
+
+
+def listed(value: Any) -> Any:
+    """An array that orjson cannot write directly, as nested lists."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} cannot be put into JSON")
+
+
+def to_json(value: Any, encoding: Encoding = "json") -> bytes:
+    """A value as JSON, its arrays as base64 of float16 or as nested lists (NaN and infinity are null)."""
+    if encoding == "float16":
+        return orjson.dumps(value, packed)
+    return orjson.dumps(value, listed, orjson.OPT_SERIALIZE_NUMPY)
+
+
+def server_sent(events: Iterable[tuple[str, dict]], encoding: Encoding) -> Iterator[bytes]:
+    """(name, data) pairs as server-sent events."""
+    for name, data in events:
+        yield format_sse_event(event=name, data_str=to_json(data, encoding).decode())
+
+
+def event_stream(events: Iterable[tuple[str, dict]], encoding: Encoding) -> StreamingResponse:
+    """(name, data) pairs as an event stream; each is computed in a worker thread when the one before has been sent."""
+    return StreamingResponse(server_sent(events, encoding), media_type="text/event-stream", headers=NO_BUFFERING)
+
+
+def json_response(value: Any) -> Response:
+    """A value with arrays in it as a JSON response."""
+    return Response(to_json(value), media_type="application/json")
+
+
+def as_safetensors(tensors: dict[str, np.ndarray], metadata: dict) -> bytes:
+    """Tensors as the bytes of a safetensors file; metadata that is not text is written as JSON."""
+    texts = {key: value if isinstance(value, str) else to_json(value).decode() for key, value in metadata.items()}
+    return save({name: np.ascontiguousarray(array) for name, array in tensors.items()}, texts)
