@@ -1,0 +1,73 @@
+// The bench: every view over one text, one clock, one axis.
+
+import { readAddress } from "./core/address.js";
+import { Stage } from "./core/stage.js";
+import { mountSentence } from "./core/sentence.js";
+import { mountShare, watchFolds } from "./core/share.js";
+import { mountTransport } from "./core/transport.js";
+import { playUntilTouched, watchKeys, watchTracks } from "./core/hands.js";
+import { showNotice } from "./core/notice.js";
+import unfold from "./views/unfold.js";
+import text from "./views/text.js";
+import gates from "./views/gates.js";
+import gradients from "./views/gradients.js";
+import cell from "./views/cell.js";
+import generate from "./views/generate.js";
+
+const byId = (id) => document.getElementById(id);
+const light = JSON.parse(byId("first-light").textContent);
+const { state: chosen, notices } = readAddress(location.search);
+const tracks = byId("tracks");
+const stage = new Stage({ light, chosen, tracks, layout: "bench", writesAddress: true });
+
+mountSentence(byId("sentence"), stage);
+showNotice(byId("sentence"), stage, [light.notice, ...notices]);
+mountTransport(byId("transport"), stage);
+for (const view of [unfold, text, gates, gradients]) {
+  const element = byId(`track-${view.id}`);
+  element.hidden = stage.state.hide.includes(view.id);
+  if (!element.hidden) stage.mount(view, element);
+}
+stage.mount(cell, byId("panel-cell"));
+stage.mount(generate, byId("panel-write"));
+
+const tabs = [...document.querySelectorAll("[role=tab]")];
+function openTab(tab) {
+  for (const other of tabs) {
+    other.setAttribute("aria-selected", other === tab);
+    other.tabIndex = other === tab ? 0 : -1;
+    byId(other.getAttribute("aria-controls")).hidden = other !== tab;
+  }
+  stage.requestDraw();
+}
+for (const tab of tabs) {
+  tab.addEventListener("click", () => openTab(tab));
+  tab.addEventListener("keydown", (event) => {
+    if (!event.key.startsWith("Arrow")) return;
+    const next = tabs[(tabs.indexOf(tab) + 1) % tabs.length];
+    openTab(next);
+    next.focus();
+  });
+}
+
+const THEMES = { auto: ["◐", "as the system"], light: ["○", "light"], dark: ["●", "dark"] };
+const theme = byId("theme");
+function showTheme() {
+  const [sign, name] = THEMES[stage.state.theme];
+  theme.textContent = sign;
+  theme.title = `Colours: ${name}`;
+  theme.setAttribute("aria-label", `Colours: ${name}. Change`);
+}
+theme.addEventListener("click", () => {
+  const names = Object.keys(THEMES);
+  stage.choose({ theme: names[(names.indexOf(stage.state.theme) + 1) % names.length] });
+  showTheme();
+});
+showTheme();
+
+watchFolds([...document.querySelectorAll("[data-fold]")]);
+mountShare(byId("share"), stage, [unfold, text, gates, gradients, generate, cell]);
+watchTracks(tracks, stage);
+watchKeys(document.body, stage, { everywhere: true });
+playUntilTouched(stage, chosen);
+window.gatescope = { stage, measureSteps: (many = 200) => stage.measureSteps(many) };

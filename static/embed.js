@@ -1,0 +1,25 @@
+// One view alone in a frame of any size.
+
+import { readAddress } from "./core/address.js";
+import { Stage } from "./core/stage.js";
+import { mountTransport } from "./core/transport.js";
+import { playUntilTouched, watchKeys, watchTracks } from "./core/hands.js";
+import { showNotice } from "./core/notice.js";
+
+const light = JSON.parse(document.getElementById("first-light").textContent);
+const { state: chosen, notices } = readAddress(location.search);
+const [tracks, element, footer] = ["tracks", "view", "transport"].map((id) => document.getElementById(id));
+
+const stage = new Stage({ light, chosen, tracks });
+const { default: view } = await import(`./views/${element.dataset.view}.js`);
+document.title = `${view.title} – Gatescope`;
+document.body.dataset.clock = view.timeless ? "none" : "";
+
+if (view.timeless || stage.state.hide.includes("transport")) footer.remove();
+else mountTransport(footer, stage, { small: true });
+showNotice(document.body, stage, [light.notice, ...notices]);
+stage.mount(view, element);
+watchTracks(tracks, stage);
+watchKeys(document.body, stage, { everywhere: false });
+playUntilTouched(stage, chosen);
+window.gatescope = { stage, measureSteps: (many = 200) => stage.measureSteps(many) };

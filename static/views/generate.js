@@ -1,0 +1,175 @@
+// The network writes: each character as it comes, coloured by the chosen unit, and beside it the gates that wrote it.
+
+import { decode } from "../core/timeline.js";
+import { readEvents } from "../core/stream.js";
+import { inOneLine, number, percent, visible } from "../core/words.js";
+import { writeAddress } from "../core/address.js";
+
+const SHOW_EVERY = 30; // ms between two characters: quick to wait for, slow enough to follow
+const FIELDS = [
+  { id: "length", label: "characters", min: 1, max: 2000, step: 1, value: 200 },
+  { id: "temperature", label: "temperature", min: 0, max: 5, step: 0.05, value: 0.8 },
+  { id: "top_k", label: "likeliest", min: 1, max: 1000, step: 1, value: 40 },
+  { id: "seed", label: "seed", min: 0, max: 4294967295, step: 1, value: 1 },
+];
+
+function mount(element, stage) {
+  element.innerHTML = `
+    <form class="generate">
+      <label class="prompt">Go on from <textarea rows="2" spellcheck="false" aria-label="Text to go on from"></textarea></label>
+      <p class="fields"></p>
+      <p class="actions"><button type="submit" class="main">Write</button> <button type="button" disabled>Stop</button> <button type="button" class="plain" disabled>Read on the bench</button></p>
+      <p class="notice" role="alert" hidden></p>
+      <div class="written" tabindex="0" role="log" aria-label="What the network wrote"></div>
+      <div class="wrote" aria-live="off"></div>
+    </form>`;
+  const form = element.firstElementChild, prompt = form.querySelector("textarea");
+  const [write, stop, read] = form.querySelectorAll("button"), notice = form.querySelector(".notice");
+  const written = form.querySelector(".written"), beside = form.querySelector(".wrote");
+  const fields = Object.fromEntries(FIELDS.map((field) => [field.id, makeField(form.querySelector(".fields"), field)]));
+  let characters = [], shown = 0, network = stage.network, description = stage.description, promptOf = "", running = null, timer = 0, own = false;
+
+  prompt.value = stage.state.text;
+  prompt.addEventListener("input", () => { own = true; });
+  const follow = () => {
+    if (!own) prompt.value = stage.state.text;
+    if (stage.network.id !== network.id) clear();
+  };
+  stage.addEventListener("taken", follow);
+
+  function clear() {
+    running?.abort();
+    clearTimeout(timer);
+    timer = 0;
+    [characters, shown, network, description] = [[], 0, stage.network, stage.description];
+    written.replaceChildren();
+    beside.replaceChildren();
+    read.disabled = true;
+  }
+
+  const say = (text) => {
+    notice.textContent = text;
+    notice.hidden = !text;
+  };
+
+  async function start() {
+    if (!form.reportValidity()) return;
+    clear();
+    say("");
+    promptOf = prompt.value;
+    const given = document.createElement("span");
+    given.className = "given";
+    given.textContent = promptOf;
+    written.append(given);
+    const request = running = new AbortController();
+    write.disabled = !(stop.disabled = false);
+    const body = { model: network.id, prompt: promptOf };
+    for (const [id, field] of Object.entries(fields)) body[id] = field.valueAsNumber;
+    body.top_k = Math.min(body.top_k, network.vocabulary.length);
+    try {
+      await readEvents("/api/generate", { body, signal: request.signal, onEvent: (name, data) => {
+        if (request.signal.aborted || name !== "character") return;
+        characters.push({ ...data, layers: data.layers.map((signals) => Object.fromEntries(Object.entries(signals).map(([id, base64]) => [id, decode(base64)]))) });
+        showNext();
+      } });
+    } catch (problem) {
+      if (problem.name !== "AbortError") say(problem.message);
+    }
+    if (running === request) running = null;
+    if (!running) finish();
+  }
+
+  // Characters may come faster than anybody reads: they are shown one by one, at once for people who asked for less motion.
+  function showNext() {
+    if (timer || shown >= characters.length) return;
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    do add(shown++); while (calm && shown < characters.length);
+    point(shown - 1);
+    written.scrollTop = written.scrollHeight;
+    timer = setTimeout(() => {
+      timer = 0;
+      if (shown < characters.length) showNext();
+      else finish();
+    }, SHOW_EVERY);
+  }
+
+  function finish() {
+    if (running || shown < characters.length) return;
+    write.disabled = !(stop.disabled = true);
+    read.disabled = !characters.length;
+  }
+
+  function add(k) {
+    const letter = document.createElement("span");
+    letter.textContent = network.vocabulary[characters[k].token];
+    letter.dataset.k = k;
+    written.append(letter);
+    paint(letter);
+  }
+
+  function paint(letter) {
+    const { layer, signal, unit } = stage.state, value = characters[letter.dataset.k].layers[layer]?.[signal]?.[unit], scale = stage.colour.scale(signal);
+    letter.style.background = scale.css(value);
+    letter.style.color = scale.ink(value);
+  }
+
+  // The gates that wrote one character: their mean over the units, and how likely the character was.
+  function point(k) {
+    const character = characters[k];
+    if (!character) return;
+    for (const letter of written.querySelectorAll(".pointed")) letter.classList.remove("pointed");
+    written.querySelector(`[data-k="${k}"]`)?.classList.add("pointed");
+    const layer = character.layers[Math.min(stage.state.layer, character.layers.length - 1)];
+    const head = document.createElement("p");
+    head.textContent = `“${visible(network.vocabulary[character.token])}” with probability ${percent(character.probability)}`;
+    const bars = description.signals.filter((signal) => layer[signal.id]).map((signal) => {
+      const values = layer[signal.id], mean = values.reduce((sum, value) => sum + value, 0) / values.length, size = signal.role === "gate" ? mean : Math.min(1, Math.abs(mean));
+      const bar = document.createElement("div");
+      bar.className = "mean";
+      bar.innerHTML = "<b></b><i></i><span></span>";
+      bar.title = `${signal.title}: mean over the units`;
+      bar.children[0].textContent = signal.id;
+      bar.style.setProperty("--hue", stage.colour.hue(signal.id));
+      bar.children[1].style.setProperty("--share", size);
+      bar.children[2].textContent = number(mean);
+      return bar;
+    });
+    beside.replaceChildren(head, ...bars);
+  }
+
+  form.addEventListener("submit", (event) => { event.preventDefault(); start(); });
+  stop.addEventListener("click", () => {
+    running?.abort();
+    running = null;
+    characters.length = shown;
+    finish();
+  });
+  read.addEventListener("click", () => {
+    const text = promptOf + characters.slice(0, shown).map(({ token }) => network.vocabulary[token]).join("");
+    if (stage.layout === "bench") stage.choose({ text });
+    else window.open(`/?${writeAddress({ ...stage.state, text })}`, "_blank", "noopener");
+  });
+  written.addEventListener("pointerover", (event) => { if (event.target.dataset.k) point(+event.target.dataset.k); });
+  written.addEventListener("keydown", (event) => event.stopPropagation());
+
+  function draw() {
+    for (const letter of written.querySelectorAll("[data-k]")) paint(letter);
+    const { layer, signal, unit } = stage.state;
+    written.setAttribute("aria-label", `What the network wrote after “${inOneLine(promptOf || prompt.value).slice(-40)}”, coloured by unit ${unit} of ${signal} in layer ${layer + 1}`);
+    if (characters.length) point(shown - 1);
+  }
+  return { draw, step() {}, page() {}, destroy() { clear(); stage.removeEventListener("taken", follow); element.replaceChildren(); } };
+}
+
+function makeField(parent, { id, label, ...limits }) {
+  const holder = document.createElement("label"), field = document.createElement("input");
+  field.type = "number";
+  field.required = true;
+  Object.assign(field, limits);
+  field.name = id;
+  holder.append(field, ` ${label}`);
+  parent.append(holder);
+  return field;
+}
+
+export default { id: "generate", title: "Write", mount, timeless: true };
