@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     )
 
     def hosts(self) -> list[str]:
-        """The host names a request may name; `*` is every name."""
+        """The host names a request may name; `*` is every name. Loopback's own cannot be misused and always may."""
         if self.allowed_hosts.strip():
-            return self.allowed_hosts.split()
+            return [*self.allowed_hosts.split(), *LOOPBACK]
         return list(LOOPBACK) if self.host in LOOPBACK else ["*"]

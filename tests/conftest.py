@@ -1,0 +1,43 @@
+"""What the tests share: a real server on loopback, and a small network of each kind of cell beside the shipped ones."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.settings import Settings
+from models.cells import cells
+from models.network import untrained
+from tests.service import serve
+
+VOCABULARY = sorted(set("\n !',-.:;?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz<>&$"))
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with an untrained network `small-<cell>` of two layers for every kind of cell."""
+    folder = tmp_path_factory.mktemp("data")
+    for id, cell in cells().items():
+        network = untrained(cell, layers=2, hidden=8, vocabulary=VOCABULARY, embedding=5, title=f"Small {id}")
+        (folder / f"small-{id}.safetensors").write_bytes(network.to_bytes())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def settings(data: Path) -> Settings:
+    """The settings of the tests' server."""
+    return Settings(data=data)
+
+
+@pytest.fixture(scope="session")
+def address(settings: Settings) -> Iterator[str]:
+    """The address of the tests' server."""
+    yield from serve(settings)
+
+
+@pytest.fixture(scope="session")
+def client(address: str) -> Iterator[httpx.Client]:
+    """A client of the tests' server."""
+    with httpx.Client(base_url=address, timeout=60) as client:
+        yield client

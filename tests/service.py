@@ -1,0 +1,46 @@
+"""A real server for the tests, and how to read its answers."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx
+import orjson
+import uvicorn
+
+from app.server import create_app
+from app.settings import Settings
+
+
+def serve(settings: Settings) -> Iterator[str]:
+    """Serve on a free loopback port, in a thread, until the generator is closed; yields the address."""
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), host="127.0.0.1", port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive(), "the server did not start"
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join()
+
+
+def events_of(response: httpx.Response) -> list[tuple[str, dict]]:
+    """The events of an event stream: (name, data) pairs."""
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"].startswith("text/event-stream")
+    events = []
+    for block in response.text.split("\n\n")[:-1]:
+        name, data = block.split("\n")
+        events.append((name.removeprefix("event: "), orjson.loads(data.removeprefix("data: "))))
+    return events
+
+
+def errors_of(response: httpx.Response, status: int = 422) -> dict[str, str]:
+    """The fields that a problem names, with what it says of each."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["status"] == status and problem["title"] and problem["detail"]
+    return {error["field"]: error["detail"] for error in problem["errors"]}

@@ -1,0 +1,105 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from safetensors.numpy import load_file
+
+GATESCOPE = str(Path(sys.executable).with_name("gatescope"))
+
+
+@pytest.fixture
+def gatescope(data):
+    """Runs the command line in a process of its own, with the tests' data directory."""
+
+    def run(*arguments: str, **options) -> subprocess.CompletedProcess:
+        environment = {**os.environ, "GATESCOPE_DATA": str(data), **options.pop("env", {})}
+        return subprocess.run(
+            [GATESCOPE, *arguments], capture_output=True, text=True, timeout=120, env=environment, **options
+        )
+
+    return run
+
+
+def test_models_are_listed(gatescope):
+    listed = gatescope("models", env={"COLUMNS": "200"})
+    assert listed.returncode == 0 and "small-lstm" in listed.stdout and "Small gru" in listed.stdout
+
+
+def test_a_trace_goes_to_a_file_or_to_standard_output(gatescope, tmp_path):
+    printed = gatescope("trace", "-", "--model", "small-lstm", "--signals", "f,c", input="To be")
+    tensors = json.loads(printed.stdout)["tensors"]
+    assert len(tensors["layer1.f"]) == 5 and "layer0.i" not in tensors
+    for name in ("trace.safetensors", "trace.json"):
+        arguments = ("--model", "small-lstm", "--no-backward", "--precision", "float64", "--out", str(tmp_path / name))
+        assert gatescope("trace", "To be", *arguments).returncode == 0
+    written = load_file(tmp_path / "trace.safetensors")
+    assert written["layer0.c"].dtype == "float64" and "grad.layer0.c" not in written
+    assert json.loads((tmp_path / "trace.json").read_text())["tensors"]["layer0.c"] == written["layer0.c"].tolist()
+
+
+def test_a_network_is_trained_and_then_offered(gatescope, tmp_path):
+    text = tmp_path / "rhyme.txt"
+    text.write_text("one two three four five, once I caught a fish alive. " * 40)
+    quick = ["--hidden", "8", "--embedding", "4", "--epochs", "2", "--batch-size", "4", "--sequence-length", "16"]
+    env = {"GATESCOPE_DATA": str(tmp_path / "own")}
+    trained = gatescope("train", str(text), "--cell", "gru", "--title", "Rhyme", *quick, env=env)
+    assert trained.returncode == 0, trained.stderr
+    assert "held out" in trained.stdout
+    assert json.loads((tmp_path / "own" / "rhyme-gru.json").read_text())["recipe"]["hidden"] == 8
+    assert "rhyme-gru" in gatescope("models", env=env | {"COLUMNS": "200"}).stdout
+
+
+def test_serve_listens_where_it_is_told(data):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    environment = {**os.environ, "GATESCOPE_DATA": str(data), "GATESCOPE_PORT": "1"}
+    server = subprocess.Popen([GATESCOPE, "serve", "--port", str(port)], env=environment, stderr=subprocess.PIPE)
+    try:
+        until = time.monotonic() + 20
+        while True:
+            try:
+                assert httpx.get(f"http://127.0.0.1:{port}/healthz").json() == {"status": "ok"}
+                break
+            except httpx.TransportError:
+                assert time.monotonic() < until and server.poll() is None
+                time.sleep(0.1)
+    finally:
+        server.terminate()
+        assert "Traceback" not in server.communicate(timeout=20)[1].decode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["trace", "a", "--model", "none"], "model: must be one of"),
+        (["trace", "\u2603", "--model", "small-lstm"], "☃ (U+2603)"),
+        (["trace", "", "--model", "small-lstm"], "1 to 20,000 characters"),
+        (["trace", "a", "--model", "small-lstm", "--signals", "x"], "signals: must be one of f, i, g, o, c, h"),
+        (["trace", "a", "--model", "small-lstm", "--out", "trace.csv"], "must end in .safetensors or .json"),
+        (["trace", "a", "--model", "small-lstm", "--out", "/none/trace.json"], "/none/trace.json: No such file"),
+        (["trace", "a", "--loss", "first"], "'every', 'last'"),
+        (["serve", "--port", "0"], "port: "),
+        (["train", "/none.txt"], "/none.txt: No such file"),
+        (["train", GATESCOPE, "--hidden", "0"], "recipe: hidden must be between"),
+        (["train", GATESCOPE, "--cell", "none"], "cell must be one of"),
+        (["train", GATESCOPE, "--embedding", "many"], "--embedding: must be a whole number or none"),
+        (["train", GATESCOPE, "--out", "network.pt"], "must end in .safetensors"),
+        (["train", GATESCOPE], "too short"),
+        (["play"], "No such command"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(gatescope, arguments, said):
+    done = gatescope(*arguments, env={"COLUMNS": "200"})
+    assert done.returncode == 2
+    assert said in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_wrong_setting_is_named(gatescope):
+    done = gatescope("serve", env={"GATESCOPE_PORT": "many"})
+    assert done.returncode == 2 and done.stderr.startswith("gatescope: GATESCOPE_PORT: ")

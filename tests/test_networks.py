@@ -1,0 +1,63 @@
+import os
+
+import pytest
+
+from app.networks import Networks, check_unit, chosen_signals, tokens_of
+from app.problems import Problem
+from models.zoo import shipped
+
+
+def test_shipped_networks_and_those_of_the_data_directory(data):
+    networks = Networks(data).all()
+    assert [*shipped()] == [*networks][: len(shipped())]
+    assert networks["small-lstm"].origin == "run"
+    assert all(networks[id].origin == "shipped" for id in shipped())
+
+
+def test_a_directory_that_is_not_there_adds_nothing(tmp_path):
+    assert [*Networks(tmp_path / "none").all()] == [*shipped()]
+
+
+def test_a_broken_file_is_left_out_and_a_new_one_is_seen(tmp_path, data, caplog):
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"not tensors")
+    networks = Networks(tmp_path)
+    assert "broken" not in networks.all()
+    assert "broken.safetensors is left out" in caplog.text
+    broken.write_bytes((data / "small-gru.safetensors").read_bytes())
+    os.utime(broken, ns=(1, 1))
+    assert networks.get("broken").cell.id == "gru"
+
+
+def test_an_unknown_network_is_a_problem_that_lists_the_known(data):
+    with pytest.raises(Problem, match="must be one of .*small-lstm") as caught:
+        Networks(data).get("../small-lstm", status=404)
+    assert caught.value.status == 404
+
+
+@pytest.mark.parametrize("text", ["", "x" * 11])
+def test_text_length_is_bounded(data, text):
+    with pytest.raises(Problem, match=f"prompt: must have 1 to 10 characters; this has {len(text)}"):
+        tokens_of(Networks(data).get("small-lstm"), text, 10, "prompt")
+
+
+def test_unknown_characters_are_named(data):
+    with pytest.raises(Problem, match=r"text: the network has never seen é \(U\+00E9\), ☃ \(U\+2603\)"):
+        tokens_of(Networks(data).get("small-lstm"), "no é, no ☃, no é", 100)
+
+
+def test_signals_are_those_of_the_cell(data):
+    network = Networks(data).get("small-gru")
+    assert chosen_signals(network, None) is None
+    assert chosen_signals(network, "z,h") == chosen_signals(network, ["z", "h"]) == ["z", "h"]
+    for wrong in ("", "f", "z,,h", []):
+        with pytest.raises(Problem, match="signals: must be one of r, z, n, h"):
+            chosen_signals(network, wrong)
+
+
+@pytest.mark.parametrize(("layer", "unit", "field"), [(2, 0, "layer: must be 0 to 1"), (0, -1, "unit: must be 0 to 7")])
+def test_a_unit_must_be_there(data, layer, unit, field):
+    network = Networks(data).get("small-lstm")
+    check_unit(network, 1, 7)
+    with pytest.raises(Problem, match=field):
+        check_unit(network, layer, unit)

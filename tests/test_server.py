@@ -1,0 +1,134 @@
+import socket
+import subprocess
+import sys
+import textwrap
+
+import httpx
+import pytest
+from fastapi.routing import APIRoute
+
+from app.server import create_app
+from app.settings import Settings
+from tests.service import errors_of, serve
+
+JSON = {"Content-Type": "application/json"}
+
+
+def test_health(client):
+    assert client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_every_get_route_has_the_house_headers(client, settings):
+    values = {"id": "small-lstm", "view": "text"}
+    asked = {"model": "small-lstm", "text": "ab"}
+    routes = [route for route in walked(create_app(settings)) if "GET" in route.methods]
+    assert len(routes) > 10
+    for route in routes:
+        params = asked if "/trace" in route.path or "/arithmetic" in route.path else {}
+        response = client.get(route.path.format(**values), params=params)
+        assert response.status_code == 200, route.path
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["cache-control"]
+        assert "script-src 'self'" in response.headers["content-security-policy"]
+        assert ("frame-ancestors 'none'" in response.headers["content-security-policy"]) is ("embed" not in route.path)
+
+
+def walked(app) -> list[APIRoute]:
+    found = []
+    for route in app.routes:
+        included = getattr(route, "original_router", None)
+        found += included.routes if included else [route] * isinstance(route, APIRoute)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status"),
+    [
+        (b'{"model": "small-lstm", "text": "\\ud800"}', JSON, 422),
+        (b'{"model": "small-lstm", "\\ud800": 1, "text": "a"}', JSON, 422),
+        (b'{"model": "small-lstm", "text": "\xff"}', JSON, 400),
+        (b"[" * 100_000, JSON, 400),
+        (b'{"tokens": [' + b"9" * 5000 + b"]}", JSON, 400),
+        (b"{", JSON, 422),
+        (b"[]", JSON, 422),
+        (b"", JSON, 422),
+        (b'{"model": "small-lstm", "text": "a"}', {"Content-Type": "text/plain"}, 422),
+        (b'{"model": "small-lstm", "text": "a"}', {}, 422),
+        (b" " * 1_048_577, JSON, 413),
+    ],
+)
+def test_unreadable_bodies_are_problems(client, content, headers, status):
+    for path in ("/api/trace", "/api/generate"):
+        response = client.post(path, content=content, headers=headers)
+        assert response.status_code == status, response.text
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert "\\ud800" not in response.text or "\\\\ud800" in response.text
+
+
+def test_a_body_without_a_length_is_bounded_too(client):
+    response = client.post("/api/trace", content=(b" " * 65536 for _ in range(32)), headers=JSON)
+    errors_of(response, 413)
+
+
+def test_the_input_is_never_echoed(client):
+    response = client.get("/api/trace", params={"model": "secret-model", "text": "secret", "loss": "secret"})
+    assert "secret" not in response.text
+
+
+OTHER_METHODS = [("POST", "/api/cells"), ("DELETE", "/"), ("TRACE", "/"), ("PUT", "/api/trace")]
+
+
+@pytest.mark.parametrize(("method", "path"), OTHER_METHODS)
+def test_other_methods_are_refused(client, method, path):
+    response = client.request(method, path)
+    assert response.status_code == 405 and response.headers["allow"]
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", ""])
+def test_on_loopback_only_loopback_names_are_answered(client, host):
+    errors_of(client.get("/healthz", headers={"Host": host}), 400)
+    assert client.get("/healthz", headers={"Host": "localhost:8000"}).status_code == 200
+
+
+def test_settings_open_hosts_and_close_frames(data):
+    settings = Settings(data=data, allowed_hosts="lab.example", frame_ancestors="https://lab.example 'self'")
+    for address in serve(settings):
+        response = httpx.get(f"{address}/embed/text", headers={"Host": "lab.example"})
+        assert response.headers["content-security-policy"].endswith("frame-ancestors https://lab.example 'self'")
+
+
+def test_a_sandboxed_frame_may_read_but_not_write(client):
+    assert client.get("/api/cells", headers={"Origin": "null"}).headers["access-control-allow-origin"] == "*"
+    asking = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    assert client.options("/api/trace", headers=asking).status_code == 400
+
+
+def test_pages_are_compressed(client):
+    assert client.get("/").headers["content-encoding"] == "gzip"
+
+
+def test_a_reader_that_leaves_stops_nothing(client, address):
+    host, port = address.removeprefix("http://").split(":")
+    query = f"model=small-lstm&text={'ab' * 900}"
+    for _ in range(5):
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(f"GET /api/trace?{query} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            connection.recv(1000)
+    assert client.get("/healthz").status_code == 200
+
+
+def test_torch_is_never_imported_to_serve(data):
+    program = """
+        import sys
+        import httpx
+        from app.settings import Settings
+        from tests.service import serve
+        for address in serve(Settings()):
+            for path in ("/", "/api/trace?model=small-lstm&text=ab", "/api/cells"):
+                assert httpx.get(address + path).status_code == 200
+        assert "torch" not in sys.modules
+    """
+    environment = {"GATESCOPE_DATA": str(data), "PATH": ""}
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=60, env=environment)
