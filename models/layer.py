@@ -64,8 +64,6 @@ class Layer:
         if backward:
             self.gradients = {f"d_{state}": self._new(steps + 1, 1) for state in self.cell.states}
             self.gradients["d_gates"] = self._new(steps, len(layout.gates))
-            for state in self.cell.states:
-                self.gradients[f"d_{state}"][-1] = 0
             self.output_gradient = self.gradients[f"d_{self.cell.states[0]}"]
             self._back_spares = self._scratch(self.program.backward_schedule.scratch)
             self._block: dict[str, np.ndarray] = {}
@@ -120,6 +118,11 @@ class Layer:
         if self.program.same_as_input:
             block["d_weight_ih"] = block[f"d_{self.program.same_as_input}"]
         return {name: array for name, array in block.items() if name.startswith("d_")}
+
+    def begin_backward(self) -> None:
+        """Nothing comes back from beyond the last step."""
+        for state in self.cell.states:
+            self.gradients[f"d_{state}"][-1] = 0
 
     def _block_arrays(self, steps: int) -> dict[str, np.ndarray]:
         if not self._block or len(next(iter(self._block.values()))) < steps:

@@ -79,6 +79,9 @@ class Pass:
         product, so its norm is the product of two vector norms.
         """
         weights, top = self.weights, self.layers[-1]
+        if last == self.steps:
+            for layer in self.layers:
+                layer.begin_backward()
         flat = logit_gradients.reshape(-1, len(weights.readout))
         self._add("readout.weight", flat.T @ self._output(-1, first, last).reshape(len(flat), -1))
         self._add("readout.bias", flat.sum(axis=0))

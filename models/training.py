@@ -24,7 +24,7 @@ from models.passes import BLOCK, Pass, blocks, cross_entropy
 class Recipe:
     """Everything that decides a training besides the text; a stored recipe trains the same network again.
 
-    epochs: upper limit; patience: epochs without a better validation loss before stopping. embedding None means one-hot input.
+    learning_rate is reached after the fraction warm_up of all steps and then falls to zero. epochs: upper limit; patience: epochs without a better validation loss before stopping. embedding None means one-hot input.
     dropout acts on each layer's output. validation: the fraction of the text, at its end, that is held out. threads: sequences
     of a batch are shared among so many.
     """
@@ -36,6 +36,7 @@ class Recipe:
     batch_size: int = 64
     sequence_length: int = 128
     learning_rate: float = 4e-3
+    warm_up: float = 0.1
     weight_decay: float = 0.01
     clip: float = 1.0
     dropout: float = 0.0
@@ -48,7 +49,7 @@ class Recipe:
     def __post_init__(self) -> None:
         limits = {"layers": (1, 8), "hidden": (1, 2048), "batch_size": (1, 1024), "sequence_length": (2, 2048), "epochs": (1, 1000),
                   "learning_rate": (1e-7, 1.0), "clip": (1e-3, 1e6), "dropout": (0.0, 0.9), "validation": (0.01, 0.5),
-                  "threads": (1, 64), "patience": (1, 1000), "weight_decay": (0.0, 1.0)}
+                  "threads": (1, 64), "warm_up": (0.01, 0.9), "patience": (1, 1000), "weight_decay": (0.0, 1.0)}
         if self.cell not in cells():
             raise ValueError(f"cell must be one of {', '.join(cells())}")
         for name, (low, high) in limits.items():
@@ -79,7 +80,7 @@ def train(text: str, recipe: Recipe, title: str = "") -> Iterator[dict]:
     optimiser = torch.optim.AdamW(tensors.values(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
     starts = list(range(0, len(columns) - recipe.sequence_length, recipe.sequence_length))
     total = len(starts) * recipe.epochs
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=total, pct_start=min(0.1, 1000 / total))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=total, pct_start=recipe.warm_up)
     best, curve, began = (math.inf, {}), [], time.monotonic()
     with Batches(network, recipe) as batches:
         for epoch in range(1, recipe.epochs + 1):
@@ -154,7 +155,7 @@ class Batches:
         part.use(weights)
         scale = np.float32(1 / (steps * self.recipe.batch_size))
         part.masks = [None] * len(part.layers) if masks is None else [mask[:, share] for mask in masks]
-        length = max(4, BLOCK // characters.shape[1])
+        length = max(4, 512 // characters.shape[1])
         with flushed():
             for layer in part.layers:
                 layer.carry()
