@@ -1,6 +1,7 @@
 """Numbers too small for full precision are taken as zero, in this thread, while a program runs.
 
-A gradient that has travelled far back is full of such numbers, and the processor handles each of them many times slower.
+A gradient that has travelled far back is full of such numbers, and the processor handles each of them many times
+slower.
 """
 
 import ctypes
@@ -15,7 +16,9 @@ _PLACES = {"x86_64": (28, 0x8040), "aarch64": (0, 1 << 24)}
 
 @contextmanager
 def flushed() -> Iterator[None]:
-    """Flush denormals to zero in this thread for the length of a `with` block; where the machine is unknown, do nothing."""
+    """Flush denormals to zero in this thread for the length of a `with` block; where the machine is unknown, do
+    nothing.
+    """
     place = _PLACES.get(platform.machine()) if sys.platform == "linux" else None
     if place is None:
         yield

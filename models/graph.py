@@ -1,8 +1,8 @@
 """The small graph that a cell's `step` becomes when it is traced once.
 
-A node is a vector (one number a unit) and says from which vectors it is made. Seven operations are enough for every cell here:
-a matrix map, sigmoid, tanh, relu, +, − and ×. The graph holds no numbers; the programs, the derivatives, the description and
-the drawing are all read off it.
+A node is a vector (one number a unit) and says from which vectors it is made. Seven operations are enough for every
+cell here: a matrix map, sigmoid, tanh, relu, +, − and ×. The graph holds no numbers; the programs, the derivatives, the
+description and the drawing are all read off it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """One layer at work: a cell's program, with weights laid out for it and records to write into.
 
-Arrays are time-major: (steps, batch, units). A state's record has one row more, its first being the state before the first step.
+Arrays are time-major: (steps, batch, units). A state's record has one row more, its first being the state before the
+first step.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from models.schedule import Place
 class Weights:
     """One layer's parameters as its program reads them: blocks in the program's order, a sigmoid's rows halved.
 
-    parameters: by PyTorch's names without prefix and layer ("weight_ih", "bias_hh", …). `input_map` is (inputs, blocks·H) and
-    `input_bias` (blocks·H,): what is hoisted out of the loop, with every bias that may be.
+    parameters: by PyTorch's names without prefix and layer ("weight_ih", "bias_hh", …). `input_map` is (inputs,
+    blocks·H) and `input_bias` (blocks·H,): what is hoisted out of the loop, with every bias that may be.
     """
 
     def __init__(self, cell: type[Cell], parameters: dict[str, np.ndarray], hidden: int, dtype: np.dtype):
@@ -40,7 +41,9 @@ class Weights:
             for index, block in enumerate(blocks):
                 if layout.is_plain(block) and self.program.has_input(layout.reader(block)):
                     at = order[block.name] * hidden
-                    self.input_bias[at:at + hidden] += bias[index * hidden:(index + 1) * hidden] * scale[index * hidden]
+                    self.input_bias[at : at + hidden] += (
+                        bias[index * hidden : (index + 1) * hidden] * scale[index * hidden]
+                    )
         widest = max([len(blocks) for _, blocks in layout.stacks.values()] + [len(layout.gates), 1])
         for name, number in (("one", 1), ("half", 0.5), ("minus_one", -1)):
             self.fixed[name] = np.full(widest * hidden, number, dtype)
@@ -75,7 +78,9 @@ class Layer:
         return {name: self._new(1, blocks)[0] for name, blocks in wanted.items()}
 
     def _view(self, arrays: dict[str, np.ndarray], first: int, last: int) -> dict[str, np.ndarray]:
-        return {name: array[first:last + (name.removeprefix("d_") in self.cell.states)] for name, array in arrays.items()}
+        return {
+            name: array[first : last + (name.removeprefix("d_") in self.cell.states)] for name, array in arrays.items()
+        }
 
     def signal(self, name: str) -> np.ndarray:
         """A signal's values, (steps, batch, H); a view of the record."""
@@ -89,27 +94,32 @@ class Layer:
         if name in self.cell.states:
             return arrays[prefix + name][1:]
         index = self.program.layout.gates.index(name)
-        return arrays[f"{prefix}gates"][..., index * self.hidden:(index + 1) * self.hidden]
+        return arrays[f"{prefix}gates"][..., index * self.hidden : (index + 1) * self.hidden]
 
     def forward(self, first: int, last: int, given: np.ndarray | None = None, table: np.ndarray | None = None) -> None:
-        """Run steps first…last−1. given: inputs (n, batch, inputs); or, with table (rows as from `Weights.input_map`), row numbers (n, batch)."""
+        """Run steps first…last−1. given: inputs (n, batch, inputs); or, with table (rows as from `Weights.input_map`),
+        row numbers (n, batch).
+        """
         arrays = self._view(self.records, first, last)
         for place, start, stop in self.program.hoisted:
             columns = slice(start * self.hidden, stop * self.hidden)
             target = arrays[place.array][1:] if place.array in self.cell.states else arrays[place.array]
-            target = target[..., place.first * self.hidden:place.last * self.hidden]
+            target = target[..., place.first * self.hidden : place.last * self.hidden]
             if table is not None:
                 target[...] = table[given, columns] if columns != slice(0, table.shape[1]) else table[given]
             else:
                 flat = given.reshape(-1, given.shape[-1])
-                target[...] = (flat @ self.weights.input_map[:, columns] + self.weights.input_bias[columns]).reshape(target.shape)
+                target[...] = (flat @ self.weights.input_map[:, columns] + self.weights.input_bias[columns]).reshape(
+                    target.shape
+                )
         self.program.run_forward(arrays | self.weights.fixed | self._spares, self.hidden)
 
     def backward(self, first: int, last: int) -> dict[str, np.ndarray]:
-        """Run steps last−1…first backwards; the output's own gradient must lie in `output_gradient` (its rows first+1…last).
+        """Run steps last−1…first backwards; the output's own gradient must lie in `output_gradient` (its rows
+        first+1…last).
 
-        Returns ∂L/∂(stacked maps) and ∂L/∂(parameter vectors) of each step: {"d_weight_ih": (n, batch, blocks·H), …}, valid
-        until the next call.
+        Returns ∂L/∂(stacked maps) and ∂L/∂(parameter vectors) of each step: {"d_weight_ih": (n, batch, blocks·H), …},
+        valid until the next call.
         """
         steps = last - first
         arrays = self._view(self.records, first, last) | self._view(self.gradients, first, last)

@@ -1,7 +1,7 @@
 """A trained network: which cell, how large, which characters it knows, its weights, and the file that holds all of it.
 
-A network is one safetensors file with PyTorch's parameter names (`embedding.weight`, `rnn.weight_ih_l0`, …, `readout.weight`),
-so `torch.nn` modules load it as it is; what the numbers mean stands in the file's metadata.
+A network is one safetensors file with PyTorch's parameter names (`embedding.weight`, `rnn.weight_ih_l0`, …,
+`readout.weight`), so `torch.nn` modules load it as it is; what the numbers mean stands in the file's metadata.
 """
 
 from __future__ import annotations
@@ -30,14 +30,17 @@ class UnknownCharacters(ValueError):
 
     def __init__(self, characters: list[str]):
         self.characters = characters
-        super().__init__("the network has never seen " + ", ".join(f"U+{ord(character):04X}" for character in characters))
+        super().__init__(
+            "the network has never seen " + ", ".join(f"U+{ord(character):04X}" for character in characters)
+        )
 
 
 @dataclass(eq=False)
 class Network:
     """A character network: embedding or one-hot input, equal recurrent layers, linear readout.
 
-    vocabulary: the characters in the order of their numbers. parameters: arrays by PyTorch name. card: how it was trained.
+    vocabulary: the characters in the order of their numbers. parameters: arrays by PyTorch name. card: how it was
+    trained.
     """
 
     id: str
@@ -84,9 +87,18 @@ class Network:
     def describe(self) -> dict:
         """The network as the API lists it."""
         loss = self.card.get("validation_loss")
-        return {"id": self.id, "title": self.title, "cell": self.cell.id, "layers": self.layers, "hidden": self.hidden,
-                "task": "characters", "vocabulary_size": len(self.vocabulary), "parameters": self.size,
-                "bits_per_character": None if loss is None else round(loss / math.log(2), 4), "origin": self.origin}
+        return {
+            "id": self.id,
+            "title": self.title,
+            "cell": self.cell.id,
+            "layers": self.layers,
+            "hidden": self.hidden,
+            "task": "characters",
+            "vocabulary_size": len(self.vocabulary),
+            "parameters": self.size,
+            "bits_per_character": None if loss is None else round(loss / math.log(2), 4),
+            "origin": self.origin,
+        }
 
     @lru_cache(maxsize=2)  # noqa: B019 – networks live as long as the process
     def weights(self, precision: str = "float32") -> NetworkWeights:
@@ -95,8 +107,13 @@ class Network:
 
     def to_bytes(self) -> bytes:
         """The network as the bytes of a safetensors file."""
-        facts = {"format": "gatescope", "cell": self.cell.id, "title": self.title, "vocabulary": json.dumps(self.vocabulary),
-                 "card": json.dumps(self.card)}
+        facts = {
+            "format": "gatescope",
+            "cell": self.cell.id,
+            "title": self.title,
+            "vocabulary": json.dumps(self.vocabulary),
+            "card": json.dumps(self.card),
+        }
         return save({name: np.ascontiguousarray(array) for name, array in self.parameters.items()}, facts)
 
     @classmethod
@@ -114,12 +131,22 @@ class Network:
             raise BadNetwork("the parameter readout.weight is missing")
         embedding = parameters["embedding.weight"].shape[1] if "embedding.weight" in parameters else None
         layers = sum(name.startswith("rnn.weight_ih_l") for name in parameters)
-        return cls(Path(path).stem, facts.get("title", Path(path).stem), cells()[facts["cell"]], layers,
-                   parameters["readout.weight"].shape[1], json.loads(facts["vocabulary"]), parameters, embedding,
-                   json.loads(facts.get("card", "{}")))
+        return cls(
+            Path(path).stem,
+            facts.get("title", Path(path).stem),
+            cells()[facts["cell"]],
+            layers,
+            parameters["readout.weight"].shape[1],
+            json.loads(facts["vocabulary"]),
+            parameters,
+            embedding,
+            json.loads(facts.get("card", "{}")),
+        )
 
 
-def parameter_shapes(cell: type[Cell], layers: int, hidden: int, characters: int, embedding: int | None) -> dict[str, tuple[int, ...]]:
+def parameter_shapes(
+    cell: type[Cell], layers: int, hidden: int, characters: int, embedding: int | None
+) -> dict[str, tuple[int, ...]]:
     """Every parameter's PyTorch name and shape."""
     shapes: dict[str, tuple[int, ...]] = {"embedding.weight": (characters, embedding)} if embedding else {}
     for layer in range(layers):
@@ -128,8 +155,16 @@ def parameter_shapes(cell: type[Cell], layers: int, hidden: int, characters: int
     return shapes | {"readout.weight": (characters, hidden), "readout.bias": (characters,)}
 
 
-def untrained(cell: type[Cell], layers: int, hidden: int, vocabulary: list[str], embedding: int | None = None, seed: int = 0,
-              dtype: str = "float32", title: str = "untrained") -> Network:
+def untrained(
+    cell: type[Cell],
+    layers: int,
+    hidden: int,
+    vocabulary: list[str],
+    embedding: int | None = None,
+    seed: int = 0,
+    dtype: str = "float32",
+    title: str = "untrained",
+) -> Network:
     """A network with random weights, drawn as PyTorch draws them: uniform within ±1/√H, embeddings normal."""
     random, bound = np.random.default_rng(seed), 1 / math.sqrt(hidden)
     parameters = {}

@@ -1,7 +1,7 @@
 """A whole network's forward and backward pass over characters: input, layers, readout, loss.
 
-Time runs in blocks: forward block by block upwards (all layers of a block before the next), backward block by block downwards.
-What a block needs besides the records is small and stays in the cache. Losses are in nats.
+Time runs in blocks: forward block by block upwards (all layers of a block before the next), backward block by block
+downwards. What a block needs besides the records is small and stays in the cache. Losses are in nats.
 """
 
 from __future__ import annotations
@@ -23,15 +23,20 @@ class NetworkWeights:
         self.cell, self.hidden, self.dtype = cell, hidden, np.dtype(dtype)
         self.layers = []
         for index in range(layers):
-            mine = {name.removesuffix(f"_l{index}").removeprefix("rnn."): array for name, array in parameters.items()
-                    if name.startswith("rnn.") and name.endswith(f"_l{index}")}
+            mine = {
+                name.removesuffix(f"_l{index}").removeprefix("rnn."): array
+                for name, array in parameters.items()
+                if name.startswith("rnn.") and name.endswith(f"_l{index}")
+            }
             self.layers.append(Weights(cell, mine, hidden, dtype))
         self.embedding = np.asarray(parameters["embedding.weight"], dtype) if "embedding.weight" in parameters else None
         self.readout = np.asarray(parameters["readout.weight"], dtype)
         self.readout_bias = np.asarray(parameters["readout.bias"], dtype)
         first = self.layers[0]
         # a character chooses a row: the whole map of the input is done once for each character of the vocabulary
-        self.table = (first.input_map if self.embedding is None else self.embedding @ first.input_map) + first.input_bias
+        self.table = (
+            first.input_map if self.embedding is None else self.embedding @ first.input_map
+        ) + first.input_bias
 
 
 class Pass:
@@ -73,10 +78,11 @@ class Pass:
         self.logits[first:last] += self.weights.readout_bias
 
     def backward(self, logit_gradients: np.ndarray, first: int, last: int, record_norms: bool = False) -> None:
-        """Go back from step last−1 to first, given ∂L/∂logits (n, batch, V); blocks must come in falling order, without a gap.
+        """Go back from step last−1 to first, given ∂L/∂logits (n, batch, V); blocks must come in falling order, without
+        a gap.
 
-        record_norms: keep the Frobenius norm of each step's share of each weight gradient (batch of one): the share is an outer
-        product, so its norm is the product of two vector norms.
+        record_norms: keep the Frobenius norm of each step's share of each weight gradient (batch of one): the share is
+        an outer product, so its norm is the product of two vector norms.
         """
         weights, top = self.weights, self.layers[-1]
         if last == self.steps:
@@ -85,7 +91,9 @@ class Pass:
         flat = logit_gradients.reshape(-1, len(weights.readout))
         self._add("readout.weight", flat.T @ self._output(-1, first, last).reshape(len(flat), -1))
         self._add("readout.bias", flat.sum(axis=0))
-        self._give(top, len(self.layers) - 1, (flat @ weights.readout).reshape(last - first, self.batch, -1), first, last)
+        self._give(
+            top, len(self.layers) - 1, (flat @ weights.readout).reshape(last - first, self.batch, -1), first, last
+        )
         for index in reversed(range(len(self.layers))):
             layer = self.layers[index]
             steps = layer.backward(first, last)
@@ -94,15 +102,19 @@ class Pass:
                 self._give(self.layers[index - 1], index - 1, below, first, last)
 
     def _give(self, layer: Layer, index: int, gradient: np.ndarray, first: int, last: int) -> None:
-        """Put what comes from above into a layer's output gradient; the last row already holds what comes from the future."""
+        """Put what comes from above into a layer's output gradient; the last row already holds what comes from the
+        future.
+        """
         if self.masks[index] is not None:
             gradient = gradient * self.masks[index][first:last]
-        rows = layer.output_gradient[first + 1:last + 1]
+        rows = layer.output_gradient[first + 1 : last + 1]
         rows[:-1] = gradient[:-1]
         rows[-1] += gradient[-1]
         layer.output_gradient[first] = 0
 
-    def _layer_gradients(self, index: int, steps: dict[str, np.ndarray], first: int, last: int, record_norms: bool) -> np.ndarray | None:
+    def _layer_gradients(
+        self, index: int, steps: dict[str, np.ndarray], first: int, last: int, record_norms: bool
+    ) -> np.ndarray | None:
         """Add a block's parameter gradients of one layer; returns ∂L/∂(the layer's input)."""
         layer, weights = self.layers[index], self.weights.layers[index]
         shares: dict[str, np.ndarray] = {}
@@ -117,10 +129,16 @@ class Pass:
             bias, size = parameter.replace("weight", "bias"), _norm(adjoint) if record_norms else adjoint
             if parameter != "weight_ih":
                 source = layer.source(parameter, first, last)
-                gradient, shares[parameter] = flat.T @ source.reshape(len(flat), -1), size * _norm(source) if record_norms else size
+                gradient, shares[parameter] = (
+                    flat.T @ source.reshape(len(flat), -1),
+                    size * _norm(source) if record_norms else size,
+                )
             elif index:
                 source = self._output(index - 1, first, last)
-                gradient, shares[parameter] = flat.T @ source.reshape(len(flat), -1), size * _norm(source) if record_norms else size
+                gradient, shares[parameter] = (
+                    flat.T @ source.reshape(len(flat), -1),
+                    size * _norm(source) if record_norms else size,
+                )
                 below = (flat @ weights.input_back).reshape(source.shape)
             else:
                 gradient, reading = self._input_gradient(flat, self.tokens[first:last].reshape(-1))
@@ -146,7 +164,9 @@ class Pass:
         embedded = np.zeros_like(weights.embedding)
         embedded[present] = per_token @ weights.layers[0].input_back
         self._add("embedding.weight", embedded)
-        return per_token.T @ weights.embedding[present], np.sqrt(np.einsum("ve,ve->v", weights.embedding, weights.embedding))
+        return per_token.T @ weights.embedding[present], np.sqrt(
+            np.einsum("ve,ve->v", weights.embedding, weights.embedding)
+        )
 
     def _add(self, name: str, gradient: np.ndarray, rows: np.ndarray | None = None) -> None:
         """Accumulate a parameter's gradient; rows puts the program's order of blocks back into the stored one."""
@@ -157,7 +177,7 @@ class Pass:
             total += gradient
         else:
             for start in range(0, len(rows), self.weights.hidden):
-                total[rows[start]:rows[start] + self.weights.hidden] += gradient[start:start + self.weights.hidden]
+                total[rows[start] : rows[start] + self.weights.hidden] += gradient[start : start + self.weights.hidden]
 
 
 def _norm(array: np.ndarray) -> np.ndarray:
@@ -177,7 +197,8 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def cross_entropy(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """−ln p(target) for each step and its gradient with respect to the logits; a target below 0 means no loss there (NaN, 0).
+    """−ln p(target) for each step and its gradient with respect to the logits; a target below 0 means no loss there
+    (NaN, 0).
 
     logits (n, batch, V), targets (n, batch) → (n, batch), (n, batch, V).
     """
@@ -192,5 +213,3 @@ def cross_entropy(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, 
     if absent.any():
         losses[absent], gradient[absent] = np.nan, 0
     return losses, gradient
-
-

@@ -1,11 +1,12 @@
 """The forward and the backward program of one layer of a cell, derived from its graph.
 
-Forward: every matrix map of the input is hoisted out of the time loop; every matrix map of a state is one product with the stacked
-weights; what remains runs in place in the records. Backward: between two signals lies a diagonal that the forward pass already
-knows, so all diagonals of a block of steps are computed at once, and in the loop remain one product an arrow and one matrix
-product a state. Weight gradients are one matrix product a block.
+Forward: every matrix map of the input is hoisted out of the time loop; every matrix map of a state is one product with
+the stacked weights; what remains runs in place in the records. Backward: between two signals lies a diagonal that the
+forward pass already knows, so all diagonals of a block of steps are computed at once, and in the loop remain one
+product an arrow and one matrix product a state. Weight gradients are one matrix product a block.
 
-`Program.source` is the program as Python. It leaves out what lies around a layer (characters, readout, loss): see `models.passes`.
+`Program.source` is the program as Python. It leaves out what lies around a layer (characters, readout, loss): see
+`models.passes`.
 """
 
 from __future__ import annotations
@@ -20,12 +21,16 @@ from models.schedule import Call, Place, Schedule, statement, uniform, variable
 
 
 class Layout:
-    """Where each vector of a cell lies: gates side by side in one array (sigmoids first), each state in a record of its own."""
+    """Where each vector of a cell lies: gates side by side in one array (sigmoids first), each state in a record of its
+    own.
+    """
 
     def __init__(self, cell: type[Cell]):
         graph = cell.graph()
         self.cell, self.graph = cell, graph
-        squashed = [name for name in graph.signals if graph.pre_activation(name) is not None and name not in cell.states]
+        squashed = [
+            name for name in graph.signals if graph.pre_activation(name) is not None and name not in cell.states
+        ]
         ordered = sorted(squashed, key=lambda name: (graph.signals[name].op != "sigmoid", self._depth(name)))
         others = [name for name in graph.signals if name not in squashed and name not in cell.states]
         self.gates = ordered + others
@@ -70,8 +75,8 @@ class Layout:
 class Program:
     """One cell's two loops, compiled from source it wrote itself.
 
-    kept: blocks of matrix maps that the backward pass must know besides the signals. hoisted: for each run of the input's
-    stack the record it is written into. All arrays are time-major, (steps, batch, units).
+    kept: blocks of matrix maps that the backward pass must know besides the signals. hoisted: for each run of the
+    input's stack the record it is written into. All arrays are time-major, (steps, batch, units).
     """
 
     def __init__(self, cell: type[Cell]):
@@ -79,9 +84,16 @@ class Program:
         self.forward_schedule, self.kept = self._forward()
         self.hoisted = self._hoisted()
         self.slopes, self.backward_schedule, self.after = self._backward()
-        self.source = "\n\n\n".join((self._print("forward", [], self.forward_schedule.merged(), []), self._print(
-            "backward", self.slopes.merged(), self.backward_schedule.merged(), self.after.merged())))
-        names = {name: getattr(np, name) for name in ("add", "subtract", "multiply", "tanh", "sign", "copyto", "dot", "maximum")}
+        self.source = "\n\n\n".join(
+            (
+                self._print("forward", [], self.forward_schedule.merged(), []),
+                self._print("backward", self.slopes.merged(), self.backward_schedule.merged(), self.after.merged()),
+            )
+        )
+        names = {
+            name: getattr(np, name)
+            for name in ("add", "subtract", "multiply", "tanh", "sign", "copyto", "dot", "maximum")
+        }
         exec(compile(self.source, f"<{cell.id} program>", "exec"), names)  # noqa: S102 – our own derived source
         self.run_forward, self.run_backward = names["forward"], names["backward"]
 
@@ -102,12 +114,17 @@ class Program:
 
     def has_input(self, signal: Node) -> bool:
         """Whether a signal's record already holds the input's part when the loop begins."""
-        return any(block.name and self.layout.reader(block) is signal for block in self.layout.stacks.get("weight_ih", (None, []))[1])
+        return any(
+            block.name and self.layout.reader(block) is signal
+            for block in self.layout.stacks.get("weight_ih", (None, []))[1]
+        )
 
     def _forward(self) -> tuple[Schedule, list[Node]]:
         layout, graph, schedule = self.layout, self.layout.graph, Schedule()
         derivatives, where = Derivatives(), dict(layout.place)
-        factors = [node for signal in graph.signals.values() for found in derivatives.of(signal).values() for _, node in found]
+        factors = [
+            node for signal in graph.signals.values() for found in derivatives.of(signal).values() for _, node in found
+        ]
         needed = {leaf for factor in factors for leaf in _leaves(factor)}
         kept = [node for node in graph.linears if node in needed]
         for node in graph.nodes:
@@ -118,7 +135,9 @@ class Program:
                 self._signal(schedule, where, node)
         return schedule, kept
 
-    def _product(self, schedule: Schedule, stack: str, where: dict, source: Node, blocks: list[Node], kept: list[Node]) -> None:
+    def _product(
+        self, schedule: Schedule, stack: str, where: dict, source: Node, blocks: list[Node], kept: list[Node]
+    ) -> None:
         out = schedule.call("dot", schedule.spare(len(blocks)), where[source], Place(stack, 0, len(blocks), "fixed"))
         for index, block in enumerate(blocks):
             where[block] = Place(out.array, index, index + 1, "fixed")
@@ -133,7 +152,9 @@ class Program:
             schedule.express(node, {known: place for known, place in where.items() if known is not node}, out)
             return
         ready = self.has_input(node)
-        for summand in [term for term in summands if not (term.op == "linear" and term.reads[0] is self.layout.graph.input)]:
+        for summand in [
+            term for term in summands if not (term.op == "linear" and term.reads[0] is self.layout.graph.input)
+        ]:
             place = schedule.express(summand, where)
             if node.op == "sigmoid" and summand.op != "linear":
                 place = schedule.call("mul", schedule.spare(), place, uniform("half"))
@@ -147,7 +168,9 @@ class Program:
         slopes, loop, after = Schedule("factor", "record"), Schedule(), Schedule("factor_after", "record")
         derivatives = Derivatives()
         where = layout.place | {node: Place("kept", index, index + 1) for index, node in enumerate(self.kept)}
-        adjoint = {node: Place(f"d_{place.array}", place.first, place.last, place.kind) for node, place in layout.place.items()}
+        adjoint = {
+            node: Place(f"d_{place.array}", place.first, place.last, place.kind) for node, place in layout.place.items()
+        }
         readers: dict[Node, list[tuple[Node, int, Node]]] = {}
         for signal in graph.signals.values():
             for record, factors in derivatives.of(signal).items():
@@ -166,11 +189,15 @@ class Program:
                 arrow(schedule, Place(f"d_{stack}", index, index + 1), reader, sign, factor, earliest)
             return Place(f"d_{stack}", 0, len(blocks))
 
-        # what the readout adds to the output state, and what the step after adds to a state it reads, lies there already
+        # what the readout adds to the output state, and what the step after adds to a state it reads, lies there
+        # already
         output = self.cell.states[0]
         begun = {adjoint[graph.after[output]], adjoint[graph.before[output]]}
-        begun |= {adjoint[graph.after[state]] for state, leaf in graph.before.items()
-                  if leaf in readers or any(leaf is source for source, _ in layout.stacks.values())}
+        begun |= {
+            adjoint[graph.after[state]]
+            for state, leaf in graph.before.items()
+            if leaf in readers or any(leaf is source for source, _ in layout.stacks.values())
+        }
 
         def contribute(node: Node, make) -> None:
             """The first contribution to a gradient is written, later ones are added."""
@@ -185,12 +212,17 @@ class Program:
             if node.signal or node.op == "state":
                 for reader, sign, slope in readers.get(node, []):
                     factor = slopes.express(slope, where)
-                    contribute(node, lambda out, reader=reader, sign=sign, factor=factor: arrow(loop, out, reader, sign, factor))
+                    contribute(
+                        node,
+                        lambda out, reader=reader, sign=sign, factor=factor: arrow(loop, out, reader, sign, factor),
+                    )
                 for stack, (source, blocks) in layout.stacks.items():
                     if node is source:
                         stacked = stack_adjoint(loop, stack, blocks)
                         weights = Place(f"back_{stack}", kind="fixed")
-                        contribute(node, lambda out, stacked=stacked, weights=weights: loop.call("dot", out, stacked, weights))
+                        contribute(
+                            node, lambda out, stacked=stacked, weights=weights: loop.call("dot", out, stacked, weights)
+                        )
             for reader, sign, slope in readers.get(node, []) if node.op == "parameter" else []:
                 arrow(after, Place(f"d_{node.name}"), reader, sign, slopes.express(slope, where))
         self.same_as_input = self._same_as_input(readers)
@@ -199,27 +231,40 @@ class Program:
         return slopes, loop, after
 
     def _same_as_input(self, readers: dict) -> str | None:
-        """A stack whose adjoint is also the input stack's (the lstm's weight_hh), so that it need not be computed twice."""
+        """A stack whose adjoint is also the input stack's (the lstm's weight_hh), so that it need not be computed
+        twice.
+        """
+
         def arrows(blocks: list[Node]) -> list[tuple]:
             return [readers[block][0] for block in blocks]
 
         stacks = self.layout.stacks
-        return next((name for name, (_, blocks) in stacks.items() if "weight_ih" in stacks and name != "weight_ih"
-                     and arrows(blocks) == arrows(stacks["weight_ih"][1])), None)
+        return next(
+            (
+                name
+                for name, (_, blocks) in stacks.items()
+                if "weight_ih" in stacks and name != "weight_ih" and arrows(blocks) == arrows(stacks["weight_ih"][1])
+            ),
+            None,
+        )
 
     # -- printing -----------------------------------------------------------------------------------------------------
 
     def _print(self, name: str, before: list[Call], loop: list[Call], after: list[Call]) -> str:
         """The source of `name(a, H)`: calls on whole blocks, the loop over its steps, calls on whole blocks again."""
         calls = [*before, *loop, *after]
-        views = {place: variable(place) for place in sorted({place for call in calls for place in (call.out, *call.reads)})}
+        views = {
+            place: variable(place) for place in sorted({place for call in calls for place in (call.out, *call.reads)})
+        }
         lines = [f"def {name}(a, H):"]
         for place, view in views.items():
             rows = "[:-1]" if place.kind == "before" else "[1:]" if self._is_state(place.array) else ""
             units = "" if place.array.startswith("back_") else f"[..., {place.first} * H:{place.last} * H]"
             lines.append(f"    {view} = a[{place.array!r}]{rows}{units}")
         lines += [f"    {statement(call, views.__getitem__)}" for call in before]
-        moving = sorted({place for call in loop for place in (call.out, *call.reads) if place.kind in ("record", "before")})
+        moving = sorted(
+            {place for call in loop for place in (call.out, *call.reads) if place.kind in ("record", "before")}
+        )
         order = "[::-1]" if name == "backward" else ""
         step = {place: f"{view}_t" if place in moving else view for place, view in views.items()}
         if loop:

@@ -1,7 +1,7 @@
 """From equations to a list of array calls: places, calls, and merging neighbours into wider calls.
 
-A place is a run of units in a named array. Calls of the same kind whose places all lie next to one another become one call, so
-that four gates cost what one costs. The result is printed as Python source: the program can be read.
+A place is a run of units in a named array. Calls of the same kind whose places all lie next to one another become one
+call, so that four gates cost what one costs. The result is printed as Python source: the program can be read.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from models.graph import ONE, Node
 class Place:
     """Blocks first…last−1 (of H units each) of an array; kind says how the array runs with time.
 
-    kinds: `record` has a row for every step of the block, `before` is a state's record read one step earlier, `fixed` has no time
-    (weights, scratch space), `uniform` is one number everywhere.
+    kinds: `record` has a row for every step of the block, `before` is a state's record read one step earlier, `fixed`
+    has no time (weights, scratch space), `uniform` is one number everywhere.
     """
 
     array: str
@@ -26,7 +26,9 @@ class Place:
 
     def joins(self, other: Place) -> bool:
         """Whether the other place begins where this one ends, in the same array."""
-        return (self.array, self.kind) == (other.array, other.kind) and (self.last == other.first or self.kind == "uniform")
+        return (self.array, self.kind) == (other.array, other.kind) and (
+            self.last == other.first or self.kind == "uniform"
+        )
 
     def joined(self, other: Place) -> Place:
         """The two places as one."""
@@ -44,13 +46,21 @@ class Call:
 
     def joins(self, other: Call) -> bool:
         """Whether the other call does the same to the neighbouring places."""
-        return (self.level, self.kind) == (other.level, other.kind) and self.kind != "dot" and self.out.joins(other.out) and \
-            all(mine.joins(theirs) for mine, theirs in zip(self.reads, other.reads, strict=True))
+        return (
+            (self.level, self.kind) == (other.level, other.kind)
+            and self.kind != "dot"
+            and self.out.joins(other.out)
+            and all(mine.joins(theirs) for mine, theirs in zip(self.reads, other.reads, strict=True))
+        )
 
     def joined(self, other: Call) -> Call:
         """The two calls as one."""
-        return Call(self.level, self.kind, self.out.joined(other.out),
-                    tuple(mine.joined(theirs) for mine, theirs in zip(self.reads, other.reads, strict=True)))
+        return Call(
+            self.level,
+            self.kind,
+            self.out.joined(other.out),
+            tuple(mine.joined(theirs) for mine, theirs in zip(self.reads, other.reads, strict=True)),
+        )
 
 
 def uniform(number: str, blocks: int = 1) -> Place:
@@ -60,7 +70,9 @@ def uniform(number: str, blocks: int = 1) -> Place:
 
 @dataclass
 class Schedule:
-    """Calls in the order they may run. `own` names its scratch arrays, of kind `kind`; `scratch` says how many blocks each has."""
+    """Calls in the order they may run. `own` names its scratch arrays, of kind `kind`; `scratch` says how many blocks
+    each has.
+    """
 
     own: str = "spare"
     kind: str = "fixed"
@@ -70,8 +82,14 @@ class Schedule:
 
     def level(self, *places: Place) -> int:
         """The first level at which all these places hold their present values."""
-        return 1 + max((self.written.get((place.array, block, place.kind), 0)
-                        for place in places for block in range(place.first, place.last)), default=0)
+        return 1 + max(
+            (
+                self.written.get((place.array, block, place.kind), 0)
+                for place in places
+                for block in range(place.first, place.last)
+            ),
+            default=0,
+        )
 
     def call(self, kind: str, out: Place, *reads: Place, earliest: int = 0) -> Place:
         """Add a call after everything it needs, and everything `out` held before."""
@@ -125,7 +143,15 @@ class Schedule:
         return self.call("add", out, out, half)
 
 
-NUMPY = {"add": "add", "sub": "subtract", "mul": "multiply", "tanh": "tanh", "sign": "sign", "copy": "copyto", "dot": "dot"}
+NUMPY = {
+    "add": "add",
+    "sub": "subtract",
+    "mul": "multiply",
+    "tanh": "tanh",
+    "sign": "sign",
+    "copy": "copyto",
+    "dot": "dot",
+}
 
 
 def statement(call: Call, name) -> str:

@@ -4,7 +4,8 @@ import pkgutil
 from functools import cache
 from importlib import import_module
 
-from models.cell import Cell, describe
+from models.cell import Cell
+from models.description import describe
 
 __all__ = ["cells", "describe"]
 
@@ -15,7 +16,11 @@ def cells() -> dict[str, type[Cell]]:
     found = {}
     for file in pkgutil.iter_modules(__path__):
         module = import_module(f"{__name__}.{file.name}")
-        kinds = [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, Cell) and kind is not Cell]
+        kinds = [
+            kind
+            for kind in vars(module).values()
+            if isinstance(kind, type) and issubclass(kind, Cell) and kind is not Cell
+        ]
         if len(kinds) != 1:
             raise TypeError(f"models/cells/{file.name}.py must define one cell, not {len(kinds)}")
         kinds[0].id = file.name

@@ -5,7 +5,9 @@ from models.graph import tanh
 
 
 class Peephole(Cell):
-    """LSTM with peepholes: each gate sees its own unit's memory (Gers & Schmidhuber 2000, "Recurrent nets that time and count")."""
+    """LSTM with peepholes: each gate sees its own unit's memory (Gers & Schmidhuber 2000, "Recurrent nets that time and
+    count").
+    """
 
     title = "Peephole LSTM"
     states = ("h", "c")

@@ -1,0 +1,66 @@
+"""A gate opened: what each matrix map adds to one unit's pre-activation, at every step of a text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from models.network import Network
+from models.trace import Reading
+
+
+def arithmetic(network: Network, tokens: Sequence[int], layer: int = 0, unit: int = 0) -> dict:
+    """For each signal with a matrix map, its summands for one unit: {"layer", "unit", "terms": {signal: [{"reads",
+    "values"}, …]}}.
+
+    reads: `x`, a state before the step such as `h_prev`, a signal, or `bias`; values (N,). Terms that are no matrix map
+    (a peephole, a product with a gate) are not listed: they follow from the signals and the cell's graph. Raises
+    ValueError naming the range.
+    """
+    if not 0 <= layer < network.layers:
+        raise ValueError(f"layer: must be between 0 and {network.layers - 1}")
+    if not 0 <= unit < network.hidden:
+        raise ValueError(f"unit: must be between 0 and {network.hidden - 1}")
+    reading = Reading(network, tokens, backward=False)
+    reading.forward(0, reading.steps)
+    work, cell = reading.work, network.cell
+    found: dict[str, list[dict]] = {}
+    layout = work.layers[layer].program.layout
+    for stack, (source, blocks) in cell.stacks().items():
+        weight = network.parameters[f"rnn.{stack}_l{layer}"]
+        bias = network.parameters[f"rnn.{stack.replace('weight', 'bias')}_l{layer}"]
+        for index, block in enumerate(blocks):
+            row, reader = index * network.hidden + unit, layout.reader(block).signal
+            values = _given(network, reading, layer, stack) @ weight[row]
+            name = "x" if source.op == "input" else f"{source.name}_prev" if source.op == "state" else source.signal
+            constant = np.full(reading.steps, bias[row], values.dtype)
+            found.setdefault(reader, []).append({"reads": name, "values": values})
+            if layout.is_plain(block):
+                _add_bias(found[reader], constant)
+            else:
+                found[reader][-1]["values"] = values + constant
+    for terms in found.values():
+        terms.sort(key=lambda term: term["reads"] == "bias")
+    return {"layer": layer, "unit": unit, "terms": found}
+
+
+def _add_bias(terms: list[dict], constant: np.ndarray) -> None:
+    """One line for all biases of a gate, at the end."""
+    last = next((term for term in terms if term["reads"] == "bias"), None)
+    if last:
+        terms.remove(last)
+        constant = constant + last["values"]
+    terms.append({"reads": "bias", "values": constant})
+
+
+def _given(network: Network, reading: Reading, layer: int, stack: str) -> np.ndarray:
+    """What a stack of maps reads at every step, (N, width)."""
+    if stack != "weight_ih":
+        return reading.work.layers[layer].source(stack, 0, reading.steps)[:, 0]
+    if layer:
+        return reading.work.layers[layer - 1].output[:, 0]
+    characters = reading.tokens[:, 0]
+    if network.embedding:
+        return network.parameters["embedding.weight"][characters]
+    return np.eye(len(network.vocabulary), dtype="float32")[characters]

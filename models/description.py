@@ -1,0 +1,181 @@
+"""Everything that is said about a cell without running it: roles, ranges, equations and the wiring that a page draws.
+
+All of it is read off the traced step, so that what is drawn is what is computed; nothing is described twice.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+
+from models.cell import Cell
+from models.graph import ACTIVATIONS, LEAVES, Graph, Node, terms, walk
+
+
+def describe(cell: type[Cell]) -> dict:
+    """A cell in words and wiring, as a page needs it: signals (role, range, what each reads, equation) and the graph."""
+    graph = cell.graph()
+    spans = _ranges(cell)
+    signals = []
+    for name, node in graph.signals.items():
+        title, course_title = cell.words[name]
+        signals.append(
+            {
+                "id": name,
+                "role": role(cell, name),
+                "range": spans[name],
+                "title": title,
+                "course_title": course_title,
+                "reads": _reads(graph, node),
+                "equation": f"{name}_t = {_equation(graph, node)}",
+                "road": is_road(cell, name),
+            }
+        )
+    place = {id(node): index for index, node in enumerate(graph.nodes)}
+    nodes = [
+        {"op": node.op, "reads": [place[id(read)] for read in node.reads], "signal": node.signal, "name": node.name}
+        for node in graph.nodes
+    ]
+    return {
+        "id": cell.id,
+        "title": cell.title,
+        "states": list(cell.states),
+        "signals": signals,
+        "reference": cell.reference,
+        "summary": (cell.__doc__ or "").split("\n")[0],
+        "parameters": list(cell.parameter_shapes(1, 1)),
+        "graph": nodes,
+    }
+
+
+def role(cell: type[Cell], signal: str) -> str:
+    """What a signal is for: `state` if it is carried on, else `gate` (a sigmoid) or `candidate`."""
+    if signal in cell.states:
+        return "state"
+    return "gate" if cell.graph().signals[signal].op == "sigmoid" else "candidate"
+
+
+def is_road(cell: type[Cell], signal: str) -> bool:
+    """Whether a state goes from step to step without passing through a matrix or a squashing function."""
+    graph = cell.graph()
+    if signal not in graph.before:
+        return False
+
+    def carries(node: Node) -> bool:
+        if node is graph.before[signal]:
+            return True
+        return node.op in ("add", "sub", "mul") and any(carries(read) for read in node.reads)
+
+    return carries(graph.after[signal])
+
+
+def _reads(graph: Graph, signal: Node) -> list[str]:
+    names = []
+    for node in walk([signal]):
+        for read in node.reads:
+            if read.op in ("input", "state") or (read.signal and read is not signal):
+                if _belongs(node, signal):
+                    names.append(_reader_name(read))
+    return list(dict.fromkeys(names))
+
+
+def _belongs(node: Node, signal: Node) -> bool:
+    """Whether a node is part of this signal's own equation, not of a signal it reads."""
+    if node is signal:
+        return True
+    stack = list(signal.reads)
+    while stack:
+        at = stack.pop()
+        if at is node and not at.signal:
+            return True
+        if not at.signal:
+            stack.extend(at.reads)
+    return False
+
+
+def _reader_name(node: Node) -> str:
+    if node.op == "state":
+        return f"{node.name}_prev"
+    return node.signal or node.name or ""
+
+
+def _equation(graph: Graph, node: Node, top: bool = True) -> str:
+    if not top and (node.signal or node.op in LEAVES):
+        return {"state": f"{node.name}_{{t−1}}", "input": "x_t", "constant": "1"}.get(node.op, _symbol(node))
+    if node.op == "linear":
+        letter = {"input": "W", "state": "U"}.get(node.reads[0].op, "V")
+        return f"({letter}_{node.name} {_equation(graph, node.reads[0], False)} + b_{node.name})"
+    if node.op in ACTIVATIONS:
+        name = {"sigmoid": "σ", "tanh": "tanh", "relu": "relu"}[node.op]
+        summands = terms(node.reads[0])
+        if sum(summand.op == "linear" for summand in summands) > 0:
+            parts = [_equation(graph, summand, False) for summand in summands]
+            parts = [
+                part[1:].rsplit(" + ", 1)[0] if summand.op == "linear" else part
+                for part, summand in zip(parts, summands, strict=True)
+            ]
+            bias = next(summand.name for summand in summands if summand.op == "linear")
+            return f"{name}({' + '.join(parts)} + b_{bias})"
+        return f"{name}({_equation(graph, node.reads[0], False)})"
+    sign = {"add": " + ", "sub": " − ", "mul": " ⊙ "}[node.op]
+    sides = [_equation(graph, read, False) for read in node.reads]
+    if node.op == "mul":
+        sides = [
+            f"({side})" if read.op in ("add", "sub") and not read.signal else side
+            for side, read in zip(sides, node.reads, strict=True)
+        ]
+    return sign.join(sides)
+
+
+def _symbol(node: Node) -> str:
+    if node.op == "parameter":
+        return node.name.replace("weight_", "w_")
+    return f"{node.signal}_t"
+
+
+def _ranges(cell: type[Cell]) -> dict[str, list[float] | None]:
+    """The interval each signal can reach, None if it has no bound.
+
+    The equations are linear in each vector they multiply and rise with what they squash, so their extremes lie at
+    corners; a state starts at 0 and is widened step by step. What still grows after three steps has no bound.
+    """
+    graph = cell.graph()
+    spans = dict.fromkeys(cell.states, (0.0, 0.0))
+    reached: dict[str, tuple[float, float]] = {}
+    history = []
+    for _ in range(4):
+        reached = {}
+        for name, node in graph.signals.items():
+            if graph.pre_activation(name) is not None:
+                reached[name] = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "relu": (0.0, math.inf)}[node.op]
+                continue
+            leaves = [
+                leaf
+                for leaf in walk([node])
+                if leaf is not node
+                and (leaf.signal or leaf.op == "state")
+                and any(leaf in inner.reads and _belongs(inner, node) for inner in walk([node]))
+            ]
+            corners = product(*[reached[leaf.signal] if leaf.signal else spans[leaf.name] for leaf in leaves])
+            values = [_corner(node, dict(zip(map(id, leaves), corner, strict=True))) for corner in corners]
+            reached[name] = (min(values), max(values))
+        spans = {state: reached[state] for state in cell.states}
+        history.append(dict(reached))
+    # e.g. o·tanh(c) tends to 1 while c grows without end: a bounded signal's limit is what it rounds to
+    return {
+        name: None
+        if abs(history[-1][name][1] - history[-2][name][1]) > 0.5 or history[-1][name][1] == math.inf
+        else [float(round(end)) for end in history[-1][name]]
+        for name in graph.signals
+    }
+
+
+def _corner(node: Node, known: dict[int, float]) -> float:
+    if id(node) in known:
+        return known[id(node)]
+    if node.op == "constant":
+        return 1.0
+    sides = [_corner(read, known) for read in node.reads]
+    if node.op in ACTIVATIONS:
+        return {"tanh": math.tanh(sides[0]), "relu": max(sides[0], 0.0)}.get(node.op, 0.5 + math.tanh(sides[0] / 2) / 2)
+    return {"add": sum(sides), "sub": sides[0] - sides[-1], "mul": sides[0] * sides[-1]}[node.op]

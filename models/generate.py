@@ -1,0 +1,108 @@
+"""Writing with a network: one character at a time, each drawn from what the network expects next, with the gates that
+wrote it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from models.denormals import flushed
+from models.description import describe
+from models.network import Network
+from models.passes import Pass, blocks, softmax
+from models.trace import FRAME, guesses
+
+LONGEST = 2000
+
+
+def generate(
+    network: Network,
+    prompt: Sequence[int],
+    length: int = 200,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    seed: int = 0,
+) -> Iterator[tuple[str, dict]]:
+    """Read a prompt, then write `length` characters: events `begin`, `forward` (the prompt), `character` …, `end`.
+
+    temperature divides the logits: towards 0 the likeliest character is always taken; top_k leaves only the k
+    likeliest. The same seed gives the same text. Raises ValueError naming the parameter and its range, before the first
+    event.
+    """
+    characters = len(network.vocabulary)
+    if not len(prompt):
+        raise ValueError("prompt: at least one character is needed")
+    if not 1 <= length <= LONGEST:
+        raise ValueError(f"length: must be between 1 and {LONGEST}")
+    if not 0 <= temperature <= 100:
+        raise ValueError("temperature: must be between 0 and 100")
+    if top_k is not None and not 1 <= top_k <= characters:
+        raise ValueError(f"top_k: must be between 1 and {characters}, the number of characters the network knows")
+    return _events(network, list(prompt), length, temperature, top_k, seed)
+
+
+def _events(
+    network: Network, prompt: list[int], length: int, temperature: float, top_k: int | None, seed: int
+) -> Iterator[tuple[str, dict]]:
+    work, signals = Pass(network.weights(), len(prompt) + length, backward=False), list(network.cell.graph().signals)
+    random = np.random.default_rng(seed)
+
+    def read(tokens: list[int], first: int) -> list[dict[str, np.ndarray]]:
+        with flushed():
+            work.forward(np.array(tokens, np.intp)[:, None], first)
+        return [
+            {signal: layer.signal(signal)[first : first + len(tokens), 0] for signal in signals}
+            for layer in work.layers
+        ]
+
+    yield (
+        "begin",
+        {
+            "model": network.id,
+            "cell": describe(network.cell),
+            "tokens": prompt,
+            "layers": network.layers,
+            "hidden": network.hidden,
+            "dtype": "float16",
+        },
+    )
+    for first, last in blocks(len(prompt), FRAME):
+        layers = read(prompt[first:last], first)
+        yield (
+            "forward",
+            {
+                "t": first,
+                "n": last - first,
+                "layers": layers,
+                "top": [guesses(logits) for logits in work.logits[first:last, 0]],
+            },
+        )
+    written = []
+    for t in range(len(prompt), len(prompt) + length):
+        logits = work.logits[t - 1, 0].astype(np.float64)
+        token = _draw(logits, temperature, top_k, random)
+        layers = read([token], t)
+        written.append(token)
+        yield (
+            "character",
+            {
+                "t": t,
+                "token": token,
+                "probability": float(softmax(logits)[token]),
+                "top": guesses(work.logits[t, 0]),
+                "layers": layers,
+            },
+        )
+    yield "end", {"text": network.text(written)}
+
+
+def _draw(logits: np.ndarray, temperature: float, top_k: int | None, random: np.random.Generator) -> int:
+    """One token; a draw is spent whatever the temperature, so that a seed's later draws do not depend on it."""
+    chance = random.random()
+    if temperature < 1e-6:
+        return int(logits.argmax())
+    if top_k is not None:
+        logits = np.where(logits >= np.sort(logits)[-top_k], logits, -np.inf)
+    return min(int(np.searchsorted(np.cumsum(softmax(logits / temperature)), chance, side="right")), len(logits) - 1)

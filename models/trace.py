@@ -1,0 +1,225 @@
+"""What one reading of a text recorded: every signal and its gradient at every step, as tensors or as a stream of
+events.
+
+`trace` gives it whole, `stream` as it is computed: forward frames in rising time, then backward frames in falling time.
+Losses are in nats. Leaves out what a page or a file makes of it (see the service).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.denormals import flushed
+from models.description import describe
+from models.network import Network
+from models.passes import Pass, blocks, cross_entropy, softmax
+
+LOSSES = ("every", "last")
+PRECISIONS = ("float32", "float64")
+FRAME = 32
+GUESSES = 5
+
+
+@dataclass
+class Trace:
+    """tensors: `layer0.<signal>` (N, H), `logits` (N, V), `loss` (N−1,), `grad.layer0.<signal>`,
+    `grad.parameters.<name>`, `norm.layer0.<parameter>` (N,). metadata: model, tokens, cell description, loss, seconds.
+    """
+
+    tensors: dict[str, np.ndarray]
+    metadata: dict
+
+
+class Reading:
+    """One network reading one sequence: forward and backward by blocks of steps, with everything kept that was asked
+    for.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        tokens: Sequence[int],
+        loss: str = "every",
+        backward: bool = True,
+        precision: str = "float32",
+        signals: Sequence[str] | None = None,
+    ):
+        known = list(network.cell.graph().signals)
+        _check("loss", loss, LOSSES)
+        _check("precision", precision, PRECISIONS)
+        for signal in signals or ():
+            _check("signals", signal, known)
+        if not len(tokens):
+            raise ValueError("tokens: a text of at least one character is needed")
+        if min(tokens) < 0 or max(tokens) >= len(network.vocabulary):
+            raise ValueError(f"tokens: numbers must be between 0 and {len(network.vocabulary) - 1}")
+        self.network, self.steps, self.loss, self.wants_backward = network, len(tokens), loss, backward
+        self.signals = [signal for signal in known if not signals or signal in signals]
+        self.tokens = np.asarray(tokens, np.intp)[:, None]
+        self.targets = np.append(self.tokens[1:], [[-1]], axis=0)
+        self.began = time.perf_counter()
+        self.work = Pass(network.weights(precision), self.steps, backward=backward)
+        self.losses = np.full(self.steps, np.nan, precision)
+
+    def forward(self, first: int, last: int) -> None:
+        """Read steps first…last−1."""
+        with flushed():
+            self.work.forward(self.tokens[first:last], first)
+
+    def gradient(self, first: int, last: int) -> np.ndarray:
+        """Fill in the losses of a block and give ∂L/∂logits, L being the sum of the losses that count."""
+        losses, gradient = cross_entropy(self.work.logits[first:last], self.targets[first:last])
+        self.losses[first:last] = losses[:, 0]
+        if self.loss == "last":
+            gradient[np.arange(first, last) != self.steps - 2] = 0
+        return gradient
+
+    def backward(self, first: int, last: int) -> None:
+        """Go back from step last−1 to first; blocks in falling order."""
+        with flushed():
+            self.work.backward(self.gradient(first, last), first, last, record_norms=True)
+
+    def layers(self, first: int, last: int, gradients: bool = False) -> list[dict[str, np.ndarray]]:
+        """Each layer's signals, or their gradients, at steps first…last−1, (n, H)."""
+        return [
+            {
+                signal: (layer.gradient(signal) if gradients else layer.signal(signal))[first:last, 0]
+                for signal in self.signals
+            }
+            for layer in self.work.layers
+        ]
+
+    def summary(self) -> dict:
+        """Total loss, bits a character over the whole text, the gradient's norm over all weights, seconds."""
+        counted = self.losses[:-1]
+        total = float(counted.sum(dtype=np.float64) if self.loss == "every" else counted[-1:].sum())
+        squares = [float(np.vdot(gradient, gradient)) for gradient in self.work.gradients.values()]
+        return {
+            "loss": total,
+            "bits_per_character": float(counted.mean()) / math.log(2) if len(counted) else None,
+            "gradient_norm": math.sqrt(sum(squares)) if self.wants_backward else None,
+            "seconds": round(time.perf_counter() - self.began, 6),
+        }
+
+
+def _check(name: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name}: must be one of {', '.join(allowed)}")
+
+
+def trace(
+    network: Network,
+    tokens: Sequence[int],
+    loss: str = "every",
+    backward: bool = True,
+    precision: str = "float32",
+    signals: Sequence[str] | None = None,
+) -> Trace:
+    """Read a sequence and record everything.
+
+    loss: `every` (L is the sum of −ln p of each next character) or `last` (only the last one's). signals: which to
+    return, None for all. Raises ValueError naming the parameter and what it may be. Gradients of states are total
+    derivatives, through every path.
+    """
+    reading = Reading(network, tokens, loss, backward, precision, signals)
+    for first, last in blocks(reading.steps):
+        reading.forward(first, last)
+        if not backward:
+            reading.gradient(first, last)
+    for first, last in reversed(blocks(reading.steps)) if backward else ():
+        reading.backward(first, last)
+    tensors = {
+        f"layer{index}.{signal}": values
+        for index, layer in enumerate(reading.layers(0, reading.steps))
+        for signal, values in layer.items()
+    }
+    tensors |= {"logits": reading.work.logits[:, 0], "loss": reading.losses[:-1]}
+    if backward:
+        tensors |= {
+            f"grad.layer{index}.{signal}": values
+            for index, layer in enumerate(reading.layers(0, reading.steps, True))
+            for signal, values in layer.items()
+        }
+        tensors |= {f"grad.parameters.{name}": gradient for name, gradient in reading.work.gradients.items()}
+        tensors |= {
+            f"norm.layer{index}.{name}": norms
+            for index, layer in enumerate(reading.work.norms)
+            for name, norms in layer.items()
+        }
+    return Trace(
+        tensors,
+        {
+            "model": network.id,
+            "tokens": [int(token) for token in tokens],
+            "cell": describe(network.cell),
+            "layers": network.layers,
+            "hidden": network.hidden,
+            "objective": loss,
+        }
+        | reading.summary(),
+    )
+
+
+def stream(
+    network: Network,
+    tokens: Sequence[int],
+    loss: str = "every",
+    backward: bool = True,
+    precision: str = "float32",
+    signals: Sequence[str] | None = None,
+) -> Iterator[tuple[str, dict]]:
+    """The same as events (name, data), arrays as NumPy arrays: `begin`, `forward` …, `backward` …, `end`.
+
+    A frame carries n steps: t, t+1, … in a forward frame; t, t−1, … in a backward one. Raises ValueError before the
+    first event.
+    """
+    reading = Reading(network, tokens, loss, backward, precision, signals)
+    return _events(reading)
+
+
+def _events(reading: Reading) -> Iterator[tuple[str, dict]]:
+    network = reading.network
+    yield (
+        "begin",
+        {
+            "model": network.id,
+            "cell": describe(network.cell),
+            "tokens": reading.tokens[:, 0].tolist(),
+            "layers": network.layers,
+            "hidden": network.hidden,
+            "dtype": "float16",
+        },
+    )
+    for first, last in blocks(reading.steps, FRAME):
+        reading.forward(first, last)
+        reading.gradient(first, last)
+        yield (
+            "forward",
+            {
+                "t": first,
+                "n": last - first,
+                "layers": reading.layers(first, last),
+                "loss": reading.losses[first:last],
+                "top": [guesses(logits) for logits in reading.work.logits[first:last, 0]],
+            },
+        )
+    for first, last in reversed(blocks(reading.steps, FRAME)) if reading.wants_backward else ():
+        reading.backward(first, last)
+        layers = [
+            {signal: values[::-1] for signal, values in layer.items()} for layer in reading.layers(first, last, True)
+        ]
+        norms = [{name: values[first:last][::-1] for name, values in layer.items()} for layer in reading.work.norms]
+        yield "backward", {"t": last - 1, "n": last - first, "layers": layers, "norms": norms}
+    yield "end", reading.summary()
+
+
+def guesses(logits: np.ndarray) -> list[list]:
+    """The likeliest next tokens with their probabilities, likeliest first: [[token, probability], …]."""
+    probabilities = softmax(logits)
+    best = np.argsort(-probabilities, kind="stable")[:GUESSES]
+    return [[int(token), round(float(probabilities[token]), 4)] for token in best]
