@@ -21,7 +21,7 @@ const tracks = byId("tracks");
 const stage = new Stage({ light, chosen, tracks, layout: "bench", writesAddress: true });
 
 mountSentence(byId("sentence"), stage);
-showNotice(byId("sentence"), stage, [light.notice, ...notices]);
+showNotice(byId("sentence"), stage, light.notice ? [light.notice] : notices);
 mountTransport(byId("transport"), stage);
 for (const view of [unfold, text, gates, gradients]) {
   const element = byId(`track-${view.id}`);

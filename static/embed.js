@@ -17,7 +17,7 @@ document.body.dataset.clock = view.timeless ? "none" : "";
 
 if (view.timeless || stage.state.hide.includes("transport")) footer.remove();
 else mountTransport(footer, stage, { small: true });
-showNotice(document.body, stage, [light.notice, ...notices]);
+showNotice(document.body, stage, light.notice ? [light.notice] : notices);
 stage.mount(view, element);
 watchTracks(tracks, stage);
 watchKeys(document.body, stage, { everywhere: false });

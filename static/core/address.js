@@ -48,8 +48,10 @@ export function readAddress(query) {
   return { state, notices };
 }
 
-/** The state with every default filled in. */
-export function withDefaults(state) { return { ...DEFAULTS, ...state }; }
+/** The state with a default wherever something is not chosen. */
+export function withDefaults(state) {
+  return { ...DEFAULTS, ...Object.fromEntries(Object.entries(state).filter(([, value]) => value !== undefined)) };
+}
 
 /** State → query string, defaults left out. */
 export function writeAddress(state) {

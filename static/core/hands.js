@@ -11,7 +11,7 @@ export function watchTracks(tracks, stage) {
   });
   tracks.addEventListener("pointerleave", () => stage.hover(null));
   tracks.addEventListener("click", (event) => {
-    const t = interactive(event) ? null : under(event);
+    const t = event.defaultPrevented || interactive(event) ? null : under(event);
     if (t === null) return;
     stage.clock.pause();
     stage.choose({ t });

@@ -7,7 +7,7 @@ const TYPING_PAUSE = 300; // ms
 // A word that opens the browser's own list: the select lies unseen over the word, so that the sentence keeps its width and the keyboard its list.
 function choiceWord(label, change) {
   const word = document.createElement("span"), shown = document.createElement("span"), select = document.createElement("select");
-  word.className = "word";
+  word.className = "control";
   shown.setAttribute("aria-hidden", "true");
   select.setAttribute("aria-label", label);
   word.append(shown, select);
@@ -34,7 +34,7 @@ function choiceWord(label, change) {
 
 function textWord(stage) {
   const word = document.createElement("span"), shown = document.createElement("span"), field = document.createElement("textarea");
-  word.className = "word text";
+  word.className = "control text";
   shown.className = "shown";
   shown.setAttribute("aria-hidden", "true");
   Object.assign(field, { rows: 1, spellcheck: false, autocomplete: "off" });
@@ -66,7 +66,7 @@ function textWord(stage) {
 
 function numberWord(label, change) {
   const word = document.createElement("span"), field = document.createElement("input");
-  word.className = "word number";
+  word.className = "control number";
   Object.assign(field, { type: "number", min: 0, step: 1, inputMode: "numeric" });
   field.setAttribute("aria-label", label);
   word.append(field);
@@ -91,7 +91,10 @@ export function mountSentence(element, stage) {
   const loss = choiceWord("Where the loss is taken", (value) => stage.choose({ loss: value }));
   const unit = numberWord("Unit", (value) => stage.choose({ unit: value }));
   const signal = choiceWord("Signal", (value) => stage.choose({ signal: value }));
-  element.append("The network ", model.word, " reads “", text.word, "” in layer ", layer.word, "; the loss is taken at ", loss.word,
+  const quoted = document.createElement("span"); // keeps the quotes beside the text when the sentence breaks
+  quoted.className = "quoted";
+  quoted.append("“", text.word, "”");
+  element.append("The network ", model.word, " reads ", quoted, " in layer ", layer.word, "; its loss is taken at ", loss.word,
     " character. The text is coloured by unit ", unit.word, " of ", signal.word, ".");
   const show = () => {
     const { state, timeline, description, colour, reader } = stage, asked = { ...state, ...reader.asked };
@@ -100,7 +103,7 @@ export function mountSentence(element, stage) {
     layer.show(Array.from({ length: timeline.layers }, (_, k) => [k, String(k + 1), timeline.layers > 1 ? `${k + 1}` : "1"]), state.layer);
     loss.show([["every", "every character", "every"], ["last", "the last character only", "the last"]], asked.loss);
     unit.show(state.unit, timeline.hidden - 1);
-    signal.show(description.signals.map(({ id, title }) => [id, `${id}: ${title}`, `${title} ${id}`]), state.signal, { color: colour.hue(state.signal) });
+    signal.show(description.signals.map(({ id, title }) => [id, `${id}: ${title}`, id]), state.signal, { color: colour.hue(state.signal) });
   };
   for (const name of ["taken", "chosen", "drawn"]) stage.addEventListener(name, show);
   show();

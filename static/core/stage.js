@@ -22,12 +22,13 @@ export class Stage extends EventTarget {
     this.views = [];
     this.hovered = null;
     this.last = { drawn: 0, turn: null };
-    this.state = withDefaults({ ...chosen, model: undefined, text: undefined });
+    const served = light.address ?? {}; // the unit whose arithmetic came along
+    this.state = withDefaults({ ...chosen, unit: chosen.unit ?? served.unit, model: undefined, text: undefined, loss: served.loss ?? chosen.loss });
     this.reader = new Reader(this);
     this.take(firstTimeline(light));
     this.clock.speed = this.state.speed;
     if (chosen.t !== undefined) this.clock.seek(this.clock.at(Math.min(chosen.t, this.timeline.steps - 1), this.state.pass));
-    if (!this.arithmetic) this.reader.readArithmetic();
+    if (this.arithmetic?.layer !== this.state.layer || this.arithmetic?.unit !== this.state.unit) this.reader.readArithmetic();
     this.clock.subscribe(() => { this.remember(); this.step(); });
     new ResizeObserver(() => this.requestDraw()).observe(tracks);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.retheme());

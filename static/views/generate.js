@@ -30,6 +30,7 @@ function mount(element, stage) {
   let characters = [], shown = 0, network = stage.network, description = stage.description, promptOf = "", running = null, timer = 0, own = false;
 
   prompt.value = stage.state.text;
+  if (stage.layout === "alone" && stage.state.play !== "0") setTimeout(start); // a frame should be alive when it comes into sight
   prompt.addEventListener("input", () => { own = true; });
   const follow = () => {
     if (!own) prompt.value = stage.state.text;

@@ -1,94 +1,101 @@
 // The text as the plot: each character coloured by one unit of one signal, and what was guessed to come after the one at the cursor.
 
 import { number, percent, unitName, visible } from "../core/words.js";
+import { pageOf, setInLines } from "./text/lines.js";
 
 const GUESSES = 5, TALL = 150; // px: from there on a lone text is set in lines
 
 function mount(element, stage) {
   element.innerHTML = `
     <div class="text-view" role="img"><div class="gutter"><b>text</b><span></span></div><div class="tiles" aria-hidden="true"></div>
-    <div class="gutter next">next</div><div class="guesses" aria-hidden="true"></div><div class="legend" aria-hidden="true"></div></div>`;
+    <div class="gutter next">next</div><div class="guesses" aria-hidden="true"></div>
+    <div class="legend" aria-hidden="true"><span></span><i></i><span></span></div></div>`;
   const find = (selector) => element.querySelector(selector);
-  const [root, row, guessRow, legend] = [".text-view", ".tiles", ".guesses", ".legend"].map(find), by = find(".gutter span");
+  const [root, sheet, guessRow, legend] = [".text-view", ".tiles", ".guesses", ".legend"].map(find), by = find(".gutter span");
   const slots = Array.from({ length: GUESSES }, () => makeSlot(guessRow)), came = document.createElement("span");
   came.className = "came";
   guessRow.append(came);
-  let tiles = [], lines = null, first = 0, painted = null, shownTo = null;
+  const tiles = [];
+  let lines = null, sight = { first: 0, count: 0 }, painted = null, seen = null;
 
-  // In lines the text has its own places; in a row it stands on the axis like every other track.
+  // In a row the text stands on the axis like every other track; alone and with room it is set in lines.
   function lay() {
-    const { axis, timeline } = stage, width = element.clientWidth, height = element.clientHeight;
-    const tall = stage.layout === "alone" && height >= TALL && timeline.steps > axis.count;
-    const bottom = guessRow.offsetHeight + legend.offsetHeight + 16;
-    lines = tall ? { column: 18, height: 30, columns: Math.max(1, Math.floor((width - 16) / 18)), rows: Math.max(1, Math.floor((height - bottom - 12) / 30)) } : null;
-    root.classList.toggle("lines", tall);
-    element.toggleAttribute("data-own-cursor", tall);
-    const many = Math.min(timeline.steps, lines ? lines.columns * lines.rows : axis.count);
-    row.style.width = lines ? `${lines.columns * lines.column}px` : `${axis.width}px`;
-    row.style.height = lines ? `${Math.ceil(many / lines.columns) * lines.height}px` : "";
-    root.style.setProperty("--gutter", `${axis.gutter}px`);
-    root.style.setProperty("--column", `${lines ? lines.column : axis.column}px`);
-    root.style.setProperty("--room", `${axis.width}px`);
-    while (tiles.length < many) tiles.push(row.appendChild(document.createElement("span")));
-    for (const tile of tiles.splice(many)) tile.remove();
+    const { axis, timeline, network } = stage, width = element.clientWidth, height = element.clientHeight;
+    const alone = stage.layout === "alone" && height >= TALL;
+    root.classList.toggle("lines", alone);
+    element.toggleAttribute("data-own-cursor", alone);
+    lines = alone ? setInLines(timeline.tokens.map((token) => network.vocabulary[token]), width - 48, height - 108) : null;
+    const column = lines?.column ?? axis.column;
+    sheet.style.width = `${lines ? lines.columns * column : axis.width}px`;
+    sheet.style.height = lines ? `${Math.min(lines.starts.length, lines.rows) * lines.leading}px` : "";
+    const sizes = {
+      gutter: axis.gutter, column, room: lines ? width - 48 : axis.width,
+      "tile-height": lines ? Math.round(lines.leading * 0.92) : 34, letter: lines ? Math.round(column * 0.78) : 15,
+    };
+    for (const [name, size] of Object.entries(sizes)) root.style.setProperty(`--${name}`, `${size}px`);
+  }
+
+  function look(t) {
+    const next = lines ? pageOf(lines, t) : { first: stage.axis.first, count: stage.axis.count };
+    if (next.first === sight.first && next.count === sight.count && painted !== null) return;
+    sight = next;
+    painted = null;
+    while (tiles.length < sight.count) tiles.push(sheet.appendChild(document.createElement("span")));
+    const top = lines ? lines.row[sight.first] : 0;
     tiles.forEach((tile, k) => {
-      const x = lines ? (k % lines.columns) * lines.column : k * axis.column, y = lines ? Math.floor(k / lines.columns) * lines.height : 0;
+      const here = sight.first + k;
+      tile.hidden = k >= sight.count;
+      if (tile.hidden) return;
+      tile.textContent = visible(stage.network.vocabulary[stage.timeline.tokens[here]]);
+      const [x, y] = lines ? [lines.col[here] * lines.column, (lines.row[here] - top) * lines.leading] : [k * stage.axis.column, 0];
       tile.style.transform = `translate(${x}px, ${y}px)`;
     });
   }
 
-  // The first character in sight: the axis's own, or, in lines, the line that keeps the cursor in the frame.
-  function firstInSight(t) {
-    if (!lines) return stage.axis.first;
-    const perFrame = lines.columns * lines.rows;
-    return Math.floor(t / perFrame) * perFrame;
-  }
-
   function paint(unit) {
-    const { timeline, network, colour, state } = stage, scale = colour.scale(state.signal), values = timeline.values(state.layer, state.signal);
-    tiles.forEach((tile, k) => {
-      const t = first + k, value = values[t * timeline.hidden + unit], there = t < timeline.steps;
-      tile.hidden = !there;
-      if (!there) return;
-      tile.textContent = visible(network.vocabulary[timeline.tokens[t]]);
-      tile.style.setProperty("--fill", scale.css(value));
-      tile.style.setProperty("--on-fill", scale.ink(value));
-    });
-    painted = { unit, first };
-    const own = Float32Array.from({ length: timeline.forwardTo }, (_, t) => values[t * timeline.hidden + unit]);
-    const [low, high] = [Math.min(...own), Math.max(...own)], name = unitName(state.signal, unit);
+    const { timeline, colour, state } = stage, scale = colour.scale(state.signal), values = timeline.values(state.layer, state.signal);
+    for (let k = 0; k < sight.count; k++) {
+      const value = values[(sight.first + k) * timeline.hidden + unit], { style } = tiles[k];
+      style.setProperty("--fill", scale.css(value));
+      style.setProperty("--on-fill", scale.ink(value));
+    }
+    painted = unit;
+    const name = unitName(state.signal, unit), [low, , high] = legend.children;
+    let least = Infinity, most = -Infinity;
+    for (let t = 0; t < timeline.forwardTo; t++) {
+      const value = values[t * timeline.hidden + unit];
+      [least, most] = [Math.min(least, value), Math.max(most, value)];
+    }
     by.textContent = `by ${name}`;
     by.style.color = colour.hue(state.signal);
-    legend.innerHTML = `<span></span><i></i><span></span>`;
-    legend.children[0].textContent = number(scale.low);
+    low.textContent = number(scale.low);
     legend.children[1].style.background = `linear-gradient(to right, ${scale.plotly.map(([, stop]) => stop).join(", ")})`;
-    legend.children[2].textContent = `${number(scale.high)} · ${name} runs from ${number(low)} to ${number(high)}`;
-    root.setAttribute("aria-label", `The text “${state.text.slice(0, 200)}”, each character coloured by unit ${unit} of ${state.signal}, which runs from ${number(low)} to ${number(high)}.`);
+    high.textContent = `${number(scale.high)} · ${name} is ${number(least)} to ${number(most)} here`;
+    root.setAttribute("aria-label", `The text “${state.text.slice(0, 200)}”, each character coloured by unit ${unit} of ${state.signal}, which runs from ${number(least)} to ${number(most)}.`);
   }
 
   function guess(t) {
     const { timeline, network } = stage, guesses = timeline.top[t] ?? [], next = timeline.tokens[t + 1];
-    slots.forEach((slot, k) => slot(guesses[k], network, guesses[k]?.[0] === next));
+    slots.forEach((fill, k) => fill(guesses[k], network, guesses[k]?.[0] === next));
     const outside = next !== undefined && guesses.length && !guesses.some(([token]) => token === next);
     came.textContent = outside ? `came: ${visible(network.vocabulary[next])} ${percent(Math.exp(-timeline.losses[t]))}` : "";
   }
 
-  function step(position) {
-    const { t, pass } = position, unit = stage.hovered?.unit ?? stage.state.unit;
-    const start = firstInSight(t);
-    if (start !== first || painted?.unit !== unit || painted?.first !== start) {
-      first = start;
+  function step({ t, pass }) {
+    const unit = stage.hovered?.unit ?? stage.state.unit;
+    look(t);
+    if (painted !== unit) {
       paint(unit);
-      shownTo = null;
+      seen = null;
     }
-    const reached = pass === "forward" ? t : stage.timeline.steps, key = `${reached} ${t}`;
-    if (key === shownTo) return;
-    shownTo = key;
-    tiles.forEach((tile, k) => {
-      const ahead = first + k > reached, here = first + k === t;
+    const reached = pass === "forward" ? t : stage.timeline.steps - 1;
+    if (seen?.t === t && seen.reached === reached) return;
+    seen = { t, reached };
+    for (let k = 0; k < sight.count; k++) {
+      const tile = tiles[k], ahead = sight.first + k > reached, here = sight.first + k === t;
       if (tile.ahead !== ahead) tile.classList.toggle("ahead", tile.ahead = ahead);
       if (tile.here !== here) tile.classList.toggle("here", tile.here = here);
-    });
+    }
     guess(t);
   }
 
@@ -98,7 +105,10 @@ function mount(element, stage) {
   }
 
   // In lines the axis says nothing about where a character is; the tile itself does.
-  const pointed = (event) => (lines && row.contains(event.target) && event.target !== row ? first + tiles.indexOf(event.target) : null);
+  function pointed(event) {
+    const k = lines ? tiles.indexOf(event.target) : -1;
+    return k < 0 ? null : sight.first + k;
+  }
   root.addEventListener("pointermove", (event) => {
     if (!lines) return;
     event.preventDefault();
