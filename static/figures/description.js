@@ -1,0 +1,47 @@
+// What the figures ask of a cell's description: which signals are gates, which states are carried along a road, how they are called.
+
+export const gatesOf = (cell) => cell.signals.filter((signal) => signal.role === "gate");
+export const statesOf = (cell) => cell.states.map((id) => signalOf(cell, id));
+export const outputOf = (cell) => signalOf(cell, cell.states[0]);
+export const signalOf = (cell, id) => cell.signals.find((signal) => signal.id === id);
+
+/** The states that stand in a lane of their own: carried along a road and not what the cell shows outside. */
+export const lanesOf = (cell) => statesOf(cell).filter((state) => state.road && state.id !== cell.states[0]);
+
+/** The signal that was chosen, or the one a newcomer should see first: a gate, else the output. */
+export function chosenSignal(stage) {
+  const cell = stage.description;
+  return signalOf(cell, stage.state.signal) ?? gatesOf(cell)[0] ?? outputOf(cell);
+}
+
+/** The layer and unit that are chosen, within what the network has; layers count from 0 here. */
+export function chosenLayer(stage) { return within(stage.state.layer, stage.timeline.layers); }
+export function chosenUnit(stage) { return within(stage.state.unit, stage.timeline.hidden); }
+
+function within(value, count) { return Math.max(0, Math.min(count - 1, Number(value) || 0)); }
+
+/** A title without the word every gate's title ends in: there is no room for it in a gutter. */
+export function shortTitle(signal) { return signal.title.replace(/ gate$/, ""); }
+
+export const isSigned = (signal) => signal.range?.[0] !== 0;
+
+const RAISED = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
+export function powerOfTen(exponent) { return `10${[...String(exponent)].map((digit) => RAISED[digit]).join("")}`; }
+
+/** Rows to show of so many units: evenly spread, the pinned one always among them, in the same way for every network. */
+export function sampleUnits(hidden, rows, pinned) {
+  const count = Math.min(hidden, rows);
+  const units = Array.from({ length: count }, (_, k) => Math.floor(((k + 0.5) * hidden) / count));
+  if (!units.includes(pinned)) {
+    const nearest = units.reduce((best, unit, k) => (Math.abs(unit - pinned) < Math.abs(units[best] - pinned) ? k : best), 0);
+    units[nearest] = pinned;
+  }
+  return units.sort((a, b) => a - b);
+}
+
+/** Largest finite value of a list; `floor` when there is none. */
+export function largest(values, floor = 0) {
+  let most = floor;
+  for (const value of values) if (value > most) most = value;
+  return most;
+}

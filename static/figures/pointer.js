@@ -1,0 +1,45 @@
+// Hover previews, click pins: one small card for all figures, and the pointer's way to a step and a unit.
+
+import { make } from "./figure.js";
+
+/** Watches a figure. `find(x, y)` → {t, unit, text} or null; `pin(found)` is called for a click. Returns what ends it. */
+export function watchPointer(element, stage, find, pin) {
+  const card = make(element, "div", "figure-card", { "aria-hidden": "true" });
+  let pointed = false;
+  const locate = (event) => {
+    const box = element.getBoundingClientRect();
+    return { x: event.clientX - box.left, y: event.clientY - box.top, box };
+  };
+  const leave = () => {
+    card.classList.remove("is-shown");
+    if (pointed) stage.hover(null);
+    pointed = false;
+  };
+  const move = (event) => {
+    if (event.pointerType === "touch") return;
+    const { x, y, box } = locate(event), found = find(x, y);
+    if (!found) return leave();
+    card.textContent = found.text;
+    card.classList.add("is-shown");
+    const left = Math.max(4, Math.min(box.width - card.offsetWidth - 4, x + 14));
+    const top = y - card.offsetHeight - 10 < 0 ? y + 18 : y - card.offsetHeight - 10;
+    card.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
+    stage.hover({ unit: found.unit, t: found.t });
+    pointed = true;
+    event.preventDefault(); // or the tracks would take it for pointing at a step alone
+  };
+  const click = (event) => {
+    if (event.target.closest("button, a, input, select")) return;
+    const { x, y } = locate(event), found = find(x, y);
+    if (found) pin(found);
+  };
+  element.addEventListener("pointermove", move);
+  element.addEventListener("pointerleave", leave);
+  element.addEventListener("click", click);
+  return () => {
+    element.removeEventListener("pointermove", move);
+    element.removeEventListener("pointerleave", leave);
+    element.removeEventListener("click", click);
+    card.remove();
+  };
+}

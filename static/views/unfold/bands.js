@@ -1,0 +1,68 @@
+// Where everything in the unfolded network stands: horizontal bands from the guesses above to the input below, one stack a layer.
+
+import { gatesOf, lanesOf, outputOf } from "../../figures/description.js";
+
+const DENSITIES = [
+  { guess: 15, tile: 7, rows: 12, lane: 40, gate: 20, input: 26, gap: 11, above: 17, between: 5 },
+  { guess: 14, tile: 6, rows: 8, lane: 30, gate: 15, input: 24, gap: 9, above: 15, between: 4 },
+  { guess: 13, tile: 5, rows: 6, lane: 22, gate: 11, input: 20, gap: 7, above: 14, between: 3 },
+  { guess: 12, tile: 4, rows: 4, lane: 16, gate: 10, input: 17, gap: 5, above: 5, between: 2 },
+];
+// What is left out first when there is no room: the gates of the other layers, all gates, two of three guesses, the other layers.
+const SACRIFICES = [
+  {}, { gates: "chosen" }, { gates: "none" }, { gates: "none", guesses: 1 },
+  { gates: "none", guesses: 1, layers: "chosen" }, { gates: "none", guesses: 0, layers: "chosen" },
+];
+export const MOST_ROWS = 16;
+const TALLEST_TILE = 15;
+
+/** Bands that fill `height` pixels: [{kind: guesses|tiles|lane|gate|input, layer, signal, top, height, room}], `room` the free pixels above. */
+export function stackBands(cell, { layers, chosen, height, guesses = 3, input = true }) {
+  for (const sacrifice of SACRIFICES) {
+    for (const density of DENSITIES) {
+      const wanted = wantedBands(cell, density, { layers, chosen, guesses, input, ...sacrifice });
+      const least = wanted.reduce((sum, band) => sum + band.room + band.height, 0);
+      if (least <= height) return spread(wanted, height - least, density);
+    }
+  }
+  const density = DENSITIES.at(-1);
+  return spread(wantedBands(cell, density, { layers: "chosen", chosen, gates: "none", guesses: 0, input: false }), 0, density);
+}
+
+function wantedBands(cell, density, { layers, chosen, gates = "all", guesses, input }) {
+  const bands = [], shown = layers === "chosen" ? [chosen] : Array.from({ length: layers }, (_, k) => layers - 1 - k);
+  const put = (kind, height, room, more = {}) => bands.push({ kind, height, room: bands.length ? room : 2, ...more });
+  if (guesses) put("guesses", density.guess * guesses, 0, { rows: guesses });
+  for (const layer of shown) {
+    put("tiles", density.tile * density.rows, density.gap, { layer, signal: outputOf(cell) });
+    for (const lane of lanesOf(cell)) put("lane", density.lane, density.above, { layer, signal: lane });
+    if (gates === "none" || (gates === "chosen" && layer !== chosen)) continue;
+    gatesOf(cell).forEach((gate, k) => put("gate", density.gate, k ? density.between : density.gap, { layer, signal: gate }));
+  }
+  if (input) put("input", density.input, density.gap);
+  return bands;
+}
+
+// What is left over goes to the tiles, and what the tiles cannot use to the gaps.
+function spread(bands, spare, density) {
+  const tiles = bands.filter((band) => band.kind === "tiles");
+  const share = Math.min(spare / tiles.length, MOST_ROWS * TALLEST_TILE - density.tile * density.rows);
+  for (const band of tiles) band.height += share;
+  const gaps = bands.filter((band, k) => k && band.room >= density.gap);
+  const rest = Math.min(14, Math.max(0, (spare - share * tiles.length - 2) / Math.max(1, gaps.length)));
+  for (const band of gaps) band.room += rest;
+  let top = 0;
+  for (const band of bands) {
+    band.top = Math.round(top + band.room);
+    top += band.room + band.height;
+    band.height = Math.round(top) - band.top;
+    band.middle = band.top + band.height / 2;
+  }
+  return bands;
+}
+
+/** How many units a layer shows: what fits its tiles, a power-of-two step each time so that pictures stay comparable. */
+export function rowsOf(bands) {
+  const lowest = Math.min(...bands.filter((band) => band.kind === "tiles").map((band) => band.height));
+  return [16, 12, 8, 6].find((rows) => lowest / rows >= 5) ?? 4;
+}
