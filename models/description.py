@@ -13,7 +13,7 @@ from models.graph import ACTIVATIONS, LEAVES, Graph, Node, terms, walk
 
 
 def describe(cell: type[Cell]) -> dict:
-    """A cell in words and wiring, as a page needs it: signals (role, range, what each reads, equation) and the graph."""
+    """A cell in words and wiring, as a page needs it: signals (role, range, reads, equation) and the graph."""
     graph = cell.graph()
     spans = _ranges(cell)
     signals = []

@@ -152,7 +152,7 @@ class Pass:
         return below
 
     def _input_gradient(self, flat: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The first layer's weight_ih gradient (program order) and, for each character, the norm of its input vector."""
+        """The first layer's weight_ih gradient (program order) and the norm of each character's input vector."""
         weights = self.weights
         order = np.argsort(tokens, kind="stable")
         present, starts = np.unique(tokens[order], return_index=True)

@@ -68,7 +68,7 @@ class Layout:
 
     def original_rows(self, stack: str, hidden: int) -> np.ndarray:
         """Row numbers of the stored weights in the order in which the program stacks them."""
-        stored = [block for block in self.cell.stacks()[stack][1]]
+        stored = list(self.cell.stacks()[stack][1])
         return np.concatenate([np.arange(hidden) + stored.index(block) * hidden for block in self.stacks[stack][1]])
 
 

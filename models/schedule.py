@@ -37,7 +37,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Call:
-    """One array operation: it writes `out` from `reads`. `level` orders calls: each reads only what lower levels wrote."""
+    """One array operation: it writes `out` from `reads`, after every call of a lower level."""
 
     level: int
     kind: str

@@ -175,6 +175,7 @@ class Batches:
         weights = network.weights()
         self.passes = [Pass(weights, recipe.sequence_length, share.stop - share.start) for share in self.shares]
         self.pool = ThreadPoolExecutor(len(self.shares))
+        self.restart()
 
     def __enter__(self) -> Batches:
         return self

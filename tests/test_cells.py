@@ -1,0 +1,133 @@
+"""One body of tests over every cell that is registered; PyTorch autograd in float64 is the judge."""
+
+import numpy as np
+import pytest
+import torch
+
+from models.cells import cells, describe
+from models.network import Network, untrained
+from models.program import program
+from models.trace import trace
+from models.training import Recipe, train
+from tests import oracle
+
+TEXT = "a bad cab had a deaf bee; a fed ace had a bad bag"
+LETTERS = sorted(set(TEXT))
+EVERY_CELL = pytest.mark.parametrize("cell", cells().values(), ids=cells())
+
+
+def random_network(cell, layers=1, embedding=None, hidden=7) -> Network:
+    return untrained(cell, layers, hidden, LETTERS, embedding, seed=layers, dtype="float64")
+
+
+@EVERY_CELL
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("embedding", [None, 5])
+@pytest.mark.parametrize("loss", ["every", "last"])
+def test_every_value_and_gradient_equals_autograd(cell, layers, embedding, loss):
+    network = random_network(cell, layers, embedding)
+    tokens = network.tokens(TEXT)
+    ours = trace(network, tokens, loss=loss, precision="float64").tensors
+    for name, theirs in oracle.read(network, tokens, loss).items():
+        assert ours[name].shape == theirs.shape, name
+        assert oracle.furthest(ours[name], theirs) <= 1e-9, name
+
+
+@EVERY_CELL
+def test_a_long_text_crosses_blocks_without_a_seam(cell):
+    network = random_network(cell, 2)
+    tokens = network.tokens(TEXT * 7)
+    ours = trace(network, tokens, precision="float64").tensors
+    for name, theirs in oracle.read(network, tokens).items():
+        assert oracle.furthest(ours[name], theirs) <= 1e-9, name
+
+
+@EVERY_CELL
+def test_it_equals_the_module_of_torch_it_names(cell):
+    if cell.reference is None:
+        assert cell.id not in ("elman", "gru", "lstm")
+        return
+    module = getattr(torch.nn, cell.reference.split(".")[-1])(5, 7, 2).double()
+    network = random_network(cell, 2, 5)
+    recurrent = {name[4:]: torch.tensor(array) for name, array in network.parameters.items() if name.startswith("rnn.")}
+    module.load_state_dict(recurrent)
+    tokens = network.tokens(TEXT)
+    output, _ = module(torch.tensor(network.parameters["embedding.weight"])[tokens][:, None])
+    ours = trace(network, tokens, backward=False, precision="float64").tensors
+    assert oracle.furthest(ours[f"layer1.{cell.states[0]}"], output[:, 0].detach().numpy()) <= 1e-12
+
+
+@EVERY_CELL
+def test_norms_are_those_of_each_steps_share_and_the_shares_add_up(cell):
+    network = random_network(cell, 2, 5)
+    tokens = network.tokens(TEXT[:12])
+    ours = trace(network, tokens, precision="float64").tensors
+    shares = shares_by_unfolding(network, tokens)
+    for name, steps in shares.items():
+        total = ours[f"grad.parameters.rnn.{name}"]
+        assert oracle.furthest(steps.sum(axis=0), total) <= 1e-9, name
+        layer = int(name[-1])
+        norms = np.sqrt((steps.reshape(len(tokens), -1) ** 2).sum(axis=1))
+        assert oracle.furthest(ours[f"norm.layer{layer}.{name[:-3]}"], norms) <= 1e-9, name
+
+
+def shares_by_unfolding(network: Network, tokens: list[int]) -> dict[str, np.ndarray]:
+    """Each step's share of each weight gradient: autograd with a copy of the weights for every step."""
+    shares = {}
+    for name in [name for name in network.parameters if name.startswith("rnn.")]:
+        shares[name[4:]] = np.stack([oracle.share(network, tokens, name, step) for step in range(len(tokens))])
+    return shares
+
+
+@EVERY_CELL
+def test_float32_stays_near_float64(cell):
+    network = random_network(cell, 2)
+    tokens = network.tokens(TEXT)
+    single, double = (trace(network, tokens, precision=precision).tensors for precision in ("float32", "float64"))
+    for name in double:
+        assert single[name].dtype == np.float32
+        assert oracle.furthest(single[name], double[name]) < 1e-4, name
+
+
+@EVERY_CELL
+def test_the_description_says_what_the_graph_is(cell):
+    description = describe(cell)
+    graph = cell.graph()
+    assert [signal["id"] for signal in description["signals"]] == list(graph.signals)
+    assert set(description["states"]) == {
+        signal["id"] for signal in description["signals"] if signal["role"] == "state"
+    }
+    for signal in description["signals"]:
+        assert signal["title"] and signal["course_title"] and signal["reads"]
+        assert signal["equation"].startswith(f"{signal['id']}_t = ")
+    named = {node["signal"] for node in description["graph"] if node["signal"]}
+    assert named == set(graph.signals)
+    assert all(read < index for index, node in enumerate(description["graph"]) for read in node["reads"])
+
+
+@EVERY_CELL
+def test_no_signal_leaves_the_range_its_description_gives(cell):
+    network = untrained(cell, 1, 7, LETTERS, seed=3, dtype="float64")
+    for array in network.parameters.values():
+        array *= 30
+    tensors = trace(network, network.tokens(TEXT), backward=False, precision="float64").tensors
+    for signal in describe(cell)["signals"]:
+        if signal["range"] is not None:
+            low, high = signal["range"]
+            assert low <= tensors[f"layer0.{signal['id']}"].min() and tensors[f"layer0.{signal['id']}"].max() <= high
+
+
+@EVERY_CELL
+def test_it_learns_a_rhythm(cell):
+    recipe = Recipe(
+        cell=cell.id, hidden=12, batch_size=8, sequence_length=10, epochs=25, learning_rate=0.02, patience=25
+    )
+    *_, end = train("abcd" * 300, recipe)
+    assert end["network"].card["validation_loss"] < 0.1
+
+
+@EVERY_CELL
+def test_the_program_is_readable_source(cell):
+    source = program(cell).source
+    assert source.count("def forward(") == source.count("def backward(") == 1
+    assert max(map(len, source.split("\n"))) < 700
