@@ -49,5 +49,5 @@ def kind(properties: dict) -> str:
     words = properties.get("type", "any")
     low, high = properties.get("minimum"), properties.get("maximum")
     if low is not None:
-        words += f", from {low:,}" + (f" to {high:,}" if high is not None else "")
+        words += f", from {low:,.0f}" + (f" to {high:,.0f}" if high is not None else "")
     return words

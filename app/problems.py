@@ -70,6 +70,12 @@ def one_of(field: str, allowed: Iterable[str], status: int = HTTP_422_UNPROCESSA
     return Problem((field, f"must be one of {', '.join(allowed)}"), status=status)
 
 
+def of_models(error: ValueError) -> Problem:
+    """The problem that an error of the networks' own words it as: `field: what it may be`."""
+    field, _, detail = str(error).partition(": ")
+    return Problem((field, detail))
+
+
 def response(status: int, detail: str, errors: Iterable[tuple[str, str]] = (), headers: dict | None = None) -> Response:
     """A problem+json response; `errors` are (field, what it may be) pairs."""
     body = {"type": "about:blank", "title": TITLES.get(status, "The request failed"), "status": status}

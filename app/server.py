@@ -4,6 +4,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -28,7 +29,6 @@ def create_app(settings: Settings) -> FastAPI:
         summary="See inside a recurrent network: every gate, forwards and backwards, on your own text.",
         docs_url=None,  # FastAPI's own page loads its parts from elsewhere; pages.docs works offline
         redoc_url=None,
-        max_body_size=settings.body_limit,
         responses={422: {"description": "A problem (RFC 9457)", "content": {"application/problem+json": SCHEMA}}},
     )
     app.state.settings = settings
@@ -41,6 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
     # The last one added is the first to see a request.
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=settings.hosts(), www_redirect=False)
     app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET"])  # a sandboxed frame has no origin
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=settings.body_limit)
     app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=NOT_COMPRESSED)
     app.add_middleware(ProblemsOnly)
     app.add_middleware(HouseHeaders, frame_ancestors=settings.frame_ancestors)

@@ -11,7 +11,7 @@ from models.cells import cells
 from models.network import untrained
 from tests.service import serve
 
-VOCABULARY = sorted(set("\n !',-.:;?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz<>&$"))
+VOCABULARY = sorted(set("\n !',-./():;?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz<>&$"))
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +33,8 @@ def settings(data: Path) -> Settings:
 @pytest.fixture(scope="session")
 def address(settings: Settings) -> Iterator[str]:
     """The address of the tests' server."""
-    yield from serve(settings)
+    with serve(settings) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

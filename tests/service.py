@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import orjson
@@ -12,8 +13,9 @@ from app.server import create_app
 from app.settings import Settings
 
 
+@contextmanager
 def serve(settings: Settings) -> Iterator[str]:
-    """Serve on a free loopback port, in a thread, until the generator is closed; yields the address."""
+    """Serve on a free loopback port, in a thread, for the length of a `with` block; gives the address."""
     server = uvicorn.Server(uvicorn.Config(create_app(settings), host="127.0.0.1", port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -21,9 +23,11 @@ def serve(settings: Settings) -> Iterator[str]:
         assert thread.is_alive(), "the server did not start"
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def events_of(response: httpx.Response) -> list[tuple[str, dict]]:

@@ -39,6 +39,7 @@ def test_cold_or_one_choice_is_the_likeliest(client):
         ("temperature", {"temperature": -1}, "greater than or equal to 0"),
         ("temperature", {"temperature": "1"}, "number"),
         ("top_k", {"top_k": 0}, "greater than or equal to 1"),
+        ("top_k", {"top_k": 10_000}, "between 1 and"),
         ("seed", {"seed": -1}, "greater than or equal to 0"),
         ("seed", {"seed": 1.5}, "integer"),
         ("tempo", {"tempo": 1}, "is not a field"),

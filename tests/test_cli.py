@@ -84,7 +84,7 @@ def test_serve_listens_where_it_is_told(data):
         (["trace", "a", "--model", "small-lstm", "--out", "trace.csv"], "must end in .safetensors or .json"),
         (["trace", "a", "--model", "small-lstm", "--out", "/none/trace.json"], "/none/trace.json: No such file"),
         (["trace", "a", "--loss", "first"], "'every', 'last'"),
-        (["serve", "--port", "0"], "port: "),
+        (["serve", "--port", "0"], "GATESCOPE_PORT: "),
         (["train", "/none.txt"], "/none.txt: No such file"),
         (["train", GATESCOPE, "--hidden", "0"], "recipe: hidden must be between"),
         (["train", GATESCOPE, "--cell", "none"], "cell must be one of"),

@@ -96,8 +96,9 @@ def test_what_is_public_says_what_it_is():
 def test_static_spells_no_cell_and_no_signal():
     spelled = []
     names = set(cells()) | {signal["id"] for cell in cells().values() for signal in describe(cell)["signals"]}
+    elements = r"""\b(make|svg)\([\w.]+, "\w+"|createElement\("\w+"\)"""  # an HTML element may be called like a signal
     for path in files("static", kinds=".js .css"):
-        text = path.read_text()
+        text = re.sub(elements, "", path.read_text())
         for name in sorted(names):
             pattern = rf"\b{name}\b" if len(name) > 1 else rf"""(['"`]){name}\1"""
             spelled += [f"{path.relative_to(HOUSE)}: {name}"] if re.search(pattern, text, re.I) else []

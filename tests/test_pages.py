@@ -11,9 +11,9 @@ def carried(page: str) -> dict:
 
 
 def test_the_bench_carries_its_first_picture(client):
-    response = client.get("/", params={"model": "small-lstm", "text": "</script><script>alert(1)</script>"})
+    response = client.get("/", params={"model": "small-lstm", "text": "</script><script>alert(x)</script>"})
     assert response.status_code == 200 and response.headers["content-type"].startswith("text/html")
-    assert carried(response.text)["address"]["text"] == "</script><script>alert(1)</script>"
+    assert carried(response.text)["address"]["text"] == "</script><script>alert(x)</script>"
     assert "<script>alert" not in response.text
 
 

@@ -94,7 +94,7 @@ def test_on_loopback_only_loopback_names_are_answered(client, host):
 
 def test_settings_open_hosts_and_close_frames(data):
     settings = Settings(data=data, allowed_hosts="lab.example", frame_ancestors="https://lab.example 'self'")
-    for address in serve(settings):
+    with serve(settings) as address:
         response = httpx.get(f"{address}/embed/text", headers={"Host": "lab.example"})
         assert response.headers["content-security-policy"].endswith("frame-ancestors https://lab.example 'self'")
 
@@ -125,7 +125,7 @@ def test_torch_is_never_imported_to_serve(data):
         import httpx
         from app.settings import Settings
         from tests.service import serve
-        for address in serve(Settings()):
+        with serve(Settings()) as address:
             for path in ("/", "/api/trace?model=small-lstm&text=ab", "/api/cells"):
                 assert httpx.get(address + path).status_code == 200
         assert "torch" not in sys.modules

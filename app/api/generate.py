@@ -5,6 +5,7 @@ from fastapi.responses import StreamingResponse
 
 from app.api.fields import GenerateBody
 from app.networks import tokens_of
+from app.problems import of_models
 from app.wire import event_stream
 from models.generate import generate
 
@@ -17,5 +18,8 @@ def stream_generation(request: Request, body: GenerateBody) -> StreamingResponse
     """Continue a text: events `begin`, `forward` (the prompt), `character` for each one written, `end`."""
     network = request.app.state.networks.get(body.model)
     prompt = tokens_of(network, body.prompt, request.app.state.settings.text_limit_post, "prompt")
-    events = generate(network, prompt, body.length, body.temperature, body.top_k, body.seed)
+    try:
+        events = generate(network, prompt, body.length, body.temperature, body.top_k, body.seed)
+    except ValueError as error:
+        raise of_models(error) from None
     return event_stream(events, body.encoding)
