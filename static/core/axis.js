@@ -1,6 +1,6 @@
 // The one time axis: one column a character, the same whole pixels in every track.
 
-const NARROW = 640, WIDEST = 30, SMALLEST = 15, EDGE = 4;
+const NARROW = 640, WIDEST = 40, SMALLEST = 15, EDGE = 4;
 
 export class Axis {
   constructor() {

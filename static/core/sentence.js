@@ -11,7 +11,13 @@ function choiceWord(label, change) {
   shown.setAttribute("aria-hidden", "true");
   select.setAttribute("aria-label", label);
   word.append(shown, select);
-  select.addEventListener("change", () => change(select.value));
+  let byPointer = false;
+  select.addEventListener("pointerdown", () => { byPointer = true; });
+  select.addEventListener("keydown", () => { byPointer = false; });
+  select.addEventListener("change", () => {
+    change(select.value);
+    if (byPointer) select.blur(); // so that space and arrows drive the clock again
+  });
   let known = "";
   return {
     word,

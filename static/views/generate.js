@@ -124,14 +124,17 @@ function mount(element, stage) {
     const head = document.createElement("p");
     head.textContent = `“${visible(network.vocabulary[character.token])}” with probability ${percent(character.probability)}`;
     const bars = description.signals.filter((signal) => layer[signal.id]).map((signal) => {
-      const values = layer[signal.id], mean = values.reduce((sum, value) => sum + value, 0) / values.length, size = signal.role === "gate" ? mean : Math.min(1, Math.abs(mean));
+      const values = layer[signal.id], mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+      // a signal that goes below zero has its zero in the middle of the bar
+      const { low, high } = stage.colour.scale(signal.id), place = (value) => (Math.max(low, Math.min(high, value)) - low) / (high - low);
       const bar = document.createElement("div");
       bar.className = "mean";
       bar.innerHTML = "<b></b><i></i><span></span>";
       bar.title = `${signal.title}: mean over the units`;
       bar.children[0].textContent = signal.id;
       bar.style.setProperty("--hue", stage.colour.hue(signal.id));
-      bar.children[1].style.setProperty("--share", size);
+      bar.children[1].style.setProperty("--from", Math.min(place(0), place(mean)));
+      bar.children[1].style.setProperty("--to", Math.max(place(0), place(mean)));
       bar.children[2].textContent = number(mean);
       return bar;
     });

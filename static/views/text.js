@@ -26,10 +26,10 @@ function mount(element, stage) {
     element.toggleAttribute("data-own-cursor", alone);
     lines = alone ? setInLines(timeline.tokens.map((token) => network.vocabulary[token]), width - 48, height - 108) : null;
     const column = lines?.column ?? axis.column;
-    sheet.style.width = `${lines ? lines.columns * column : axis.width}px`;
+    sheet.style.width = `${lines ? lines.widest * column : axis.width}px`;
     sheet.style.height = lines ? `${Math.min(lines.starts.length, lines.rows) * lines.leading}px` : "";
     const sizes = {
-      gutter: axis.gutter, column, room: lines ? width - 48 : axis.width,
+      gutter: axis.gutter, column, room: width - (lines ? 48 : axis.gutter),
       "tile-height": lines ? Math.round(lines.leading * 0.92) : 34, letter: lines ? Math.round(column * 0.78) : 15,
     };
     for (const [name, size] of Object.entries(sizes)) root.style.setProperty(`--${name}`, `${size}px`);

@@ -29,7 +29,8 @@ function place(characters, column, width, height) {
     if (character === " " || character === "\n") wordFrom = t + 1;
     if (character === "\n") at = columns;
   });
-  return { column, columns, leading, row, col, starts, rows: Math.max(1, Math.floor(height / leading)) };
+  const widest = col.reduce((most, place) => Math.max(most, place + 1), 1);
+  return { column, widest, leading, row, col, starts, rows: Math.max(1, Math.floor(height / leading)) };
 }
 
 /** The characters of the page on which one of them stands: {first, count}. */

@@ -1,0 +1,249 @@
+"""The pages in a real Chromium over a real server: what people do with them, and not one error on the console."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from app.pages import views
+
+FLAGS = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-quic", "--no-first-run"]
+FLAGS += ["--disable-background-networking"]
+TEXT = "To be, or not to be"
+BENCH = f"/?model=small-lstm&text={TEXT}"
+PAUSED = f"{BENCH}&t=0"
+REFUSED = "the server responded with a status of 422"  # what Chromium itself writes about an answer the page expects
+STATE = """() => { const { timeline, state, clock } = gatescope.stage;
+  return { ...state, ...clock.position, playing: clock.playing, steps: timeline.steps, cell: timeline.cell.id,
+           layers: timeline.layers, done: timeline.done }; }"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The Chromium on the PATH, the only browser the project promises to test with."""
+    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
+    path = next((path for path in found if path), None)
+    assert path, "no Chromium on the PATH; `make test` installs one"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opened(browser: Browser, address: str, *, refusals: int = 0, **options) -> Iterator[Page]:
+    """A page in a context of its own; whatever its console complains about beyond `refusals` fails the test."""
+    context = browser.new_context(**({"viewport": {"width": 1440, "height": 900}} | options))
+    page, said = context.new_page(), []
+    page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(address)
+    drawn = waited(page, "window.gatescope?.stage.last.drawn > 0")
+    assert drawn, f"the page never drew: {said}"
+    yield page
+    assert [line for line in said if REFUSED not in line] == []
+    assert len(said) == refusals
+    context.close()
+
+
+def state(page: Page) -> dict:
+    """What is chosen and where the clock stands."""
+    return page.evaluate(STATE)
+
+
+def in_address(page: Page) -> dict[str, str]:
+    """The address bar's query."""
+    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def waited(page: Page, condition: str, seconds: float = 20) -> bool:
+    """Waits for a condition by asking again and again: the page's own policy forbids Playwright's eval inside it."""
+    end = time.monotonic() + seconds
+    while not (holds := page.evaluate(condition)) and time.monotonic() < end:
+        page.wait_for_timeout(20)
+    return holds
+
+
+def until(page: Page, condition: str) -> None:
+    """Waits for a condition on `stage`, which must come true."""
+    assert waited(page, f"() => {{ const {{ stage }} = gatescope; return {condition}; }}"), condition
+
+
+def test_the_first_picture_needs_no_request_and_moves_until_touched(browser, address):
+    with opened(browser, address + BENCH) as page:
+        asked = page.evaluate("performance.getEntriesByType('resource').map(entry => entry.name)")
+        assert not [url for url in asked if "/api/trace" in url]
+        until(page, "stage.clock.s > 1")
+        assert page.url.endswith("be")  # an untouched page leaves its address alone
+        page.mouse.click(700, 20)
+        stopped = state(page)
+        page.wait_for_timeout(500)
+        assert state(page)["s"] == stopped["s"] and not state(page)["playing"]
+
+
+def test_less_motion_means_standing_still(browser, address):
+    with opened(browser, address + BENCH, reduced_motion="reduce") as page:
+        page.wait_for_timeout(500)
+        assert state(page)["s"] == 0 and not state(page)["playing"]
+
+
+def test_typing_reads_the_new_text(browser, address):
+    with opened(browser, address + PAUSED) as page:
+        field = page.get_by_label("Text to read")
+        field.click()
+        field.press("End")
+        field.press_sequentially(": that")
+        until(page, f"stage.timeline.steps === {len(TEXT) + 6} && stage.timeline.done")
+        assert state(page)["text"] == TEXT + ": that"
+        expect(page.locator("#track-text .tiles span:not([hidden])")).to_have_count(len(TEXT) + 6)
+        page.wait_for_timeout(500)
+        assert in_address(page)["text"] == TEXT + ": that"
+
+
+def test_a_character_the_network_never_saw_leaves_the_picture(browser, address):
+    with opened(browser, address + PAUSED, refusals=1) as page:
+        field, notice = page.get_by_label("Text to read"), page.locator("#sentence .notice")
+        field.fill("né")
+        expect(notice).to_contain_text("é")
+        assert state(page)["text"] == TEXT
+        field.fill("")
+        expect(notice).to_contain_text("empty")
+        field.fill("no")
+        until(page, "stage.state.text === 'no'")
+        expect(notice).to_be_hidden()
+
+
+def test_a_wrong_address_says_so_and_shows_the_example(browser, address):
+    with opened(browser, f"{address}/?model=none&t=-3") as page:
+        expect(page.locator("#sentence .notice")).not_to_be_empty()
+        assert state(page)["steps"] > 1
+
+
+def test_play_pause_step_and_keys(browser, address):
+    with opened(browser, address + PAUSED + "&speed=50") as page:
+        page.get_by_role("button", name="Play").click()
+        until(page, "stage.clock.s > 3")
+        page.get_by_role("button", name="Pause").click()
+        at = state(page)["s"]
+        page.get_by_role("button", name="One step back").click()
+        assert state(page)["s"] == at - 1
+        page.get_by_role("button", name="One step on").click()
+        assert state(page)["s"] == at
+        page.evaluate("document.activeElement.blur()")
+        page.keyboard.press("End")
+        assert (state(page)["pass"], state(page)["t"]) == ("backward", 0)
+        page.keyboard.press("ArrowLeft")
+        assert (state(page)["pass"], state(page)["t"]) == ("backward", 1)
+        page.keyboard.press("Home")
+        assert (state(page)["pass"], state(page)["t"]) == ("forward", 0)
+        page.keyboard.press(" ")
+        assert state(page)["playing"]
+        page.keyboard.press(" ")
+        assert not state(page)["playing"]
+
+
+def test_pointing_previews_and_a_click_stays(browser, address):
+    with opened(browser, address + PAUSED) as page:
+        track = page.locator("#track-text").bounding_box()
+        x = page.evaluate("gatescope.stage.axis.x(5)")
+        page.mouse.move(track["x"] + x, track["y"] + 15)
+        until(page, "stage.position.t === 5 && stage.clock.position.t === 0")
+        page.mouse.move(track["x"] + x, 20)
+        until(page, "stage.position.t === 0")
+        page.mouse.click(track["x"] + x, track["y"] + 15)
+        assert state(page)["t"] == 5
+
+
+@pytest.mark.parametrize("cell", ["elman", "gru", "peephole"])
+def test_every_network_is_one_choice_away(browser, address, cell):
+    with opened(browser, address + PAUSED) as page:
+        page.get_by_label("Network", exact=True).select_option(f"small-{cell}")
+        until(page, f"stage.timeline.cell.id === '{cell}' && stage.timeline.done")
+        signals = [signal["id"] for signal in page.evaluate("gatescope.stage.description.signals")]
+        assert state(page)["signal"] in signals and state(page)["text"] == TEXT
+
+
+def test_a_copied_address_shows_the_same_picture(browser, address):
+    with opened(browser, address + PAUSED) as page:
+        page.get_by_label("Network", exact=True).select_option("small-gru")
+        until(page, "stage.timeline.model === 'small-gru'")
+        page.get_by_label("Layer", exact=True).select_option(label="2")
+        page.get_by_label("Unit", exact=True).fill("3")
+        page.get_by_label("Signal", exact=True).select_option(index=1)
+        page.get_by_label("Where the loss is taken").select_option("last")
+        until(page, "stage.state.loss === 'last'")
+        page.evaluate("document.activeElement.blur()")
+        page.keyboard.press("End")
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_timeout(500)
+        chosen, copied = state(page), page.url
+        figures = page.evaluate("[...document.querySelectorAll('[role=img]')].map(figure => figure.ariaLabel)")
+        assert (chosen["layer"], chosen["unit"], chosen["loss"], chosen["pass"]) == (1, 3, "last", "backward")
+    with opened(browser, copied) as page:
+        page.wait_for_timeout(300)
+        again = state(page)
+        assert again == chosen | {"play": again.get("play")} or again == chosen
+        assert figures == page.evaluate("[...document.querySelectorAll('[role=img]')].map(figure => figure.ariaLabel)")
+
+
+def test_the_network_writes_and_the_bench_reads_it(browser, address):
+    with opened(browser, address + PAUSED) as page:
+        page.get_by_role("tab", name="Write").click()
+        written = []
+        for _ in range(2):
+            page.get_by_label("characters", exact=True).fill("12")
+            page.get_by_role("button", name="Write", exact=True).click()
+            expect(page.get_by_role("button", name="Read on the bench")).to_be_enabled()
+            written.append(page.locator(".written").text_content())
+        assert written[0] == written[1] and len(written[0]) == len(TEXT) + 12
+        page.get_by_role("button", name="Read on the bench").click()
+        until(page, f"stage.timeline.steps === {len(TEXT) + 12}")
+        page.get_by_label("characters", exact=True).fill("2000")
+        page.get_by_role("button", name="Write", exact=True).click()
+        expect(page.locator(".written [data-k='3']")).to_be_visible()
+        page.get_by_role("button", name="Stop").click()
+        length = len(page.locator(".written").text_content())
+        page.wait_for_timeout(200)
+        assert len(page.locator(".written").text_content()) == length < 2000
+
+
+@pytest.mark.parametrize("size", [(320, 180), (1280, 720)])
+@pytest.mark.parametrize("view", views())
+def test_every_view_stands_alone(browser, address, view, size):
+    query = f"?model=small-lstm&text={TEXT}&t=4&pass=backward&layer=1&unit=2"
+    viewport = {"width": size[0], "height": size[1]}
+    with opened(browser, f"{address}/embed/{view}{query}", viewport=viewport) as page:
+        expect(page.locator("#view > *").first).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+        assert state(page)["t"] == 4
+    with opened(browser, f"{address}/embed/{view}{query}&hide=transport", viewport=viewport) as page:
+        assert page.locator(".transport").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_one_screen_wide_and_one_column_narrow(browser, address, scheme):
+    with opened(browser, address + BENCH, color_scheme=scheme) as page:
+        assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+        lefts = "[...document.querySelectorAll('.track')].map(track => track.getBoundingClientRect().left)"
+        assert len(set(page.evaluate(lefts))) == 1
+    with opened(browser, address + BENCH, color_scheme=scheme, viewport={"width": 390, "height": 844}) as page:
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_step_moves_every_view_without_building_one_anew(browser, address):
+    with opened(browser, address + PAUSED) as page:
+        page.evaluate("""() => { const { stage } = gatescope; stage.rebuilt = 0;
+            for (const { handle } of stage.views) {
+              const { draw } = handle;
+              handle.draw = () => { stage.rebuilt += 1; draw(); };
+            } }""")
+        measured = page.evaluate("gatescope.measureSteps(100)")
+        assert measured["views"] == 5 and 0 <= measured["median"] <= measured["p95"]
+        page.keyboard.press(" ")
+        until(page, "stage.clock.s > 3")
+        assert page.evaluate("gatescope.stage.rebuilt") == 0
