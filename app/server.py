@@ -17,8 +17,8 @@ from app.paths import STATIC
 from app.problems import SCHEMA, add_handlers
 from app.settings import Settings
 
-# Recorded activations hardly shrink, and compressing them takes longer than computing them.
-NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream")
+# What may hold recorded activations: they hardly shrink, and compressing them takes longer than computing them.
+NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream", "application/json", "text/html")
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -105,8 +105,9 @@ def test_a_sandboxed_frame_may_read_but_not_write(client):
     assert client.options("/api/trace", headers=asking).status_code == 400
 
 
-def test_pages_are_compressed(client):
-    assert client.get("/").headers["content-encoding"] == "gzip"
+def test_what_is_written_by_hand_is_compressed_and_what_is_recorded_is_not(client):
+    assert client.get("/static/style.css").headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in client.get("/").headers
 
 
 def test_a_reader_that_leaves_stops_nothing(client, address):
