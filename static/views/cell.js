@@ -10,39 +10,45 @@ import { openSignal } from "./cell/opened.js";
 import { wire } from "./cell/wiring.js";
 
 const BESIDE = 600; // px: from this width on, words stand beside the diagram
-const WORDS = 250; // px of height the words under the diagram need
-const LOWEST = 150, HIGHEST = 330; // px the diagram may take
+const WORDS = 230; // px of height the words under the diagram need
+const LOWEST = 210, HIGHEST = 340, SHORT = 200; // px the diagram may take; short: a cell of one box
+const BASIS = { width: 860, height: 440 }, LARGEST = 1.6; // a larger frame shows everything larger
+const LEAST_WITH_HEAD = 230, LINE = 20; // px
 
 function mount(element, stage) {
   const root = make(element, "div", "figure cell", { role: "group" });
-  const head = make(root, "header", "cell-head-words");
+  root.classList.add(`is-${stage.layout}`);
+  const zoomed = make(root, "div", "cell-zoomed");
+  const head = make(zoomed, "header", "cell-head-words");
   const title = make(head, "h2", "cell-title"), hint = make(head, "p", "cell-hint", { text: "Click a gate to open it." });
-  const holder = make(root, "div", "cell-drawing");
-  const side = make(root, "div", "cell-words");
+  const holder = make(zoomed, "div", "cell-drawing");
+  const side = make(zoomed, "div", "cell-words");
   const panel = make(side, "section", "opened"), equations = make(side, "section", "equations"), gradient = make(side, "p", "cell-gradient");
   const changed = newly();
   let drawn = null, opened = null;
 
   function draw() {
     const { timeline, description, state } = stage, layer = chosenLayer(stage), unit = chosenUnit(stage);
-    const boxes = description.graph.filter((node) => node.signal && node.op !== "add");
-    if (changed(...drawnFrom(stage, root), root.clientWidth, layer, unit, state.signal, stage.arithmetic)) {
-      const wiring = wire(description), width = root.clientWidth, height = root.clientHeight;
-      const beside = width >= BESIDE, headed = height >= 230, words = beside || height >= LOWEST + WORDS;
-      head.hidden = !headed;
-      side.hidden = !words;
-      root.classList.toggle("is-beside", beside);
-      const room = height - (headed ? head.offsetHeight + 6 : 0);
-      const across = beside ? Math.min(520, width * 0.54) : width, wanted = wiring.levels < 2 ? 190 : HIGHEST;
-      const tall = beside ? Math.min(room, 460) : Math.min(wanted, words ? Math.max(LOWEST, room - WORDS) : room);
-      opened = openable(wiring, state.signal) ?? openable(wiring, opened) ?? boxOf(wiring);
-      holder.replaceChildren();
-      Object.assign(holder.style, { width: `${across}px`, height: `${tall}px` });
-      const picture = drawCell(holder, stage, placeCell(description, wiring, across, tall), (signal) => stage.choose({ signal }));
-      picture.mark(opened);
-      drawn = { layer, unit, picture, open: openSignal(panel, stage, { signal: opened, layer, unit }), lines: writeEquations(description) };
-    }
-    return boxes;
+    if (!changed(...drawnFrom(stage, root), root.clientWidth, layer, unit, state.signal, stage.arithmetic)) return;
+    const wiring = wire(description), frame = inner(root), beside = frame.width >= BESIDE;
+    const zoom = beside ? Math.max(1, Math.min(LARGEST, frame.width / BASIS.width, frame.height / BASIS.height)) : 1;
+    const width = frame.width / zoom, height = frame.height / zoom;
+    zoomed.style.zoom = zoom;
+    opened = openable(wiring, state.signal) ?? openable(wiring, opened) ?? boxOf(wiring);
+    head.hidden = height < LEAST_WITH_HEAD;
+    side.hidden = !beside && height < LOWEST + WORDS;
+    root.classList.toggle("is-beside", beside);
+    drawn = { layer, unit, open: openSignal(panel, stage, { signal: opened, layer, unit }), lines: writeEquations(description) };
+    say(stage.position);
+    const across = beside ? Math.min(520, width * 0.54) : width, room = height - head.offsetHeight;
+    const wanted = wiring.levels < 2 ? SHORT : HIGHEST;
+    // the words keep one line free: they are longer at some steps
+    const tall = beside ? Math.min(room, wanted * 1.2) : side.hidden ? Math.min(room, wanted) : Math.max(LOWEST, Math.min(wanted, room - side.offsetHeight - LINE));
+    holder.replaceChildren();
+    Object.assign(holder.style, { width: `${across}px`, height: `${tall}px` });
+    drawn.picture = drawCell(holder, stage, placeCell(description, wiring, across, tall), (signal) => stage.choose({ signal }));
+    drawn.picture.mark(opened);
+    root.setAttribute("aria-label", `${description.title}, layer ${layer + 1}, unit ${unit} of ${timeline.hidden}: ${description.signals.map(({ equation }) => equation).join("; ")}`);
   }
 
   function writeEquations(description) {
@@ -51,45 +57,58 @@ function mount(element, stage) {
     return states.map((state) => {
       const sentence = make(equations, "p", "equation-words"), row = make(equations, "div", "equation");
       const tokens = tokensOf(description, state.id).map((token) => {
-        const column = make(row, "span", `token${token.plain ? " is-plain" : ""}${token.strong ? " is-strong" : ""}`);
+        const column = make(row, "span", `token${token.plain ? " is-plain" : ""}${token.between ? " is-between" : ""}${token.strong ? " is-strong" : ""}`);
         const letter = make(column, "b", "", { text: token.letters });
         if (token.before) make(letter, "sub", "", { text: "t−1" });
         if (token.signal) letter.style.color = stage.colour.hue(token.signal);
         return { value: token.value, count: make(column, "span", "", { text: token.plain ? token.letters : "" }) };
       });
-      return { sentence, tokens, say: sentenceOf(description, state.id), state };
+      return { sentence, tokens, sentenceFrom: sentenceOf(description, state.id), state };
     });
   }
 
   function step(position) {
     if (!drawn) return;
-    const { timeline, network, clock, description, arithmetic } = stage, { layer, unit, picture } = drawn, { t, pass } = position;
-    const character = `“${visible(network.vocabulary[timeline.tokens[t]])}”`, back = pass === "backward";
-    retext(title, back ? `Step ${t + 1}: the gradient comes back to ${character}` : `Step ${t + 1}: the cell reads ${character}`);
-    picture.update({ position, layer, unit, read: layer ? `layer ${layer}’s ${description.states[0]}` : character });
+    const { clock, description } = stage, { layer, unit, picture } = drawn, { t, pass } = position, back = pass === "backward";
+    picture.update({ position, layer, unit, read: layer ? `layer ${layer}’s ${description.states[0]}` : `“${characterAt(t)}”` });
     const moved = drawn.last !== `${pass} ${t}`;
     drawn.last = `${pass} ${t}`;
     if (moved) picture.flow(Math.min(900, Math.max(160, clock.speed * 0.9)), back);
+    say(position);
+  }
+
+  const characterAt = (t) => visible(stage.network.vocabulary[stage.timeline.tokens[t]]);
+
+  // All words and numbers of one step.
+  function say({ t, pass }) {
+    const { timeline, description, arithmetic } = stage, { layer, unit } = drawn, back = pass === "backward";
+    retext(title, back ? `Step ${t + 1}: the gradient is back at “${characterAt(t)}”` : `Step ${t + 1}: the cell reads “${characterAt(t)}”`);
     if (side.hidden) return;
     drawn.open(t);
     const valueOf = (signal, lag) => (t + lag < 0 ? 0 : cellOf(timeline.values(layer, signal), timeline.hidden, t + lag, unit));
     const fits = arithmetic?.layer === layer && arithmetic.unit === unit;
     const sums = (signal) => (fits ? (arithmetic.terms[signal] ?? []).reduce((sum, { values }) => sum + values[t], 0) : NaN);
     const read = numbersAt(description, valueOf, sums);
-    for (const { sentence, tokens, say } of drawn.lines) {
-      retext(sentence, say(read, unit));
+    for (const { sentence, tokens, sentenceFrom } of drawn.lines) {
+      retext(sentence, sentenceFrom(read, unit));
       for (const { value, count } of tokens) if (value) retext(count, value(read));
     }
-    const slopes = drawn.lines.map(({ state: { id } }) => `∂L/∂${id} = ${number(cellOf(timeline.gradients(layer, id), timeline.hidden, t, unit))}`);
+    const slopes = drawn.lines.map(({ state: { id } }) => `∂L/\u2060∂${id}\u00a0=\u00a0${number(cellOf(timeline.gradients(layer, id), timeline.hidden, t, unit))}`);
     retext(gradient, `Gradient at unit ${unit}: ${slopes.join(", ")}`);
-    restyle(gradient, "opacity", back ? "1" : "0.6");
+    restyle(gradient, "color", back ? "var(--accent)" : "var(--soft)");
   }
 
   return { draw, step, page() {}, destroy() { root.remove(); } };
+}
+
+// What is left of an element within its own padding.
+function inner(element) {
+  const { paddingLeft, paddingTop } = getComputedStyle(element);
+  return { width: element.clientWidth - 2 * parseFloat(paddingLeft), height: element.clientHeight - 2 * parseFloat(paddingTop) };
 }
 
 const boxesOf = ({ elements }) => [...elements.values()].filter(({ kind, signal }) => kind === "box" && signal);
 const openable = (wiring, signal) => boxesOf(wiring).find((box) => box.signal === signal)?.signal;
 const boxOf = (wiring) => boxesOf(wiring)[0]?.signal;
 
-export default { id: "cell", title: "The cell at the cursor", mount };
+export default { id: "cell", title: "The cell at the cursor", offAxis: true, mount };

@@ -14,7 +14,7 @@ function mount(element, stage) {
   const bar = make(root, "div", "figure-bar");
   const markSignal = signalChips(bar, stage, (signal) => stage.choose({ signal }));
   const markShown = wordRow(bar, "what is shown", [["pass", "auto"], ["value", "value"], ["gradient", "gradient"]], (shown) => stage.choose({ shown }));
-  const markOrder = wordRow(bar, "order of the units", [["natural", "by unit"], ["mean", "by mean"]], (order) => stage.choose({ order }));
+  const markOrder = wordRow(bar, "order of the units", [["natural", "unit"], ["mean", "mean"]], (order) => stage.choose({ order }));
   const range = make(bar, "span", "figure-range");
   const body = make(root, "div", "gates-body", { role: "img" });
   const value = make(body, "div", "gates-layer gates-value");
@@ -62,7 +62,7 @@ function mount(element, stage) {
     name.style.color = stage.colour.hue(signal.id);
     if (!narrow) name.append(`${shortTitle(signal)} `);
     make(name, "b", "", { text: signal.id });
-    if (height > 60) make(label, "small", "", { text: timeline.layers > 1 ? `layer ${layer + 1}` : `${timeline.hidden} units` });
+    if (height > 60) make(label, "small", "", { text: timeline.layers > 1 ? `layer ${layer + 1}` : narrow ? String(timeline.hidden) : `${timeline.hidden} units` });
     make(body, "small", "gates-pin-name", { text: narrow ? String(unit) : `unit ${unit}`, style: `top:${at}px;width:${axis.gutter - 10}px` });
     for (const old of [...body.querySelectorAll(".gates-pin-name")].slice(0, -1)) old.remove();
     drawn.said = { value: `${number(ends[0])} … ${number(ends[1])}`, gradient: most ? `∂L/∂${signal.id} within ±${number(most)}` : `∂L/∂${signal.id} not there yet` };

@@ -72,7 +72,7 @@ function mount(element, stage) {
     restyle(plot, "opacity", ahead ? "0.28" : "1");
     restyle(names, "opacity", ahead ? "0.5" : "1");
     restyle(plot, "clipPath", ahead ? "none" : `inset(0 0 0 ${stage.axis.gutter + returned(stage, position)}px)`);
-    retext(words, said(drawn, position));
+    retext(words, said(drawn, position, stage.axis.gutter < 80));
   }
 
   function find(x) {
@@ -148,7 +148,7 @@ function lastSeen({ values }, { first, count }) {
 }
 
 /** The gradient at the cursor in words. */
-function said({ lines, norms }, { t, pass }) {
+function said({ lines, norms }, { t, pass }, briefly) {
   if (!lines.length || lines.every(({ start }) => start < 0)) return "The gradient has not come yet.";
   if (norms === "weights") return `Share of step ${t + 1}: ` + lines.map((line) => `${line.name} ${number(line.values[t])}`).join(", ");
   const line = lines[0], here = line.values[t], back = line.start - t;
@@ -157,6 +157,7 @@ function said({ lines, norms }, { t, pass }) {
   if (back === 0) return `The gradient starts: ‖∂L/∂${line.name}‖ = ${number(here)}`;
   const share = here / line.values[line.start];
   const much = share < 0.0005 ? number(share) : share < 2 ? percent(share) : `${number(share)} times`;
+  if (briefly) return `${back} back: ‖∂L/∂${line.name}‖ ${number(here)}, ${much}`;
   return `${back} ${back > 1 ? "steps" : "step"} back, ‖∂L/∂${line.name}‖ = ${number(here)}: ${much} ${share < 2 ? "of " : ""}what it was`;
 }
 

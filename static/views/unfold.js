@@ -2,7 +2,7 @@
 
 import { percent, number, visible } from "../core/words.js";
 import { chosenLayer, chosenUnit, outputOf, sampleUnits, shortTitle } from "../figures/description.js";
-import { cellOf, clearPlot, drawPlot, frontier, leftSpan, make, pulse, restyle, returned, retext, spanAround, turnPlot } from "../figures/figure.js";
+import { cellOf, clearPlot, drawnFrom, drawPlot, frontier, leftSpan, make, newly, pulse, restyle, returned, retext, spanAround, turnPlot } from "../figures/figure.js";
 import { watchPointer } from "../figures/pointer.js";
 import { backwardTraces, ribbonBands, widestNorm } from "./unfold/backward.js";
 import { rowsOf, stackBands } from "./unfold/bands.js";
@@ -20,6 +20,7 @@ function mount(element, stage) {
   const backward = make(root, "div", "unfold-backward");
   const labels = make(root, "div", "figure-labels");
   const moving = make(root, "div", "unfold-moving");
+  const changed = newly(), backChanged = newly();
   let plan = null, overlay = null, pass = null;
 
   function draw() {
@@ -29,9 +30,10 @@ function mount(element, stage) {
       layers: timeline.layers, chosen, height, guesses: dataset.guesses === "none" ? 0 : 3, input: dataset.input !== "none",
     });
     plan = { bands, units: sampleUnits(timeline.hidden, rowsOf(bands), pinned), pinned, height, ...spanAround(stage) };
-    const y = { range: [height, 0] };
+    const y = { range: [height, 0] }, parts = [...drawnFrom(stage, root), chosen, dataset.guesses, dataset.input];
+    if (backChanged(...parts)) drawPlot(backward, backwardTraces(stage, plan), stage, height, y);
+    if (!changed(...parts, pinned)) return;
     drawPlot(forward, forwardTraces(stage, plan), stage, height, y);
-    drawPlot(backward, backwardTraces(stage, plan), stage, height, y);
     lay();
     write();
     pass = null;
@@ -58,7 +60,8 @@ function mount(element, stage) {
     moving.replaceChildren();
     const first = plan.bands[0], last = plan.bands.at(-1);
     overlay = {
-      up: make(moving, "i", "pulse-up", { style: `height:${last.top + last.height - first.top}px;top:${first.top}px` }),
+      up: make(moving, "i", "pulse-up", { style: `top:${first.top}px` }),
+      height: last.top + last.height - first.top,
       across: ribbonBands(plan.bands).map((band) => ({
         band, norms: stage.timeline.gradientNorm(band.layer, band.signal.id),
         dot: make(moving, "i", "pulse-across", { style: `top:${band.middle}px` }),
@@ -66,14 +69,21 @@ function mount(element, stage) {
         now: make(moving, "b", "norm-now", { style: `top:${band.middle}px` }),
       })),
     };
-    const tiles = plan.bands.find(({ kind }) => kind === "tiles");
-    if (tiles.height > 60) make(moving, "span", "unfold-scale", { style: `left:${left + 6}px;top:${tiles.top + tiles.height - 14}px`, text: `arrow width ∝ √‖∂L/∂state‖, the widest is ${number(widestNorm(stage))}` });
+    const tiles = captioned();
+    if (tiles) make(moving, "span", "unfold-scale is-free", { style: `left:${left + 6}px;top:${tiles.top + tiles.height - 14}px`, text: `arrow width ∝ √‖∂L/∂state‖, the widest is ${number(widestNorm(stage))}` });
   }
+
+  // Where the arrows' scale is told: under the first layer's tiles, if they are tall enough.
+  const captioned = () => plan.bands.find(({ kind, height }) => kind === "tiles" && height > 60);
 
   function label({ kind, layer, signal, top, height, middle, rows }) {
     const { axis, colour, timeline } = stage, narrow = axis.gutter < 80;
     const box = make(labels, "div", `figure-label is-${kind}`, { style: `top:${middle}px;width:${axis.gutter - 10}px` });
-    if (kind === "guesses") return void make(box, "span", "", { text: rows > 1 ? "guesses" : "guess" });
+    if (kind === "guesses") {
+      make(box, "span", "", { text: rows > 1 ? "guesses" : "guess" });
+      if (rows > 1 && !captioned()) for (const text of narrow ? ["widest", number(widestNorm(stage))] : ["width ∝ √norm", `widest ${number(widestNorm(stage))}`]) make(box, "small", "unfold-scale", { text });
+      return;
+    }
     if (kind === "input") return void make(box, "span", "", { text: "input" });
     const name = make(box, "span", "figure-label-name");
     const roomy = height > 30;
@@ -110,7 +120,7 @@ function mount(element, stage) {
   function runForward(x, duration, t) {
     restyle(overlay.up, "left", `${x}px`);
     pulse(overlay.up, [
-      { clipPath: "inset(100% 0 -12% 0)", opacity: 1 }, { clipPath: "inset(0 0 55% 0)", opacity: 0.9, offset: 0.7 }, { clipPath: "inset(-12% 0 100% 0)", opacity: 0 },
+      { transform: `translateY(${overlay.height}px)`, opacity: 0.2 }, { opacity: 0.9, offset: 0.25 }, { opacity: 0.8, offset: 0.8 }, { transform: "translateY(0)", opacity: 0 },
     ], duration);
     for (const { dot } of overlay.across) {
       restyle(dot, "left", `${x}px`);

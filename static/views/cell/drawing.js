@@ -3,7 +3,6 @@
 import { sampleUnits, isSigned, signalOf } from "../../figures/description.js";
 import { pulse, retext } from "../../figures/figure.js";
 import { number, signed } from "../../core/words.js";
-import { RADIUS } from "./layout.js";
 
 const ROWS = 12;
 const SPACE = "http://www.w3.org/2000/svg";
@@ -39,20 +38,21 @@ export function drawCell(holder, stage, placed, open) {
   for (const tap of placed.taps) svg(root, "path", { d: tap, class: "cell-tap" });
   const way = placed.wires.join("");
   svg(root, "path", { d: way, class: "cell-wire" });
+  for (const head of placed.heads) svg(root, "path", { d: head, class: "cell-head" });
   const flow = svg(root, "path", { d: way, class: "cell-flow" });
   const boxes = placed.boxes.map((box) => drawBox(root, box, placed, stage, open, readouts));
   for (const { x, y, sign } of placed.operators) {
-    const wide = sign.length > 2;
-    if (wide) svg(root, "rect", { x: x - 17, y: y - 10, width: 34, height: 20, rx: 10, class: "cell-operator" });
-    else svg(root, "circle", { cx: x, cy: y, r: RADIUS, class: "cell-operator" });
-    svg(root, "text", { x, y: y + (wide ? 4 : 5), class: wide ? "cell-function" : "cell-sign" }, sign);
+    const word = sign.length > 1, half = word ? 4 + 4 * Math.max(2, sign.length) : 0;
+    if (word) svg(root, "rect", { x: x - half, y: y - placed.radius + 1, width: 2 * half, height: 2 * placed.radius - 2, rx: 10, class: "cell-operator" });
+    else svg(root, "circle", { cx: x, cy: y, r: placed.radius, class: "cell-operator" });
+    svg(root, "text", { x, y: y + (word ? 4 : 5), class: word ? "cell-function" : "cell-sign" }, sign);
   }
   for (const { state, x, y } of placed.outputs) {
     svg(root, "path", { d: `M${x - 6} ${y - 4}l6 4l-6 4z`, class: "cell-head" });
     letters(root, { x: x + 4, y: y + 4, class: "cell-letter" }, state, "t");
     readouts.push({ signal: state, back: 0, text: svg(root, "text", { x: x + 22, y: y + 20, "text-anchor": "end", class: "cell-number" }), strip: [] });
   }
-  const from = svg(root, "text", { x: placed.busFrom, y: placed.bus + 19, class: "cell-letter" });
+  const from = svg(root, "text", { visibility: placed.bare ? "hidden" : "visible", x: placed.busFrom, y: placed.bus + 19, class: "cell-letter" });
   placed.buses.forEach((source, k) => {
     svg(from, "tspan", { dy: k ? -3 : 0 }, (k ? ", " : "") + source.name);
     svg(from, "tspan", { dy: 3, "font-size": 10 }, source.op === "state" ? "t−1" : "t");
@@ -102,7 +102,7 @@ function drawRoad(root, { state, y, height, end }, { width, side }, readouts) {
   svg(root, "path", { d: `M${tip - 4} ${y - 5}l6 5l-6 5`, class: "cell-chevron" });
 }
 
-function drawBox(root, box, { box: size }, stage, open, readouts) {
+function drawBox(root, box, { box: size, bare }, stage, open, readouts) {
   const { colour, description } = stage, signal = box.signal ?? "", described = signalOf(description, signal);
   const left = box.x - size.width / 2, top = box.y - size.height / 2;
   const element = svg(root, "g", { class: "cell-box", tabindex: 0, role: "button", "aria-label": `open ${described?.title ?? signal}` });
@@ -111,8 +111,7 @@ function drawBox(root, box, { box: size }, stage, open, readouts) {
   svg(element, "text", { x: left + size.width * 0.3, y: box.y + 5, class: "cell-name" }, signal);
   const tall = (size.height - 10) / ROWS, wide = Math.min(15, size.width * 0.34);
   const strip = Array.from({ length: ROWS }, (_, k) => svg(element, "rect", { x: left + size.width - wide - 6, y: top + 5 + k * tall, width: wide, height: Math.max(1.5, tall - 0.8) }));
-  const tapped = box.reads.direct.size + box.reads.signals.size > 0;
-  const text = svg(root, "text", { x: box.x + (tapped ? -5 : 5), y: top - 7, "text-anchor": tapped ? "end" : "start", class: "cell-number" });
+  const text = svg(root, "text", { x: box.x + 5, y: top + size.height + 15, class: "cell-number", visibility: bare ? "hidden" : "visible" });
   readouts.push({ signal, strip, text });
   element.addEventListener("click", () => open(signal));
   element.addEventListener("keydown", (event) => {

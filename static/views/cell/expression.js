@@ -1,7 +1,7 @@
 // A state's equation for one unit, read off the graph: letters above, numbers beneath, and the same in words.
 
 import { inside } from "./wiring.js";
-import { number, percent, signed } from "../../core/words.js";
+import { percent, signed } from "../../core/words.js";
 
 const SIGNS = { add: "+", sub: "−", mul: "×" };
 
@@ -20,21 +20,22 @@ export function tokensOf(cell, state) {
     const wrapped = outer === "mul" && node.op !== "mul";
     if (wrapped) tokens.push({ letters: "(", plain: true });
     write(node.reads[0], node.op);
-    tokens.push({ letters: SIGNS[node.op], plain: true });
+    tokens.push({ letters: SIGNS[node.op], plain: true, between: true });
     write(node.reads[1], node.op);
     if (wrapped) tokens.push({ letters: ")", plain: true });
   };
   write(root);
-  return [...tokens, { letters: "=", plain: true }, { letters: state, signal: state, value: (read) => signed(read(root)), strong: true }];
+  return [...tokens, { letters: "=", plain: true, between: true }, { letters: state, signal: state, value: (read) => signed(read(root)), strong: true }];
 }
 
+const plain = (value) => (Number.isFinite(value) ? value.toFixed(2) : "–");
 export const squash = (op) => ({ sigmoid: "σ" })[op] ?? op;
 
 function leaf(cell, index) {
   const node = cell.graph[index];
   if (node.op === "constant") return { letters: node.name, plain: true };
   const id = node.signal ?? node.name, gate = cell.signals.find((signal) => signal.id === id)?.role === "gate";
-  return { letters: id, before: node.op === "state", signal: id, value: (read) => (gate ? number(read(index)) : signed(read(index))) };
+  return { letters: id, before: node.op === "state", signal: id, value: (read) => (gate ? plain(read(index)) : signed(read(index))) };
 }
 
 /** A reader of numbers for one unit at one step: node index → number. Sums inside a box come from `sums`: signal → number. */

@@ -2,20 +2,23 @@
 
 const BOX = { width: 46, height: 48 };
 const ROAD = { height: 24, top: 34 };
-export const RADIUS = 11;
+const NUMBER = 25; // px under a box for its number
+const LOWEST_WITH_NUMBERS = 190;
 const SIDE = 62; // px left and right of the slots: the states come in and go out there
 
 /** Everything placed in a width × height: {boxes, operators, roads, buses, wires, taps, outputs}; y of the bus at the bottom. */
 export function placeCell(cell, wiring, width, height) {
   const { graph, elements } = wiring, slot = (width - 2 * SIDE) / Math.max(1, wiring.slots);
-  const roadsHigh = wiring.roads.length ? ROAD.top + wiring.roads.length * (ROAD.height + 14) : 8;
-  const box = { width: Math.min(BOX.width, slot - 6), height: Math.min(BOX.height, height * 0.2) };
-  const bus = height - 30, floor = bus - 22 - box.height / 2, ceiling = roadsHigh + 12;
+  // a very low frame has no room for the bus's names and the boxes' numbers
+  const bare = height < LOWEST_WITH_NUMBERS, box = { width: Math.min(BOX.width, slot - 6), height: bare ? 30 : BOX.height };
+  const radius = bare ? 8 : 11, roadTop = bare ? ROAD.top - 6 : ROAD.top;
+  const bus = height - (bare ? 3 : 30), floor = bus - (bare ? 7 : NUMBER) - box.height / 2, ceiling = wiring.roads.length ? roadTop + (wiring.roads.length - 1) * (ROAD.height + 14) + ROAD.height / 2 + radius + 2 : radius;
   const levels = Math.max(1, ...[...elements.values()].map(({ level }) => level ?? 0));
-  const level = (k) => (k ? floor - box.height / 2 - 22 - ((floor - box.height / 2 - 22 - ceiling - RADIUS) * (k - 1)) / Math.max(1, levels - 0.4) : floor);
+  const lintel = floor - box.height / 2;
+  const level = (k) => (k ? lintel - ((lintel - ceiling) * (k - (wiring.roads.length ? 0.35 : 0))) / (levels + (wiring.roads.length ? 0.35 : 0)) : floor);
   const x = (at) => SIDE + (at + 0.5) * slot;
-  const placed = { box, bus, roads: [], boxes: [], operators: [], wires: [], taps: [], outputs: [], side: SIDE, width, height };
-  const roadY = Object.fromEntries(wiring.roads.map(({ state }, k) => [state, ROAD.top + k * (ROAD.height + 14)]));
+  const placed = { bare, radius, box, bus, roads: [], boxes: [], operators: [], wires: [], heads: [], taps: [], outputs: [], side: SIDE, width, height };
+  const roadY = Object.fromEntries(wiring.roads.map(({ state }, k) => [state, roadTop + k * (ROAD.height + 14)]));
   const at = new Map();
   for (const [index, element] of elements) {
     const spot = { ...element, x: x(element.slot), y: element.road ? roadY[element.road] : level(element.level) };
@@ -24,13 +27,13 @@ export function placeCell(cell, wiring, width, height) {
   }
   for (const { state, end } of wiring.roads) placed.roads.push({ state, y: roadY[state], height: ROAD.height, end: at.get(end).x });
   for (const spot of placed.operators) {
-    if (spot.hangs) placed.wires.push(`M${spot.x} ${roadY[spot.hangs] + ROAD.height / 2}V${spot.y - RADIUS}`);
-    for (const feeder of spot.feeders) placed.wires.push(feed(at.get(feeder), spot, box));
+    if (spot.hangs) placed.wires.push(`M${spot.x} ${roadY[spot.hangs] + ROAD.height / 2}V${spot.y - radius}`);
+    for (const feeder of spot.feeders) placed.wires.push(feed(at.get(feeder), spot, box, radius));
   }
   for (const spot of placed.boxes) reads(spot, { graph, at, placed, roadY, box });
   for (const { state, end } of wiring.outputs) {
     const from = at.get(end), y = from.kind === "box" ? from.y - box.height / 2 - 18 : from.y;
-    placed.wires.push(from.kind === "box" ? `M${from.x} ${from.y - box.height / 2}V${y}H${width - 30}` : `M${from.x + RADIUS} ${y}H${width - 30}`);
+    placed.wires.push(from.kind === "box" ? `M${from.x} ${from.y - box.height / 2}V${y}H${width - 30}` : `M${from.x + radius} ${y}H${width - 30}`);
     placed.outputs.push({ state, x: width - 26, y });
   }
   placed.buses = buses(cell, graph, placed.boxes);
@@ -42,11 +45,11 @@ export function placeCell(cell, wiring, width, height) {
 }
 
 // Up to the height of what takes it, then across; from above, down.
-function feed(from, to, box) {
-  const top = from.kind === "box" ? from.y - box.height / 2 : from.y - RADIUS;
-  if (from.hangs) return `M${from.x} ${from.y + RADIUS}V${to.y - RADIUS}`;
-  if (Math.abs(from.x - to.x) < RADIUS) return `M${from.x} ${top}V${to.y + RADIUS}`;
-  const edge = to.x + (from.x < to.x ? -RADIUS : RADIUS);
+function feed(from, to, box, radius) {
+  const top = from.kind === "box" ? from.y - box.height / 2 : from.y - radius;
+  if (from.hangs) return `M${from.x} ${from.y + radius}V${to.y - radius}`;
+  if (Math.abs(from.x - to.x) < radius) return `M${from.x} ${top}V${to.y + radius}`;
+  const edge = to.x + (from.x < to.x ? -radius : radius);
   return `M${from.x} ${top}V${to.y}H${edge}`;
 }
 
@@ -56,8 +59,11 @@ function reads(spot, { graph, at, placed, roadY, box }) {
   for (const index of spot.reads.signals) {
     const road = placed.roads.find(({ state }) => state === graph[index].signal), from = at.get(index);
     if (road) placed.taps.push(`M${spot.x + aside} ${road.y + road.height / 2}V${top}`);
-    else if (Math.abs(from.slot - spot.slot) <= 1) placed.wires.push(`M${from.x + (from.x < spot.x ? half : -half)} ${from.y}H${spot.x + (from.x < spot.x ? -half : half)}`);
-    else placed.wires.push(`M${from.x} ${top}V${top - 10}H${spot.x - aside}V${top}`);
+    else if (Math.abs(from.slot - spot.slot) <= 1) {
+      const side = from.x < spot.x ? -1 : 1;
+      placed.wires.push(`M${from.x - side * half} ${from.y}H${spot.x + side * half}`);
+      placed.heads.push(`M${spot.x + side * (half + 6)} ${from.y - 4}l${-side * 6} 4l${side * 6} 4z`);
+    } else placed.wires.push(`M${from.x} ${top}V${top - 10}H${spot.x - aside}V${top}`);
   }
   for (const index of spot.reads.direct) {
     const { name, op } = graph[index], y = roadY[name];

@@ -49,7 +49,7 @@ function line(lines, symbol, words, kind = "") {
 // A map of the input is W, of the output before it U, of anything else V; a bias reads nothing.
 function termWords({ description }, reads, layer) {
   const source = /^(.*)_prev$/.exec(reads)?.[1], signal = signalOf(description, source ?? reads);
-  if (signal) return [`${source === description.states[0] ? "U" : "V"}·${signal.id}`, `the ${signal.title}${source ? " before" : ""}`];
-  if (description.graph.some((node) => node.op === "input" && node.name === reads)) return [`W·${reads}`, layer ? `what layer ${layer} says` : "the character"];
+  if (signal) return [`${source === description.states[0] ? "U" : "V"}·${signal.id}`, signal.title];
+  if (description.graph.some((node) => node.op === "input" && node.name === reads)) return [`W·${reads}`, layer ? `what layer ${layer} says` : "the character read"];
   return [reads[0], `the ${reads}`];
 }

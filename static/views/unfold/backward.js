@@ -4,7 +4,7 @@ import { largest, statesOf } from "../../figures/description.js";
 import { number } from "../../core/words.js";
 import { Path, ribbon, ribbonWidth } from "./paths.js";
 
-const NUMBER_WIDTH = 46; // px a printed norm takes
+const NUMBER_WIDTH = 56; // px a printed norm takes
 const NUMBER_HEIGHT = 13;
 
 /** The largest norm of all states and layers: what the widest ribbon stands for. */

@@ -14,7 +14,8 @@ const SACRIFICES = [
   { gates: "none", guesses: 1, layers: "chosen" }, { gates: "none", guesses: 0, layers: "chosen" },
 ];
 export const MOST_ROWS = 16;
-const TALLEST_TILE = 15;
+const BETWEEN_LAYERS = 6;
+const TALLEST_TILE = 19;
 
 /** Bands that fill `height` pixels: [{kind: guesses|tiles|lane|gate|input, layer, signal, top, height, room}], `room` the free pixels above. */
 export function stackBands(cell, { layers, chosen, height, guesses = 3, input = true }) {
@@ -34,7 +35,7 @@ function wantedBands(cell, density, { layers, chosen, gates = "all", guesses, in
   const put = (kind, height, room, more = {}) => bands.push({ kind, height, room: bands.length ? room : 2, ...more });
   if (guesses) put("guesses", density.guess * guesses, 0, { rows: guesses });
   for (const layer of shown) {
-    put("tiles", density.tile * density.rows, density.gap, { layer, signal: outputOf(cell) });
+    put("tiles", density.tile * density.rows, density.gap + (layer === shown[0] ? 0 : BETWEEN_LAYERS), { layer, signal: outputOf(cell) });
     for (const lane of lanesOf(cell)) put("lane", density.lane, density.above, { layer, signal: lane });
     if (gates === "none" || (gates === "chosen" && layer !== chosen)) continue;
     gatesOf(cell).forEach((gate, k) => put("gate", density.gate, k ? density.between : density.gap, { layer, signal: gate }));
