@@ -10,7 +10,7 @@ import numpy as np
 
 from models.layer import Layer, Weights
 
-BLOCK = 128
+BLOCK = 64
 
 
 class NetworkWeights:
@@ -37,6 +37,8 @@ class NetworkWeights:
         self.table = (
             first.input_map if self.embedding is None else self.embedding @ first.input_map
         ) + first.input_bias
+        # the norm of what each character gives the first layer: its embedding, or a single one
+        self.reading = np.ones(len(self.table), dtype) if self.embedding is None else _norm(self.embedding)
 
 
 class Pass:
@@ -84,27 +86,31 @@ class Pass:
         record_norms: keep the Frobenius norm of each step's share of each weight gradient (batch of one): the share is
         an outer product, so its norm is the product of two vector norms.
         """
-        weights, top = self.weights, self.layers[-1]
+        weights, top = self.weights, len(self.layers) - 1
         if last == self.steps:
+            self._of_characters = np.zeros_like(weights.table)
             for layer in self.layers:
                 layer.begin_backward()
-        flat = logit_gradients.reshape(-1, len(weights.readout))
-        self._add("readout.weight", flat.T @ self._output(-1, first, last).reshape(len(flat), -1))
-        self._add("readout.bias", flat.sum(axis=0))
-        self._give(
-            top, len(self.layers) - 1, (flat @ weights.readout).reshape(last - first, self.batch, -1), first, last
-        )
+        shape = (last - first, self.batch, weights.hidden)
+        if logit_gradients.any():
+            flat = logit_gradients.reshape(-1, len(weights.readout))
+            self._add("readout.weight", flat.T @ self._output(-1, first, last).reshape(len(flat), -1))
+            self._add("readout.bias", flat.sum(axis=0))
+            self._give(top, (flat @ weights.readout).reshape(shape), first, last)
+        else:  # no loss falls into this block: nothing comes from the readout
+            self._give(top, np.zeros(shape, weights.dtype), first, last)
         for index in reversed(range(len(self.layers))):
             layer = self.layers[index]
-            steps = layer.backward(first, last)
-            below = self._layer_gradients(index, steps, first, last, record_norms)
+            adjoints = layer.backward(first, last)
+            self._layer_gradients(index, adjoints, first, last, record_norms)
             if index:
-                self._give(self.layers[index - 1], index - 1, below, first, last)
+                self._give(index - 1, adjoints["d_weight_ih"] @ weights.layers[index].input_back, first, last)
+        if first == 0:
+            self._finish_input()
 
-    def _give(self, layer: Layer, index: int, gradient: np.ndarray, first: int, last: int) -> None:
-        """Put what comes from above into a layer's output gradient; the last row already holds what comes from the
-        future.
-        """
+    def _give(self, index: int, gradient: np.ndarray, first: int, last: int) -> None:
+        """Put what comes from above into a layer's output gradient; the last row holds what came from the future."""
+        layer = self.layers[index]
         if self.masks[index] is not None:
             gradient = gradient * self.masks[index][first:last]
         rows = layer.output_gradient[first + 1 : last + 1]
@@ -112,61 +118,51 @@ class Pass:
         rows[-1] += gradient[-1]
         layer.output_gradient[first] = 0
 
-    def _layer_gradients(
-        self, index: int, steps: dict[str, np.ndarray], first: int, last: int, record_norms: bool
-    ) -> np.ndarray | None:
-        """Add a block's parameter gradients of one layer; returns ∂L/∂(the layer's input)."""
-        layer, weights = self.layers[index], self.weights.layers[index]
-        shares: dict[str, np.ndarray] = {}
-        below = None
-        for name, adjoint in steps.items():
-            parameter = name.removeprefix("d_")
-            if parameter not in weights.rows:
-                self._add(f"rnn.{parameter}_l{index}", adjoint.sum(axis=(0, 1)))
-                shares[parameter] = _norm(adjoint) if record_norms else adjoint
-                continue
-            flat, rows = adjoint.reshape(-1, adjoint.shape[-1]), weights.rows[parameter]
-            bias, size = parameter.replace("weight", "bias"), _norm(adjoint) if record_norms else adjoint
-            if parameter != "weight_ih":
-                source = layer.source(parameter, first, last)
-                gradient, shares[parameter] = (
-                    flat.T @ source.reshape(len(flat), -1),
-                    size * _norm(source) if record_norms else size,
-                )
-            elif index:
-                source = self._output(index - 1, first, last)
-                gradient, shares[parameter] = (
-                    flat.T @ source.reshape(len(flat), -1),
-                    size * _norm(source) if record_norms else size,
-                )
-                below = (flat @ weights.input_back).reshape(source.shape)
+    def _layer_gradients(self, index: int, adjoints: dict, first: int, last: int, record_norms: bool) -> None:
+        """Add a block's parameter gradients of one layer, from ∂L/∂(what each parameter gives) at every step."""
+        rows = self.weights.layers[index].rows
+        for name, adjoint in adjoints.items():
+            parameter, flat = name.removeprefix("d_"), adjoint.reshape(-1, adjoint.shape[-1])
+            norms = {parameter: _norm(adjoint)} if record_norms else {}
+            if parameter not in rows:
+                self._add(f"rnn.{parameter}_l{index}", flat.sum(axis=0))
             else:
-                gradient, reading = self._input_gradient(flat, self.tokens[first:last].reshape(-1))
-                shares[parameter] = size * reading[self.tokens[first:last, 0]] if record_norms else size
-            self._add(f"rnn.{parameter}_l{index}", gradient, rows)
-            self._add(f"rnn.{bias}_l{index}", flat.sum(axis=0), rows)
-            shares[bias] = size
-        if record_norms:
-            for parameter, share in shares.items():
-                self.norms[index].setdefault(parameter, np.zeros(self.steps, self.weights.dtype))[first:last] = share
-        return below
+                bias = parameter.replace("weight", "bias")
+                self._add(f"rnn.{bias}_l{index}", flat.sum(axis=0), rows[parameter])
+                given = self._given(index, parameter, first, last)
+                if given is None:
+                    self._gather(flat, self.tokens[first:last].reshape(-1))
+                else:
+                    gradient = flat.T @ given.reshape(len(flat), -1)
+                    self._add(f"rnn.{parameter}_l{index}", gradient, rows[parameter])
+                if record_norms:
+                    read = self.weights.reading[self.tokens[first:last, 0]] if given is None else _norm(given)
+                    norms = {parameter: norms[parameter] * read, bias: norms[parameter]}
+            for parameter, share in norms.items():
+                kept = self.norms[index].setdefault(parameter, np.zeros(self.steps, self.weights.dtype))
+                kept[first:last] = share
 
-    def _input_gradient(self, flat: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The first layer's weight_ih gradient (program order) and the norm of each character's input vector."""
-        weights = self.weights
-        order = np.argsort(tokens, kind="stable")
-        present, starts = np.unique(tokens[order], return_index=True)
-        per_token = np.add.reduceat(flat[order], starts, axis=0)
-        if weights.embedding is None:
-            gradient = np.zeros((flat.shape[1], len(weights.table)), weights.dtype)
-            gradient[:, present] = per_token.T
-            return gradient, np.ones(len(weights.table), weights.dtype)
-        embedded = np.zeros_like(weights.embedding)
-        embedded[present] = per_token @ weights.layers[0].input_back
-        self._add("embedding.weight", embedded)
-        return per_token.T @ weights.embedding[present], np.sqrt(
-            np.einsum("ve,ve->v", weights.embedding, weights.embedding)
-        )
+    def _given(self, index: int, stack: str, first: int, last: int) -> np.ndarray | None:
+        """What a stack of maps read at steps first…last−1, (n, batch, width); None where it read characters."""
+        if stack != "weight_ih":
+            return self.layers[index].source(stack, first, last)
+        return self._output(index - 1, first, last) if index else None
+
+    def _gather(self, flat: np.ndarray, tokens: np.ndarray) -> None:
+        """Add each step's gradient to that of its character's row of the table."""
+        present, which = np.unique(tokens, return_inverse=True)
+        chosen = np.zeros((len(present), len(tokens)), self.weights.dtype)
+        chosen[which, np.arange(len(tokens))] = 1
+        self._of_characters[present] += chosen @ flat
+
+    def _finish_input(self) -> None:
+        """From the gradient of each character's row to those of weight_ih and the embedding."""
+        first, embedding = self.weights.layers[0], self.weights.embedding
+        if embedding is None:
+            self._add("rnn.weight_ih_l0", self._of_characters.T, first.rows["weight_ih"])
+        else:
+            self._add("rnn.weight_ih_l0", self._of_characters.T @ embedding, first.rows["weight_ih"])
+            self._add("embedding.weight", self._of_characters @ first.input_back)
 
     def _add(self, name: str, gradient: np.ndarray, rows: np.ndarray | None = None) -> None:
         """Accumulate a parameter's gradient; rows puts the program's order of blocks back into the stored one."""
@@ -182,7 +178,8 @@ class Pass:
 
 def _norm(array: np.ndarray) -> np.ndarray:
     """The Euclidean norm of each step of a batch of one, (n,)."""
-    return np.sqrt(np.einsum("tbh,tbh->t", array, array))
+    flat = array.reshape(len(array), -1)
+    return np.sqrt(np.vecdot(flat, flat))
 
 
 def blocks(steps: int, size: int = BLOCK) -> list[tuple[int, int]]:

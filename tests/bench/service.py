@@ -1,0 +1,76 @@
+"""The service against its own parts: a trace over HTTP against the program alone, a start with torch against one without."""
+
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+
+from app.settings import Settings
+from models.trace import trace
+from models.zoo import load
+from tests.bench.measure import Result, compare, spread
+from tests.service import serve
+
+MODEL = "shakespeare-lstm"
+TEXT = ("To be, or not to be, that is the question:\n" * 12)[:500]
+
+
+def over_http() -> Result:
+    """A trace of 500 characters asked for by POST, against the same trace made in the same process."""
+    network = load(MODEL)
+    tokens = network.tokens(TEXT)
+    with tempfile.TemporaryDirectory() as folder, serve(Settings(data=Path(folder))) as address, httpx.Client(base_url=address) as client:
+
+        def ask() -> None:
+            client.post("/api/trace.safetensors", json={"model": MODEL, "text": TEXT}).raise_for_status()
+
+        name = "/api/trace.safetensors, 500 characters / the program alone"
+        return compare(name, 2.0, ask, lambda: trace(network, tokens), rounds=41, clock=time.perf_counter)
+
+
+def first_byte(preamble: str) -> float:
+    """Seconds from the start of a server process to the first byte of its first page."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        code = f"{preamble}import sys; sys.argv = ['gatescope', 'serve', '--port', '{port}']; from app.cli import main; main()"
+        server = subprocess.Popen(
+            [sys.executable, "-c", code], env={"GATESCOPE_DATA": folder}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            while True:
+                try:
+                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:
+                        page.read(1)
+                    return time.perf_counter() - began
+                except urllib.error.URLError:
+                    if server.poll() is not None:
+                        raise RuntimeError("the server did not start") from None
+                    time.sleep(0.005)
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def start(rounds: int = 7) -> Result:
+    """Process start to first byte, against the same server importing torch."""
+    seconds = np.array([[first_byte(""), first_byte("import torch; ")] for _ in range(rounds)])
+    without, with_torch = np.median(seconds, axis=0)
+    detail = f"{spread(seconds[:, 0])} against {spread(seconds[:, 1])}"
+    return Result("start to first byte / the same importing torch", float(without / with_torch), 0.35, detail)
+
+
+def results() -> Iterator[Result]:
+    """Every line of the table that needs the service."""
+    yield over_http()
+    yield start()
