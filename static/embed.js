@@ -13,13 +13,14 @@ const [tracks, element, footer] = ["tracks", "view", "transport"].map((id) => do
 const stage = new Stage({ light, chosen, tracks });
 const { default: view } = await import(`./views/${element.dataset.view}.js`);
 document.title = `${view.title} – Gatescope`;
-document.body.dataset.clock = view.timeless ? "none" : "";
 
 if (view.timeless || stage.state.hide.includes("transport")) footer.remove();
 else mountTransport(footer, stage, { small: true });
 showNotice(document.body, stage, light.notice ? [light.notice] : notices);
 stage.mount(view, element);
-watchTracks(tracks, stage);
+// a view without the time axis has no columns to point at and no cursor
+if (view.offAxis) tracks.dataset.axis = "none";
+else watchTracks(tracks, stage);
 watchKeys(document.body, stage, { everywhere: false });
 playUntilTouched(stage, chosen);
 window.gatescope = { stage, measureSteps: (many = 200) => stage.measureSteps(many) };

@@ -32,7 +32,7 @@ export function watchKeys(element, stage, { everywhere }) {
   document.addEventListener("keydown", (event) => {
     const { target } = event, action = actions[event.key];
     if (!action || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (!everywhere && !element.contains(target)) return;
+    if (!everywhere && (target === document.body || !element.contains(target))) return;
     const typing = target.closest("textarea, select, [contenteditable], input:not([type=range])");
     const pressing = event.key === " " && target.closest("button, a, summary, [role=button]");
     const choosing = event.key.startsWith("Arrow") && target.closest("[role=tablist], [role=radiogroup]");

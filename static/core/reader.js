@@ -11,6 +11,8 @@ export function firstTimeline({ events, cells }) {
   return timeline;
 }
 
+const asSentence = (words) => `${words[0].toUpperCase()}${words.slice(1).replace(/\.$/, "")}.`;
+
 export class Reader {
   constructor(stage) {
     this.stage = stage;
@@ -45,7 +47,7 @@ export class Reader {
       this.readArithmetic();
     } catch (problem) {
       if (problem.name === "AbortError") return;
-      stage.notice(problem.message);
+      stage.notice(`${asSentence(problem.message)} The picture still shows the last text that could be read.`);
     }
   }
 

@@ -51,13 +51,13 @@ export class Stage extends EventTarget {
 
   /** A new trace becomes the picture; what was chosen is kept where the new network has it. */
   take(timeline) {
-    const sameText = this.timeline && this.timeline.tokens.join() === timeline.tokens.join();
     this.timeline = timeline;
     this.network = this.models.find((model) => model.id === timeline.model);
     this.description = timeline.cell;
     this.colour.learn(this.description);
-    const { state } = this, { signals } = this.description;
-    Object.assign(state, { model: timeline.model, text: timeline.tokens.map((token) => this.network.vocabulary[token]).join("") });
+    const { state } = this, { signals } = this.description, text = timeline.tokens.map((token) => this.network.vocabulary[token]).join("");
+    const sameText = text === state.text;
+    Object.assign(state, { model: timeline.model, text });
     state.layer = Math.min(state.layer, timeline.layers - 1);
     // the memory that is carried furthest is what most people come to see; else the output
     if (!signals.some((signal) => signal.id === state.signal)) state.signal = (signals.find((signal) => signal.road) ?? signals.find((signal) => signal.role === "state")).id;

@@ -32,14 +32,16 @@ export class Timeline {
     this.losses = new Float32Array(this.steps).fill(NaN);
     this.top = [];
     this.tables = new Map();
-    this.derived = new Map();
+    this.means = new Map();
+    this.gradientNorms = new Map();
   }
 
   add(name, data) {
     if (name === "forward") this.#addForward(data);
     else if (name === "backward") this.#addBackward(data);
     else if (name === "end") [this.summary, this.done] = [data, true];
-    this.derived.clear();
+    if (name === "forward") this.means.clear();
+    if (name === "backward") this.gradientNorms.clear();
   }
 
   #addForward({ t, n, layers, loss, top }) {
@@ -92,20 +94,26 @@ export class Timeline {
 
   /** ‖∂L/∂signal_t‖₂ over the units: Float32Array (N). */
   gradientNorm(layer, signal) {
-    return this.#perStep("gradientNorm", layer, signal, this.gradients(layer, signal), (row) => Math.hypot(...row));
+    return this.#perStep(this.gradientNorms, layer, signal, this.gradients(layer, signal), (sum, value) => sum + value * value, Math.sqrt);
   }
 
   /** Mean over the units: Float32Array (N). */
   mean(layer, signal) {
-    return this.#perStep("mean", layer, signal, this.values(layer, signal), (row) => row.reduce((sum, value) => sum + value, 0) / row.length);
+    return this.#perStep(this.means, layer, signal, this.values(layer, signal), (sum, value) => sum + value, (sum) => sum / this.hidden);
   }
 
-  #perStep(kind, layer, signal, table, reduce) {
-    const key = `${kind} ${layer} ${signal}`;
-    if (!this.derived.has(key)) {
-      const width = this.hidden;
-      this.derived.set(key, Float32Array.from({ length: this.steps }, (_, t) => reduce(table.subarray(t * width, (t + 1) * width))));
+  // One number a step, kept until new data come.
+  #perStep(kept, layer, signal, table, add, finish) {
+    const key = `${layer} ${signal}`;
+    if (!kept.has(key)) {
+      const numbers = new Float32Array(this.steps);
+      for (let t = 0, at = 0; t < this.steps; t++) {
+        let sum = 0;
+        for (let unit = 0; unit < this.hidden; unit++, at++) sum = add(sum, table[at]);
+        numbers[t] = finish(sum);
+      }
+      kept.set(key, numbers);
     }
-    return this.derived.get(key);
+    return kept.get(key);
   }
 }

@@ -1,6 +1,6 @@
 // Play, back, forward, the slider over both passes, the speed, and the status line.
 
-import { percent, visible } from "./words.js";
+import { number, percent, visible } from "./words.js";
 
 const SPEEDS = [[1250, "slow"], [400, "½×"], [200, "1×"], [100, "2×"], [50, "4×"]];
 const SAY_EVERY = 1500; // ms: a screen reader is not to be talked over
@@ -83,11 +83,11 @@ export function mountTransport(element, stage, { small = false } = {}) {
 }
 
 /** One sentence about where the picture stands. */
-function describe({ timeline, network, clock }, { t, pass }) {
+function describe({ timeline, network, clock, state }, { t, pass }) {
   const at = `Step ${t + 1} of ${timeline.steps}`, read = visible(network.vocabulary[timeline.tokens[t]]);
   if (pass === "backward") {
     if (t < timeline.backwardFrom) return `${at}, backward: the gradient is on its way.`;
-    return `${at}, backward: the gradient comes back to “${read}”.`;
+    return `${at}, backward: the gradient is back at “${read}”, ‖∂L/∂${state.signal}‖ = ${number(timeline.gradientNorm(state.layer, state.signal)[t])}.`;
   }
   const best = timeline.top[t]?.[0];
   if (!best) return `${at}, forward: still being read.`;

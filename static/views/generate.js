@@ -176,4 +176,4 @@ function makeField(parent, { id, label, ...limits }) {
   return field;
 }
 
-export default { id: "generate", title: "Write", mount, timeless: true };
+export default { id: "generate", title: "Write", mount, timeless: true, offAxis: true };

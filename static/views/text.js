@@ -9,9 +9,9 @@ function mount(element, stage) {
   element.innerHTML = `
     <div class="text-view" role="img"><div class="gutter"><b>text</b><span></span></div><div class="tiles" aria-hidden="true"></div>
     <div class="gutter next">next</div><div class="guesses" aria-hidden="true"></div>
-    <div class="legend" aria-hidden="true"><span></span><i></i><span></span></div></div>`;
+    <div class="legend" aria-hidden="true"><span></span><i></i><span></span><span class="where"></span></div></div>`;
   const find = (selector) => element.querySelector(selector);
-  const [root, sheet, guessRow, legend] = [".text-view", ".tiles", ".guesses", ".legend"].map(find), by = find(".gutter span");
+  const [root, sheet, guessRow, legend] = [".text-view", ".tiles", ".guesses", ".legend"].map(find), by = find(".gutter span"), where = find(".where");
   const slots = Array.from({ length: GUESSES }, () => makeSlot(guessRow)), came = document.createElement("span");
   came.className = "came";
   guessRow.append(came);
@@ -40,6 +40,7 @@ function mount(element, stage) {
     if (next.first === sight.first && next.count === sight.count && painted !== null) return;
     sight = next;
     painted = null;
+    where.textContent = sight.count < stage.timeline.steps ? `characters ${sight.first + 1} to ${sight.first + sight.count} of ${stage.timeline.steps}` : "";
     while (tiles.length < sight.count) tiles.push(sheet.appendChild(document.createElement("span")));
     const top = lines ? lines.row[sight.first] : 0;
     tiles.forEach((tile, k) => {
@@ -60,7 +61,7 @@ function mount(element, stage) {
       style.setProperty("--on-fill", scale.ink(value));
     }
     painted = unit;
-    const name = unitName(state.signal, unit), [low, , high] = legend.children;
+    const name = unitName(state.signal, unit), [low, ramp, high] = legend.children;
     let least = Infinity, most = -Infinity;
     for (let t = 0; t < timeline.forwardTo; t++) {
       const value = values[t * timeline.hidden + unit];
@@ -69,8 +70,8 @@ function mount(element, stage) {
     by.textContent = `by ${name}`;
     by.style.color = colour.hue(state.signal);
     low.textContent = number(scale.low);
-    legend.children[1].style.background = `linear-gradient(to right, ${scale.plotly.map(([, stop]) => stop).join(", ")})`;
-    high.textContent = `${number(scale.high)} · ${name} is ${number(least)} to ${number(most)} here`;
+    ramp.style.background = `linear-gradient(to right, ${scale.plotly.map(([, stop]) => stop).join(", ")})`;
+    high.textContent = `${number(scale.high)} · ${name}: ${number(least)} … ${number(most)}`;
     root.setAttribute("aria-label", `The text “${state.text.slice(0, 200)}”, each character coloured by unit ${unit} of ${state.signal}, which runs from ${number(least)} to ${number(most)}.`);
   }
 
