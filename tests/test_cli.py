@@ -10,6 +10,8 @@ import httpx
 import pytest
 from safetensors.numpy import load_file
 
+from models.training import Recipe
+
 GATESCOPE = str(Path(sys.executable).with_name("gatescope"))
 
 
@@ -53,6 +55,11 @@ def test_a_network_is_trained_and_then_offered(gatescope, tmp_path):
     assert "held out" in trained.stdout
     assert json.loads((tmp_path / "own" / "rhyme-gru.json").read_text())["recipe"]["hidden"] == 8
     assert "rhyme-gru" in gatescope("models", env=env | {"COLUMNS": "200"}).stdout
+
+
+def test_every_part_of_a_recipe_can_be_chosen(gatescope):
+    said = gatescope("train", "--help", env={"COLUMNS": "200"}).stdout
+    assert [name for name in Recipe.__dataclass_fields__ if f"--{name.replace('_', '-')}" not in said] == []
 
 
 def test_serve_listens_where_it_is_told(data):
