@@ -8,7 +8,9 @@ from tests.bench import browser, programs, service
 found = []
 for part in (programs, service, browser):
     for result in part.results():
-        found.append({"name": result.name, "ratio": round(result.ratio, 4), "bar": round(result.bar, 4), "held": result.held})
+        found.append(
+            {"name": result.name, "ratio": round(result.ratio, 4), "bar": round(result.bar, 4), "held": result.held}
+        )
         verdict = "held" if result.held else "SHORT"
         print(f"{verdict:5}  {result.ratio:7.3f} ≤ {result.bar:5.3f}  {result.name}: {result.detail}", flush=True)
 Path("build").mkdir(exist_ok=True)

@@ -23,7 +23,9 @@ class Result:
         return self.ratio <= self.bar
 
 
-def in_turn(*ways: Callable[[], object], rounds: int = 21, clock: Callable[[], float] = time.process_time) -> list[np.ndarray]:
+def in_turn(
+    *ways: Callable[[], object], rounds: int = 21, clock: Callable[[], float] = time.process_time
+) -> list[np.ndarray]:
     """Seconds of each way in each round; the ways take turns, so that a slow moment of the machine meets all of them.
 
     clock: the processor's time by default, which other programs on the machine do not lengthen.
@@ -43,7 +45,9 @@ def in_turn(*ways: Callable[[], object], rounds: int = 21, clock: Callable[[], f
     return list(seconds)
 
 
-def compare(name: str, bar: float, ours: Callable[[], object], theirs: Callable[[], object], rounds: int = 21, **how) -> Result:
+def compare(
+    name: str, bar: float, ours: Callable[[], object], theirs: Callable[[], object], rounds: int = 21, **how
+) -> Result:
     """The ratio of two medians, with both medians and quartiles in words."""
     mine, other = in_turn(ours, theirs, rounds=rounds, **how)
     return Result(name, float(np.median(mine) / np.median(other)), bar, f"{spread(mine)} against {spread(other)}")

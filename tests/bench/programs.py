@@ -90,5 +90,7 @@ def results() -> Iterator[Result]:
     for cell, bar in (("lstm", 3.0), ("gru", 0.3), ("elman", 0.3)):
         yield compare(f"{cell}, everything recorded / blind {cells()[cell].reference}", bar, ours(cell), blind(cell))
     for cell in ("lstm", "gru", "elman"):
-        yield compare(f"{cell}, loss at the last step / at every step", 1.0, ours(cell, "last"), ours(cell, "every"), rounds=31)
+        yield compare(
+            f"{cell}, loss at the last step / at every step", 1.0, ours(cell, "last"), ours(cell, "every"), rounds=31
+        )
     yield memory()

@@ -1,4 +1,6 @@
-"""The service against its own parts: a trace over HTTP against the program alone, a start with torch against one without."""
+"""The service against its own parts: a trace over HTTP against the program alone, a start with torch against one
+without.
+"""
 
 import socket
 import subprocess
@@ -27,7 +29,11 @@ def over_http() -> Result:
     """A trace of 500 characters asked for by POST, against the same trace made in the same process."""
     network = load(MODEL)
     tokens = network.tokens(TEXT)
-    with tempfile.TemporaryDirectory() as folder, serve(Settings(data=Path(folder))) as address, httpx.Client(base_url=address) as client:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serve(Settings(data=Path(folder))) as address,
+        httpx.Client(base_url=address) as client,
+    ):
 
         def ask() -> None:
             client.post("/api/trace.safetensors", json={"model": MODEL, "text": TEXT}).raise_for_status()
@@ -43,9 +49,12 @@ def first_byte(preamble: str) -> float:
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        code = f"{preamble}import sys; sys.argv = ['gatescope', 'serve', '--port', '{port}']; from app.cli import main; main()"
-        server = subprocess.Popen(
-            [sys.executable, "-c", code], env={"GATESCOPE_DATA": folder}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        code = f"{preamble}import sys; sys.argv = ['gatescope', 'serve', '--port', '{port}']; from app.cli import main;
+        main()" server = subprocess.Popen(
+            [sys.executable, "-c", code],
+            env={"GATESCOPE_DATA": folder},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         try:
             while True:
