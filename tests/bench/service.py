@@ -49,9 +49,9 @@ def first_byte(preamble: str) -> float:
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        code = f"{preamble}import sys; sys.argv = ['gatescope', 'serve', '--port', '{port}']; from app.cli import main;
-        main()" server = subprocess.Popen(
-            [sys.executable, "-c", code],
+        serve_it = f"sys.argv = ['gatescope', 'serve', '--port', '{port}']; from app.cli import main; main()"
+        server = subprocess.Popen(
+            [sys.executable, "-c", f"{preamble}import sys; {serve_it}"],
             env={"GATESCOPE_DATA": folder},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
