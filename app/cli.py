@@ -54,7 +54,7 @@ def serve(
     flags = {"host": host, "port": port, "data": data}
     settings = Settings(**{name: value for name, value in flags.items() if value is not None})
     # No access log: its lines would hold the texts that people type.
-    options = {"access_log": False, "timeout_graceful_shutdown": 5}
+    options = {"access_log": False, "timeout_graceful_shutdown": 2}
     uvicorn.run(create_app(settings), host=settings.host, port=settings.port, **options)
 
 

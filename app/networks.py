@@ -63,7 +63,7 @@ def tokens_of(network: Network, text: str, limit: int, field: str = "text") -> l
     try:
         return network.tokens(text)
     except UnknownCharacters as error:
-        raise unknown_characters(field, error.characters) from None
+        raise unknown_characters(field, error.characters, network.id) from None
 
 
 def chosen_signals(network: Network, signals: str | list[str] | None) -> list[str] | None:

@@ -57,12 +57,12 @@ def visible(character: str) -> str:
     return f"{character} ({code})" if shown else code
 
 
-def unknown_characters(field: str, characters: Iterable[str]) -> Problem:
-    """The problem of a text with characters that the network has never seen."""
+def unknown_characters(field: str, characters: Iterable[str], network: str) -> Problem:
+    """The problem of a text with characters that the network, named by its id, has never seen."""
     distinct = sorted(set(characters))
     named = ", ".join(visible(character) for character in distinct[:LISTED])
     more = f" and {len(distinct) - LISTED} more" if len(distinct) > LISTED else ""
-    return Problem((field, f"the network has never seen {named}{more}; its vocabulary is in /api/models/{{id}}"))
+    return Problem((field, f"the network has never seen {named}{more}; /api/models/{network} lists what it knows"))
 
 
 def one_of(field: str, allowed: Iterable[str], status: int = HTTP_422_UNPROCESSABLE_CONTENT) -> Problem:

@@ -12,9 +12,9 @@ def test_a_character_is_shown_only_where_that_shows_anything(character, shown):
 
 
 def test_many_unknown_characters_are_counted():
-    problem = unknown_characters("text", map(chr, range(0x4E00, 0x4E00 + 50)))
+    problem = unknown_characters("text", map(chr, range(0x4E00, 0x4E00 + 50)), "small")
     ((field, detail),) = problem.errors
-    assert field == "text" and "U+4E00" in detail and "40 more" in detail
+    assert field == "text" and "U+4E00" in detail and "40 more" in detail and "/api/models/small" in detail
 
 
 def test_a_field_name_is_made_fit_for_a_response():
