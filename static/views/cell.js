@@ -7,6 +7,7 @@ import { drawCell } from "./cell/drawing.js";
 import { numbersAt, sentenceOf, tokensOf } from "./cell/expression.js";
 import { placeCell } from "./cell/layout.js";
 import { openSignal } from "./cell/opened.js";
+import { summandsOf } from "./cell/summands.js";
 import { wire } from "./cell/wiring.js";
 
 const BESIDE = 600; // px: from this width on, words stand beside the diagram
@@ -38,7 +39,8 @@ function mount(element, stage) {
     head.hidden = height < LEAST_WITH_HEAD;
     side.hidden = !beside && height < LOWEST + WORDS;
     root.classList.toggle("is-beside", beside);
-    drawn = { layer, unit, open: openSignal(panel, stage, { signal: opened, layer, unit }), lines: writeEquations(description) };
+    drawn = { layer, unit, summands: summandsOf(stage, opened, layer, unit), lines: writeEquations(description) };
+    drawn.open = openSignal(panel, stage, { signal: opened, layer, unit, summands: drawn.summands });
     say(stage.position);
     const across = beside ? Math.min(520, width * 0.54) : width, room = height - head.offsetHeight;
     const wanted = wiring.levels < 2 ? SHORT : HIGHEST;
@@ -81,13 +83,12 @@ function mount(element, stage) {
 
   // All words and numbers of one step.
   function say({ t, pass }) {
-    const { timeline, description, arithmetic } = stage, { layer, unit } = drawn, back = pass === "backward";
+    const { timeline, description } = stage, { layer, unit } = drawn, back = pass === "backward";
     retext(title, back ? `Step ${t + 1}: the gradient is back at “${characterAt(t)}”` : `Step ${t + 1}: the cell reads “${characterAt(t)}”`);
     if (side.hidden) return;
     drawn.open(t);
     const valueOf = (signal, lag) => (t + lag < 0 ? 0 : cellOf(timeline.values(layer, signal), timeline.hidden, t + lag, unit));
-    const fits = arithmetic?.layer === layer && arithmetic.unit === unit;
-    const sums = (signal) => (fits ? (arithmetic.terms[signal] ?? []).reduce((sum, { values }) => sum + values[t], 0) : NaN);
+    const sums = (signal) => (signal === opened && drawn.summands ? drawn.summands.reduce((sum, { values }) => sum + values[t], 0) : NaN);
     const read = numbersAt(description, valueOf, sums);
     for (const { sentence, tokens, sentenceFrom } of drawn.lines) {
       retext(sentence, sentenceFrom(read, unit));

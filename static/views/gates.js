@@ -1,11 +1,12 @@
 // One signal of one layer, every unit at every step; its gradient over it when the gradient comes back, or when asked for.
 
 import { number, visible } from "../core/words.js";
-import { chosenLayer, chosenUnit, signalOf, shortTitle } from "../figures/description.js";
+import { chosenLayer, chosenUnit, isSigned, signalOf, shortTitle } from "../figures/description.js";
 import { signalChips, wordRow } from "../figures/choices.js";
 import { cellOf, clearPlot, drawnFrom, drawPlot, frontier, leftSpan, make, newly, restyle, returned, retext, spanAround, turnPlot } from "../figures/figure.js";
 import { watchPointer } from "../figures/pointer.js";
 
+const inHundredths = (value) => (Number.isFinite(value) ? value.toFixed(2) : "–");
 const CONTROLS = 30; // px above the drawing
 const SMALLEST_WITH_CONTROLS = 96;
 
@@ -65,7 +66,7 @@ function mount(element, stage) {
     if (height > 60) make(label, "small", "", { text: timeline.layers > 1 ? `layer ${layer + 1}` : narrow ? String(timeline.hidden) : `${timeline.hidden} units` });
     make(body, "small", "gates-pin-name", { text: narrow ? String(unit) : `unit ${unit}`, style: `top:${at}px;width:${axis.gutter - 10}px` });
     for (const old of [...body.querySelectorAll(".gates-pin-name")].slice(0, -1)) old.remove();
-    drawn.said = { value: `${number(ends[0])} … ${number(ends[1])}`, gradient: most ? `∂L/∂${signal.id} within ±${number(most)}` : `∂L/∂${signal.id} not there yet` };
+    drawn.said = { value: ends.map(isSigned(signal) ? number : inHundredths).join(" … "), gradient: most ? `∂L/∂${signal.id} within ±${number(most)}` : `∂L/∂${signal.id} not there yet` };
     body.setAttribute("aria-label", `${signal.title} ${signal.id}, layer ${layer + 1}: ${timeline.hidden} units over ${timeline.steps} steps, from ${number(ends[0])} to ${number(ends[1])}, `
       + `units ${(state.order ?? "natural") === "mean" ? "sorted by mean" : "in natural order"}; gradients within ±${number(most)}.`);
   }

@@ -4,7 +4,7 @@ import { percent, number, visible } from "../core/words.js";
 import { chosenLayer, chosenUnit, outputOf, sampleUnits, shortTitle } from "../figures/description.js";
 import { cellOf, clearPlot, drawnFrom, drawPlot, frontier, leftSpan, make, newly, pulse, restyle, returned, retext, spanAround, turnPlot } from "../figures/figure.js";
 import { watchPointer } from "../figures/pointer.js";
-import { backwardTraces, ribbonBands, widestNorm } from "./unfold/backward.js";
+import { firstNumbered, numberTrace, ribbonBands, ribbonTrace, widestNorm } from "./unfold/backward.js";
 import { rowsOf, stackBands } from "./unfold/bands.js";
 import { forwardTraces } from "./unfold/forward.js";
 import { tileGap } from "./unfold/paths.js";
@@ -18,6 +18,7 @@ function mount(element, stage) {
   const forward = make(root, "div", "unfold-forward");
   const veil = make(root, "div", "unfold-veil");
   const backward = make(root, "div", "unfold-backward");
+  const numbers = make(root, "div", "unfold-backward");
   const labels = make(root, "div", "figure-labels");
   const moving = make(root, "div", "unfold-moving");
   const changed = newly(), backChanged = newly();
@@ -31,7 +32,10 @@ function mount(element, stage) {
     });
     plan = { bands, units: sampleUnits(timeline.hidden, rowsOf(bands), pinned), pinned, height, ...spanAround(stage) };
     const y = { range: [height, 0] }, parts = [...drawnFrom(stage, root), chosen, dataset.guesses, dataset.input];
-    if (backChanged(...parts)) drawPlot(backward, backwardTraces(stage, plan), stage, height, y);
+    if (backChanged(...parts)) {
+      drawPlot(backward, [ribbonTrace(stage, plan)], stage, height, y);
+      drawPlot(numbers, [numberTrace(stage, plan)], stage, height, y);
+    }
     if (!changed(...parts, pinned)) return;
     drawPlot(forward, forwardTraces(stage, plan), stage, height, y);
     lay();
@@ -81,6 +85,7 @@ function mount(element, stage) {
     const box = make(labels, "div", `figure-label is-${kind}`, { style: `top:${middle}px;width:${axis.gutter - 10}px` });
     if (kind === "guesses") {
       make(box, "span", "", { text: rows > 1 ? "guesses" : "guess" });
+      if (rows > 1 && captioned() && !narrow) make(box, "small", "", { text: "shaded: it came" });
       if (rows > 1 && !captioned()) for (const text of narrow ? ["widest", number(widestNorm(stage))] : ["width ∝ √norm", `widest ${number(widestNorm(stage))}`]) make(box, "small", "unfold-scale", { text });
       return;
     }
@@ -109,6 +114,7 @@ function mount(element, stage) {
     if (position.pass !== pass) root.dataset.pass = pass = position.pass;
     restyle(veil, "clipPath", ahead ? `inset(0 -40px 0 ${frontier(stage, position)}px)` : "inset(0 0 0 100%)");
     restyle(backward, "clipPath", ahead ? "inset(0 0 0 100%)" : `inset(0 0 0 ${axis.gutter + returned(stage, position)}px)`);
+    restyle(numbers, "clipPath", ahead ? "inset(0 0 0 100%)" : `inset(0 0 0 ${Math.max(0, axis.x(firstNumbered(stage, position.t)) - axis.column / 2)}px)`);
     const x = axis.x(position.t), duration = Math.min(LONGEST_PULSE, Math.max(160, clock.speed * 0.9));
     if (ahead) runForward(x, duration, position.t);
     else runBackward(x, duration, position.t);
@@ -134,7 +140,7 @@ function mount(element, stage) {
       restyle(now, "transform", `translate(calc(${x - axis.column / 2 - 16}px - 100%), -50%)`);
       retext(now, x - axis.gutter > NORM_ROOM ? number(norms[t]) : "");
       restyle(back, "left", `${x}px`);
-      pulse(back, [{ transform: `translate(${axis.column}px, -50%)`, opacity: 0 }, { opacity: 1, offset: 0.4 }, { transform: "translate(-10px, -50%)", opacity: 0.9 }], duration);
+      pulse(back, [{ transform: `translate(${axis.column}px, -50%)`, opacity: 0 }, { opacity: 1, offset: 0.4 }, { transform: `translate(${x - axis.gutter > axis.column ? -10 : 0}px, -50%)`, opacity: 0.9 }], duration);
     }
   }
 
@@ -164,12 +170,14 @@ function mount(element, stage) {
       if (!plan) return;
       turnPlot(forward, stage);
       turnPlot(backward, stage);
+      turnPlot(numbers, stage);
       if (leftSpan(stage, plan)) stage.requestDraw();
     },
     destroy() {
       unwatch();
       clearPlot(forward);
       clearPlot(backward);
+      clearPlot(numbers);
       root.remove();
     },
   };

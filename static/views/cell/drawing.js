@@ -68,7 +68,7 @@ export function drawCell(holder, stage, placed, open) {
         const scale = back ? colour.diverging : colour.scale(signal), unit0 = back ? top(most, signal, table) : 1;
         strip.forEach((rect, k) => paint(rect, t < 0 ? colour.ghost : scale.css(table[t * hidden + shown[k]] / unit0)));
         const value = t < 0 ? 0 : table[t * hidden + unit];
-        retext(text, back ? (t < 0 ? "" : number(value)) : isSigned(signalOf(description, signal)) ? signed(value) : value >= 0 ? value.toFixed(2) : "–");
+        retext(text, back ? (t < 0 ? "" : short(value)) : isSigned(signalOf(description, signal)) ? signed(value) : value >= 0 ? value.toFixed(2) : "–");
       }
       root.classList.toggle("is-back", back);
       retext(given, ` = ${read}`);
@@ -78,6 +78,12 @@ export function drawCell(holder, stage, placed, open) {
     },
     mark(signal) { for (const box of boxes) box.element.setAttribute("aria-pressed", String(box.signal === signal)); },
   };
+}
+
+/** A number where there is little room: one digit if it needs a power of ten. */
+function short(value) {
+  const size = Math.abs(value);
+  return size > 0 && (size < 0.001 || size >= 1000) ? value.toExponential(0).replaceAll("-", "−").replace("e+", "e") : number(value);
 }
 
 function top(most, signal, table) {

@@ -67,21 +67,17 @@ export function sentenceOf(cell, state) {
   const { graph, signals } = cell, root = graph.findIndex((node) => node.signal === state);
   const title = signals.find((signal) => signal.id === state).title;
   if (inside(graph, root)) return (read) => `The sum is squashed to ${signed(read(root))}: the ${title} is written anew at every step.`;
-  const clauses = summands(graph, root, root).map((term) => clause(cell, state, factors(graph, term, root))).filter(Boolean);
+  const clauses = flattened(graph, root, "add").map((term) => clause(cell, state, flattened(graph, term, "mul"))).filter(Boolean);
   return (read, unit) => {
     const said = clauses.sort((a, b) => a.order - b.order).map((write) => write.say(read, unit));
     return said.length ? `It ${said.join(" and ")}.` : "";
   };
 }
 
-function summands(graph, index, root) {
+/** The operands of nested additions (or multiplications) as one list; what has a name of its own is one operand. */
+export function flattened(graph, index, op, root = index) {
   const node = graph[index];
-  return node.op === "add" && (index === root || !node.signal) ? node.reads.flatMap((read) => summands(graph, read, root)) : [index];
-}
-
-function factors(graph, index, root) {
-  const node = graph[index];
-  return node.op === "mul" && (index === root || !node.signal) ? node.reads.flatMap((read) => factors(graph, read, root)) : [index];
+  return node.op === op && (index === root || !node.signal) ? node.reads.flatMap((read) => flattened(graph, read, op, root)) : [index];
 }
 
 // One summand in words: how much (its gates) of what (the memory before, the new, another state).

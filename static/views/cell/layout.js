@@ -3,6 +3,7 @@
 const BOX = { width: 46, height: 48 };
 const ROAD = { height: 24, top: 34 };
 const NUMBER = 25; // px under a box for its number
+const LONE = 1.5; // a cell of one box has room for a larger one
 const LOWEST_WITH_NUMBERS = 190;
 const SIDE = 62; // px left and right of the slots: the states come in and go out there
 
@@ -10,7 +11,8 @@ const SIDE = 62; // px left and right of the slots: the states come in and go ou
 export function placeCell(cell, wiring, width, height) {
   const { graph, elements } = wiring, slot = (width - 2 * SIDE) / Math.max(1, wiring.slots);
   // a very low frame has no room for the bus's names and the boxes' numbers
-  const bare = height < LOWEST_WITH_NUMBERS, box = { width: Math.min(BOX.width, slot - 6), height: bare ? 30 : BOX.height };
+  const bare = height < LOWEST_WITH_NUMBERS, lone = wiring.slots === 1 && !bare ? LONE : 1;
+  const box = { width: Math.min(BOX.width * lone, slot - 6), height: bare ? 30 : BOX.height * lone };
   const radius = bare ? 8 : 11, roadTop = bare ? ROAD.top - 6 : ROAD.top;
   const bus = height - (bare ? 3 : 30), floor = bus - (bare ? 7 : NUMBER) - box.height / 2, ceiling = wiring.roads.length ? roadTop + (wiring.roads.length - 1) * (ROAD.height + 14) + ROAD.height / 2 + radius + 2 : radius;
   const levels = Math.max(1, ...[...elements.values()].map(({ level }) => level ?? 0));

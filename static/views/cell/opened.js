@@ -5,23 +5,22 @@ import { make, restyle, retext } from "../../figures/figure.js";
 import { signed } from "../../core/words.js";
 import { squash } from "./expression.js";
 
-/** Builds the lines for a signal; returns step(t), which changes bars and numbers only. */
-export function openSignal(panel, stage, { signal, layer, unit }) {
-  const { description, timeline, colour, arithmetic } = stage, described = signalOf(description, signal);
+/** Builds the lines for a signal from its summands (null: not there yet); returns step(t), which changes bars and numbers only. */
+export function openSignal(panel, stage, { signal, layer, unit, summands }) {
+  const { description, timeline, colour } = stage, described = signalOf(description, signal);
   panel.replaceChildren();
   panel.style.setProperty("--hue", colour.hue(signal));
   const head = make(panel, "h3", "opened-title");
   head.append(`Unit ${unit}, `);
   make(head, "span", "opened-signal", { text: described.title });
-  const fits = arithmetic && arithmetic.layer === layer && arithmetic.unit === unit, terms = fits ? arithmetic.terms[signal] : null;
   const lines = make(panel, "div", "opened-lines");
-  if (!terms) {
-    make(lines, "p", "opened-wait", { text: fits ? "" : "adding up …" });
+  if (!summands) {
+    make(lines, "p", "opened-wait", { text: "adding up …" });
     return () => {};
   }
-  const sums = terms[0].values.map((_, t) => terms.reduce((sum, { values }) => sum + values[t], 0));
-  const widest = Math.max(1e-9, ...[...terms.map(({ values }) => values), sums].flatMap((values) => values.map(Math.abs)));
-  const rows = terms.map(({ reads, values }) => ({ values, ...line(lines, ...termWords(stage, reads, layer)) }));
+  const sums = summands[0].values.map((_, t) => summands.reduce((sum, { values }) => sum + values[t], 0));
+  const widest = Math.max(1e-9, ...[...summands.map(({ values }) => values), sums].flatMap((values) => values.map((value) => Math.abs(value) || 0)));
+  const rows = summands.map(({ symbol, words, values }) => ({ values, ...line(lines, symbol, words) }));
   rows.push({ values: sums, ...line(lines, "sum", "") });
   const root = description.graph.find((node) => node.signal === signal), last = line(lines, `${squash(root.op)}(sum)`, "", "is-result");
   const table = timeline.values(layer, signal), low = isSigned(described) ? -1 : 0;
@@ -44,12 +43,4 @@ function line(lines, symbol, words, kind = "") {
   make(lines, "span", `opened-words ${kind}`, { text: words });
   const rail = make(lines, "span", `opened-rail ${kind}`);
   return { rail, bar: make(rail, "i", "opened-bar"), count: make(lines, "span", `opened-count ${kind}`) };
-}
-
-// A map of the input is W, of the output before it U, of anything else V; a bias reads nothing.
-function termWords({ description }, reads, layer) {
-  const source = /^(.*)_prev$/.exec(reads)?.[1], signal = signalOf(description, source ?? reads);
-  if (signal) return [`${source === description.states[0] ? "U" : "V"}·${signal.id}`, signal.title];
-  if (description.graph.some((node) => node.op === "input" && node.name === reads)) return [`W·${reads}`, layer ? `what layer ${layer} says` : "the character read"];
-  return [reads[0], `the ${reads}`];
 }

@@ -6,6 +6,7 @@ import { Path, ribbon, ribbonWidth } from "./paths.js";
 
 const NUMBER_WIDTH = 56; // px a printed norm takes
 const NUMBER_HEIGHT = 13;
+const WIDEST = 88; // px of the widest arrow
 
 /** The largest norm of all states and layers: what the widest ribbon stands for. */
 export function widestNorm(stage) {
@@ -24,31 +25,52 @@ export function ribbonBands(bands) {
     const inside = band.kind === "tiles" && band.height > 3 * NUMBER_HEIGHT;
     return {
       ...band,
-      widest: inside ? Math.min(64, band.height - 2 * NUMBER_HEIGHT - 4) : band.height * 0.86,
+      widest: inside ? Math.min(WIDEST, band.height - 2 * NUMBER_HEIGHT - 4) : band.height * 0.86,
       numberAt: outside ? band.top - NUMBER_HEIGHT / 2 - 1 : inside ? (width) => band.middle - width / 2 - NUMBER_HEIGHT / 2 - 2 : null,
     };
   });
 }
 
-/** Traces of the gradient's way from one step to another: one filled path, one of numbers. */
-export function backwardTraces(stage, { bands, from, to }) {
+/** The gradient's way from one step to another as one filled path. */
+export function ribbonTrace(stage, { bands, from, to }) {
   const { timeline, axis, colour } = stage, most = widestNorm(stage), path = new Path();
-  const numbers = { x: [], y: [], text: [] }, every = Math.ceil(NUMBER_WIDTH / axis.column);
   for (const band of ribbonBands(bands)) {
-    const norms = timeline.gradientNorm(band.layer, band.signal.id);
-    const width = (t) => ribbonWidth(norms[Math.max(0, Math.min(timeline.steps - 1, t))], most, band.widest);
+    const width = widthsIn(band, timeline, most);
+    for (let t = from; t < to; t++) ribbon(path, t, band.middle, [width(t - 1) || width(t), width(t), width(t + 1) || width(t)], axis.column);
+  }
+  return path.trace(colour.accent);
+}
+
+/** The norms in figures, every few columns. */
+export function numberTrace(stage, { bands, from, to }) {
+  const { timeline, colour } = stage, most = widestNorm(stage), every = columnsPerNumber(stage), x = [], y = [], text = [];
+  for (const band of ribbonBands(bands)) {
+    const norms = timeline.gradientNorm(band.layer, band.signal.id), width = widthsIn(band, timeline, most);
     for (let t = from; t < to; t++) {
-      const here = width(t);
-      ribbon(path, t, band.middle, [width(t - 1) || here, here, width(t + 1) || here], axis.column);
-      // counted from the text's end, where the gradient starts from
-      if (band.numberAt === null || (timeline.steps - 1 - t) % every !== every - 1 || !here) continue;
-      numbers.x.push(t - 0.5);
-      numbers.y.push(typeof band.numberAt === "function" ? band.numberAt(largest(Array.from({ length: every }, (_, k) => width(t + k)))) : band.numberAt);
-      numbers.text.push(number(norms[t]));
+      if (band.numberAt === null || !isNumbered(stage, t) || !width(t)) continue;
+      x.push(t - 0.5);
+      y.push(typeof band.numberAt === "function" ? band.numberAt(largest(Array.from({ length: every }, (_, k) => width(t + k)))) : band.numberAt);
+      text.push(number(norms[t]));
     }
   }
-  return [
-    path.trace(colour.accent),
-    { type: "scatter", mode: "text", ...numbers, textposition: "middle right", hoverinfo: "skip", textfont: { color: colour.ink, size: 11, weight: 600 } },
-  ];
+  return { type: "scatter", mode: "text", x, y, text, textposition: "middle right", hoverinfo: "skip", textfont: { color: colour.ink, size: 11, weight: 600 } };
+}
+
+function widthsIn(band, timeline, most) {
+  const norms = timeline.gradientNorm(band.layer, band.signal.id);
+  return (t) => ribbonWidth(norms[Math.max(0, Math.min(timeline.steps - 1, t))], most, band.widest);
+}
+
+const columnsPerNumber = ({ axis }) => Math.ceil(NUMBER_WIDTH / axis.column);
+
+// Counted from the text's end, where the gradient starts from.
+function isNumbered(stage, t) {
+  const every = columnsPerNumber(stage);
+  return (stage.timeline.steps - 1 - t) % every === every - 1;
+}
+
+/** The first numbered step from t on: numbers left of it would stick out of what the gradient has not reached. */
+export function firstNumbered(stage, t) {
+  while (t < stage.timeline.steps && !isNumbered(stage, t)) t++;
+  return t;
 }
