@@ -1,18 +1,15 @@
 """The pages in a real Chromium over a real server: what people do with them, and not one error on the console."""
 
-import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from app.pages import views
+from tests.browser import chromium, waited
 
-FLAGS = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-quic", "--no-first-run"]
-FLAGS += ["--disable-background-networking"]
 TEXT = "To be, or not to be"
 BENCH = f"/?model=small-lstm&text={TEXT}"
 PAUSED = f"{BENCH}&t=0"
@@ -24,14 +21,9 @@ STATE = """() => { const { timeline, state, clock } = gatescope.stage;
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The Chromium on the PATH, the only browser the project promises to test with."""
-    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
-    path = next((path for path in found if path), None)
-    assert path, "no Chromium on the PATH; `make test` installs one"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+    """One browser for all tests of this file."""
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @contextmanager
@@ -58,14 +50,6 @@ def state(page: Page) -> dict:
 def in_address(page: Page) -> dict[str, str]:
     """The address bar's query."""
     return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
-
-
-def waited(page: Page, condition: str, seconds: float = 20) -> bool:
-    """Waits for a condition by asking again and again: the page's own policy forbids Playwright's eval inside it."""
-    end = time.monotonic() + seconds
-    while not (holds := page.evaluate(condition)) and time.monotonic() < end:
-        page.wait_for_timeout(20)
-    return holds
 
 
 def until(page: Page, condition: str) -> None:
@@ -185,8 +169,7 @@ def test_a_copied_address_shows_the_same_picture(browser, address):
         assert (chosen["layer"], chosen["unit"], chosen["loss"], chosen["pass"]) == (1, 3, "last", "backward")
     with opened(browser, copied) as page:
         page.wait_for_timeout(300)
-        again = state(page)
-        assert again == chosen | {"play": again.get("play")} or again == chosen
+        assert state(page) == chosen
         assert figures == page.evaluate("[...document.querySelectorAll('[role=img]')].map(figure => figure.ariaLabel)")
 
 
@@ -221,8 +204,12 @@ def test_every_view_stands_alone(browser, address, view, size):
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
         assert state(page)["t"] == 4
-    with opened(browser, f"{address}/embed/{view}{query}&hide=transport", viewport=viewport) as page:
+
+
+def test_a_view_can_stand_bare(browser, address):
+    with opened(browser, f"{address}/embed/gates?model=small-gru&text={TEXT}&hide=transport&theme=dark") as page:
         assert page.locator(".transport").count() == 0
+        assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
