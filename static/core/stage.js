@@ -59,8 +59,8 @@ export class Stage extends EventTarget {
     const sameText = text === state.text;
     Object.assign(state, { model: timeline.model, text });
     state.layer = Math.min(state.layer, timeline.layers - 1);
-    // the memory that is carried furthest is what most people come to see; else the output
-    if (!signals.some((signal) => signal.id === state.signal)) state.signal = (signals.find((signal) => signal.road) ?? signals.find((signal) => signal.role === "state")).id;
+    // a gate is what most people come to see; a cell without one shows its output
+    if (!signals.some((signal) => signal.id === state.signal)) state.signal = signals.find((signal) => signal.role === "gate")?.id ?? this.description.states[0];
     if (!(state.unit < timeline.hidden)) state.unit = liveliest(timeline, state);
     this.hovered = null;
     this.clock.resize(timeline.steps);

@@ -1,5 +1,6 @@
 // Play, back, forward, the slider over both passes, the speed, and the status line.
 
+import { Phases } from "./phases.js";
 import { number, percent, visible } from "./words.js";
 
 const SPEEDS = [[1250, "slow"], [400, "½×"], [200, "1×"], [100, "2×"], [50, "4×"]];
@@ -53,6 +54,7 @@ export function mountTransport(element, stage, { small = false } = {}) {
   slider.addEventListener("input", () => { clock.pause(); clock.seek(+slider.value); });
   speed.addEventListener("change", () => stage.choose({ speed: +speed.value }));
 
+  const phases = small ? null : new Phases(stage, passes);
   let playing = null, pass = null, spoken = 0, timer = 0;
   const speak = (sentence) => {
     clearTimeout(timer);
@@ -70,6 +72,7 @@ export function mountTransport(element, stage, { small = false } = {}) {
       pass = position.pass;
       for (const name of passes) name.classList.toggle("now", name.dataset.pass === pass);
     }
+    phases?.step(position);
     slider.max = 2 * clock.steps - 1;
     slider.value = position.s;
     slider.style.setProperty("--share", (position.s + 0.5) / (2 * clock.steps));
