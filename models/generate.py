@@ -10,6 +10,7 @@ import numpy as np
 
 from models.denormals import flushed
 from models.description import describe
+from models.interventions import Intervention, clamps
 from models.network import Network
 from models.passes import Pass, blocks, softmax
 from models.trace import FRAME, guesses
@@ -24,11 +25,13 @@ def generate(
     temperature: float = 1.0,
     top_k: int | None = None,
     seed: int = 0,
+    interventions: Sequence[Intervention] = (),
 ) -> Iterator[tuple[str, dict]]:
     """Read a prompt, then write `length` characters: events `begin`, `forward` (the prompt), `character` …, `end`.
 
     temperature divides the logits: towards 0 the likeliest character is always taken; top_k leaves only the k
-    likeliest. The same seed gives the same text. Raises ValueError naming the parameter and its range, before the first
+    likeliest. The same seed gives the same text. interventions: as in a trace, t counted from the prompt's first
+    character. Raises ValueError naming the parameter and its range, before the first
     event.
     """
     characters = len(network.vocabulary)
@@ -40,14 +43,21 @@ def generate(
         raise ValueError("temperature: must be between 0 and 100")
     if top_k is not None and not 1 <= top_k <= characters:
         raise ValueError(f"top_k: must be between 1 and {characters}, the number of characters the network knows")
-    return _events(network, list(prompt), length, temperature, top_k, seed)
+    steps = len(prompt) + length
+    work = Pass(network.weights(), steps, backward=False, clamps=clamps(network, steps, interventions, "float32"))
+    return _events(network, work, list(prompt), length, temperature, top_k, np.random.default_rng(seed))
 
 
 def _events(
-    network: Network, prompt: list[int], length: int, temperature: float, top_k: int | None, seed: int
+    network: Network,
+    work: Pass,
+    prompt: list[int],
+    length: int,
+    temperature: float,
+    top_k: int | None,
+    random: np.random.Generator,
 ) -> Iterator[tuple[str, dict]]:
-    work, signals = Pass(network.weights(), len(prompt) + length, backward=False), list(network.cell.graph().signals)
-    random = np.random.default_rng(seed)
+    signals = list(network.cell.graph().signals)
 
     def read(tokens: list[int], first: int) -> list[dict[str, np.ndarray]]:
         with flushed():

@@ -7,7 +7,7 @@ description and the drawing are all read off it.
 
 from __future__ import annotations
 
-LEAVES = ("input", "state", "parameter", "constant")
+LEAVES = ("input", "state", "parameter", "constant", "mask")
 ACTIVATIONS = ("sigmoid", "tanh", "relu")
 
 
@@ -121,7 +121,8 @@ class Derivatives:
     def __init__(self) -> None:
         self._known: dict[tuple, Node] = {}
 
-    def _node(self, op: str, *reads: Node) -> Node:
+    def node(self, op: str, *reads: Node) -> Node:
+        """The expression `op(reads)`; the same one for the same reads, and nothing for a product with 1."""
         if op == "mul" and ONE in reads:
             return reads[0] if reads[1] is ONE else reads[1]
         key = (op, *map(id, reads))
@@ -130,10 +131,10 @@ class Derivatives:
     def slope(self, node: Node) -> Node:
         """An activation's derivative, written with the activation's own value."""
         if node.op == "sigmoid":
-            return self._node("mul", node, self._node("sub", ONE, node))
+            return self.node("mul", node, self.node("sub", ONE, node))
         if node.op == "tanh":
-            return self._node("sub", ONE, self._node("mul", node, node))
-        return self._node("sign", node)
+            return self.node("sub", ONE, self.node("mul", node, node))
+        return self.node("sign", node)
 
     def of(self, signal: Node) -> dict[Node, list[tuple[int, Node]]]:
         """∂signal/∂record for each record its equation reads: a list of signed factors, to be summed."""
@@ -151,10 +152,10 @@ class Derivatives:
                 spread(node.reads[1], -sign, factor)
             elif node.op == "mul":
                 left, right = node.reads
-                spread(left, sign, self._node("mul", factor, right))
-                spread(right, sign, self._node("mul", factor, left))
+                spread(left, sign, self.node("mul", factor, right))
+                spread(right, sign, self.node("mul", factor, left))
             else:
-                spread(node.reads[0], sign, self._node("mul", factor, self.slope(node)))
+                spread(node.reads[0], sign, self.node("mul", factor, self.slope(node)))
 
         spread(signal, 1, ONE)
         return found
@@ -163,5 +164,5 @@ class Derivatives:
         """Several signed factors as one: (sign, node)."""
         (sign, total), *rest = sorted(factors, key=lambda signed: -signed[0])
         for other_sign, other in rest:
-            total = self._node("add" if sign == other_sign else "sub", total, other)
+            total = self.node("add" if sign == other_sign else "sub", total, other)
         return sign, total

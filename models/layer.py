@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from models.cell import Cell
-from models.program import Program, program
+from models.program import program
 from models.schedule import Place
 
 
@@ -52,12 +52,17 @@ class Weights:
 class Layer:
     """One layer over `steps` steps of `batch` sequences: what the forward pass wrote, and if wanted the gradients."""
 
-    def __init__(self, weights: Weights, steps: int, batch: int = 1, backward: bool = True):
-        self.weights, self.program, self.steps, self.batch = weights, weights.program, steps, batch
-        self.cell, self.hidden = self.program.cell, weights.hidden
+    def __init__(self, weights: Weights, steps: int, batch: int = 1, backward: bool = True, clamps: dict | None = None):
+        """clamps: for each signal to overwrite its (keep, set) records, (steps, batch, H) each; see `Program`."""
+        clamps = clamps or {}
+        self.weights, self.steps, self.batch, self.hidden = weights, steps, batch, weights.hidden
+        self.program = program(weights.program.cell, frozenset(clamps))
+        self.cell = self.program.cell
         layout = self.program.layout
         self.records = {state: self._new(steps + 1, 1) for state in self.cell.states}
         self.records["gates"] = self._new(steps, len(layout.gates))
+        for signal, (keep, value) in clamps.items():
+            self.records |= {f"keep_{signal}": keep, f"set_{signal}": value}
         if self.program.kept:
             self.records["kept"] = self._new(steps, len(self.program.kept))
         for state in self.cell.states:
@@ -157,6 +162,3 @@ class Layer:
         """Begin the next sequence with the states in which this one ended."""
         for state in self.cell.states:
             self.records[state][0] = self.records[state][-1]
-
-
-__all__ = ["Layer", "Program", "Weights"]

@@ -44,12 +44,18 @@ class NetworkWeights:
 class Pass:
     """One pass of a network over (steps, batch) characters: its layers' records, logits, and parameter gradients.
 
-    masks: for each layer a dropout mask (steps, batch, H) on its output, or None.
+    masks: for each layer a dropout mask (steps, batch, H) on its output, or None. clamps: for each layer what is
+    overwritten, as `Layer` takes it.
     """
 
-    def __init__(self, weights: NetworkWeights, steps: int, batch: int = 1, backward: bool = True):
+    def __init__(
+        self, weights: NetworkWeights, steps: int, batch: int = 1, backward: bool = True, clamps: list | None = None
+    ):
         self.weights, self.steps, self.batch = weights, steps, batch
-        self.layers = [Layer(layer, steps, batch, backward) for layer in weights.layers]
+        clamps = clamps or [{} for _ in weights.layers]
+        self.layers = [
+            Layer(layer, steps, batch, backward, mine) for layer, mine in zip(weights.layers, clamps, strict=True)
+        ]
         self.logits = np.empty((steps, batch, len(weights.readout)), weights.dtype)
         self.masks: list[np.ndarray | None] = [None] * len(self.layers)
         self.tokens = np.zeros((steps, batch), np.intp)

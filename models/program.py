@@ -75,12 +75,14 @@ class Layout:
 class Program:
     """One cell's two loops, compiled from source it wrote itself.
 
-    kept: blocks of matrix maps that the backward pass must know besides the signals. hoisted: for each run of the
-    input's stack the record it is written into. All arrays are time-major, (steps, batch, units).
+    clamped: signals that an intervention may overwrite: for them the records `keep_<signal>` (1, or 0 where
+    overwritten) and `set_<signal>` (0, or the value there) are read. An overwritten value is a constant: no gradient
+    passes through it. kept: blocks of matrix maps that the backward pass must know besides the signals. hoisted: for
+    each run of the input's stack the record it is written into. All arrays are time-major, (steps, batch, units).
     """
 
-    def __init__(self, cell: type[Cell]):
-        self.cell, self.layout = cell, Layout(cell)
+    def __init__(self, cell: type[Cell], clamped: frozenset[str] = frozenset()):
+        self.cell, self.layout, self.clamped = cell, Layout(cell), clamped
         self.forward_schedule, self.kept = self._forward()
         self.hoisted = self._hoisted()
         self.slopes, self.backward_schedule, self.after = self._backward()
@@ -133,6 +135,10 @@ class Program:
                     self._product(schedule, stack, where, source, blocks, kept)
             if node.signal:
                 self._signal(schedule, where, node)
+            if node.signal in self.clamped:
+                out = layout.place[node]
+                schedule.call("mul", out, out, Place(f"keep_{node.signal}"))
+                schedule.call("add", out, out, Place(f"set_{node.signal}"))
         return schedule, kept
 
     def _product(
@@ -171,10 +177,14 @@ class Program:
         adjoint = {
             node: Place(f"d_{place.array}", place.first, place.last, place.kind) for node, place in layout.place.items()
         }
+        masks = {name: Node("mask", name=f"keep_{name}") for name in self.clamped}
+        where |= {mask: Place(mask.name) for mask in masks.values()}
         readers: dict[Node, list[tuple[Node, int, Node]]] = {}
-        for signal in graph.signals.values():
+        for name, signal in graph.signals.items():
             for record, factors in derivatives.of(signal).items():
-                readers.setdefault(record, []).append((signal, *derivatives.total(factors)))
+                sign, factor = derivatives.total(factors)
+                factor = derivatives.node("mul", masks[name], factor) if name in masks else factor
+                readers.setdefault(record, []).append((signal, sign, factor))
 
         def arrow(schedule: Schedule, out: Place, reader: Node, sign: int, factor: Place, earliest: int = 0) -> Place:
             place = schedule.call("mul", out, adjoint[reader], factor, earliest=earliest)
@@ -283,6 +293,6 @@ def _leaves(node: Node) -> list[Node]:
 
 
 @cache
-def program(cell: type[Cell]) -> Program:
-    """The program of a cell, derived once."""
-    return Program(cell)
+def program(cell: type[Cell], clamped: frozenset[str] = frozenset()) -> Program:
+    """The program of a cell, with these signals open to interventions; derived once."""
+    return Program(cell, clamped)

@@ -16,6 +16,7 @@ import numpy as np
 
 from models.denormals import flushed
 from models.description import describe
+from models.interventions import Intervention, clamps
 from models.network import Network
 from models.passes import Pass, blocks, cross_entropy, softmax
 
@@ -48,6 +49,7 @@ class Reading:
         backward: bool = True,
         precision: str = "float32",
         signals: Sequence[str] | None = None,
+        interventions: Sequence[Intervention] = (),
     ):
         known = list(network.cell.graph().signals)
         _check("loss", loss, LOSSES)
@@ -63,7 +65,8 @@ class Reading:
         self.tokens = np.asarray(tokens, np.intp)[:, None]
         self.targets = np.append(self.tokens[1:], [[-1]], axis=0)
         self.began = time.perf_counter()
-        self.work = Pass(network.weights(precision), self.steps, backward=backward)
+        overwritten = clamps(network, self.steps, interventions, precision)
+        self.work = Pass(network.weights(precision), self.steps, backward=backward, clamps=overwritten)
         self.losses = np.full(self.steps, np.nan, precision)
 
     def forward(self, first: int, last: int) -> None:
@@ -119,14 +122,15 @@ def trace(
     backward: bool = True,
     precision: str = "float32",
     signals: Sequence[str] | None = None,
+    interventions: Sequence[Intervention] = (),
 ) -> Trace:
     """Read a sequence and record everything.
 
     loss: `every` (L is the sum of −ln p of each next character) or `last` (only the last one's). signals: which to
-    return, None for all. Raises ValueError naming the parameter and what it may be. Gradients of states are total
-    derivatives, through every path.
+    return, None for all. interventions: what is overwritten before anything reads it. Raises ValueError naming the
+    parameter and what it may be. Gradients of states are total derivatives, through every path.
     """
-    reading = Reading(network, tokens, loss, backward, precision, signals)
+    reading = Reading(network, tokens, loss, backward, precision, signals, interventions)
     for first, last in blocks(reading.steps):
         reading.forward(first, last)
         if not backward:
@@ -172,13 +176,14 @@ def stream(
     backward: bool = True,
     precision: str = "float32",
     signals: Sequence[str] | None = None,
+    interventions: Sequence[Intervention] = (),
 ) -> Iterator[tuple[str, dict]]:
     """The same as events (name, data), arrays as NumPy arrays: `begin`, `forward` …, `backward` …, `end`.
 
     A frame carries n steps: t, t+1, … in a forward frame; t, t−1, … in a backward one. Raises ValueError before the
     first event.
     """
-    reading = Reading(network, tokens, loss, backward, precision, signals)
+    reading = Reading(network, tokens, loss, backward, precision, signals, interventions)
     return _events(reading)
 
 

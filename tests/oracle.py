@@ -19,7 +19,7 @@ OPERATIONS = {
 }
 
 
-def _layer(network: Network, layer: int, inputs: torch.Tensor, weights_at) -> dict[str, list[torch.Tensor]]:
+def _layer(network: Network, layer: int, inputs: torch.Tensor, weights_at, clamps=()) -> dict[str, list[torch.Tensor]]:
     """Every signal of one layer at every step; `weights_at(t)` gives the weights that step t uses."""
     cell, hidden = network.cell, network.hidden
     graph = cell.graph()
@@ -45,6 +45,13 @@ def _layer(network: Network, layer: int, inputs: torch.Tensor, weights_at) -> di
                 value = weights[name][block] @ values[node.reads[0]] + weights[name.replace("weight", "bias")][block]
             else:
                 value = OPERATIONS[node.op](*(values[read] for read in node.reads))
+            for clamp in clamps:
+                if (clamp.layer, clamp.signal) == (layer, node.signal) and clamp.first <= t < (
+                    clamp.last or len(inputs)
+                ):
+                    chosen = torch.zeros(hidden, dtype=torch.bool)
+                    chosen[slice(None) if clamp.units is None else list(clamp.units)] = True
+                    value = torch.where(chosen, torch.tensor(clamp.value, dtype=torch.float64), value)
             values[node] = value
             if node.signal:
                 recorded[node.signal].append(value)
@@ -53,7 +60,7 @@ def _layer(network: Network, layer: int, inputs: torch.Tensor, weights_at) -> di
 
 
 def _objective(
-    network: Network, tokens: list[int], weights: dict, weights_at
+    network: Network, tokens: list[int], weights: dict, weights_at, clamps=()
 ) -> tuple[dict, torch.Tensor, torch.Tensor]:
     """(signals by trace name, logits, losses) of a reading."""
     characters = torch.tensor(tokens)
@@ -62,7 +69,7 @@ def _objective(
         inputs = weights["embedding.weight"][characters]
     signals: dict[str, list[torch.Tensor]] = {}
     for layer in range(network.layers):
-        recorded = _layer(network, layer, inputs, weights_at)
+        recorded = _layer(network, layer, inputs, weights_at, clamps)
         signals |= {f"layer{layer}.{name}": steps for name, steps in recorded.items()}
         inputs = torch.stack(recorded[network.cell.states[0]])
     logits = inputs @ weights["readout.weight"].T + weights["readout.bias"]
@@ -73,12 +80,12 @@ def _gradient(tensor: torch.Tensor) -> np.ndarray:
     return (torch.zeros_like(tensor) if tensor.grad is None else tensor.grad).numpy()
 
 
-def read(network: Network, tokens: list[int], loss: str = "every") -> dict[str, np.ndarray]:
+def read(network: Network, tokens: list[int], loss: str = "every", clamps=()) -> dict[str, np.ndarray]:
     """Every tensor that a trace of the network should hold, by the trace's names (norms left out)."""
     weights = {
         name: torch.tensor(array, dtype=torch.float64, requires_grad=True) for name, array in network.parameters.items()
     }
-    signals, logits, losses = _objective(network, tokens, weights, lambda t: weights)
+    signals, logits, losses = _objective(network, tokens, weights, lambda t: weights, clamps)
     for steps in signals.values():
         for step in steps:
             step.retain_grad()
