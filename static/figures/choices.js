@@ -21,11 +21,11 @@ export function signalChips(parent, stage, choose) {
   };
 }
 
-/** Words of which one holds; `options` is [[value, word]…]. Returns what marks the one that holds. */
+/** Words of which one holds; `options` is [[value, word, what it means]…]. Returns what marks the one that holds. */
 export function wordRow(parent, name, options, choose) {
   const row = make(parent, "div", "word-row", { role: "group", "aria-label": name });
-  for (const [value, word] of options) {
-    const button = make(row, "button", "word", { text: word, type: "button", "data-value": value });
+  for (const [value, word, title] of options) {
+    const button = make(row, "button", "word", { text: word, type: "button", "data-value": value, title });
     button.addEventListener("click", () => choose(value));
   }
   return (chosen) => {

@@ -21,7 +21,7 @@ function mount(element, stage) {
   root.classList.add(`is-${stage.layout}`);
   const zoomed = make(root, "div", "cell-zoomed");
   const head = make(zoomed, "header", "cell-head-words");
-  const title = make(head, "h2", "cell-title"), hint = make(head, "p", "cell-hint", { text: "Click a gate to open it." });
+  const title = make(head, "h2", "cell-title"), hint = make(head, "p", "cell-hint", { text: "Click a box to open it." });
   const holder = make(zoomed, "div", "cell-drawing");
   const side = make(zoomed, "div", "cell-words");
   const panel = make(side, "section", "opened"), equations = make(side, "section", "equations"), gradient = make(side, "p", "cell-gradient");
@@ -46,10 +46,11 @@ function mount(element, stage) {
     const wanted = wiring.levels < 2 ? SHORT : HIGHEST;
     // the words keep one line free: they are longer at some steps
     const tall = beside ? Math.min(room, wanted * 1.2) : side.hidden ? Math.min(room, wanted) : Math.max(LOWEST, Math.min(wanted, room - side.offsetHeight - LINE));
+    const focused = holder.contains(document.activeElement) ? document.activeElement.dataset.signal : null;
     holder.replaceChildren();
     Object.assign(holder.style, { width: `${across}px`, height: `${tall}px` });
     drawn.picture = drawCell(holder, stage, placeCell(description, wiring, across, tall), (signal) => stage.choose({ signal }));
-    drawn.picture.mark(opened);
+    drawn.picture.mark(opened, focused);
     root.setAttribute("aria-label", `${description.title}, layer ${layer + 1}, unit ${unit} of ${timeline.hidden}: ${description.signals.map(({ equation }) => equation).join("; ")}`);
   }
 

@@ -6,6 +6,8 @@ import { signalChips, wordRow } from "../figures/choices.js";
 import { cellOf, clearPlot, drawnFrom, drawPlot, frontier, leftSpan, make, newly, restyle, returned, retext, spanAround, turnPlot } from "../figures/figure.js";
 import { watchPointer } from "../figures/pointer.js";
 
+const SHOWN = [["pass", "auto", "values forwards, gradients backwards"], ["value", "value", "values in both passes"], ["gradient", "gradient", "gradients in both passes"]];
+const ORDERS = [["natural", "unit", "units in their own order"], ["mean", "mean", "units with the highest mean at the top"]];
 const inHundredths = (value) => (Number.isFinite(value) ? value.toFixed(2) : "–");
 const CONTROLS = 30; // px above the drawing
 const SMALLEST_WITH_CONTROLS = 96;
@@ -14,8 +16,8 @@ function mount(element, stage) {
   const root = make(element, "div", "figure gates");
   const bar = make(root, "div", "figure-bar");
   const markSignal = signalChips(bar, stage, (signal) => stage.choose({ signal }));
-  const markShown = wordRow(bar, "what is shown", [["pass", "auto"], ["value", "value"], ["gradient", "gradient"]], (shown) => stage.choose({ shown }));
-  const markOrder = wordRow(bar, "order of the units", [["natural", "unit"], ["mean", "mean"]], (order) => stage.choose({ order }));
+  const markShown = wordRow(bar, "what is shown", SHOWN, (shown) => stage.choose({ shown }));
+  const markOrder = wordRow(bar, "order of the units", ORDERS, (order) => stage.choose({ order }));
   const range = make(bar, "span", "figure-range");
   const body = make(root, "div", "gates-body", { role: "img" });
   const value = make(body, "div", "gates-layer gates-value");

@@ -11,6 +11,7 @@ const SMALLEST_WITH_BAR = 84;
 const LABEL_HEIGHT = 12;
 const HALF_LABEL = 8;
 const MOST_DECADES = 12;
+const NORMS = [["signals", "signals", "‖∂L/∂signal‖ at every step"], ["weights", "weights", "each step’s share of the weights’ gradients"]];
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
 
 function mount(element, stage) {
@@ -18,7 +19,7 @@ function mount(element, stage) {
   const bar = make(root, "div", "figure-bar");
   const label = make(bar, "span", "figure-bar-label");
   const words = make(bar, "span", "figure-words");
-  const markNorms = wordRow(bar, "whose gradient", [["signals", "signals"], ["weights", "weights"]], (norms) => stage.choose({ norms }));
+  const markNorms = wordRow(bar, "whose gradient", NORMS, (norms) => stage.choose({ norms }));
   const body = make(root, "div", "gradients-body", { role: "img" });
   const grid = make(body, "div", "gradients-layer");
   const plot = make(body, "div", "gradients-layer gradients-lines");

@@ -28,13 +28,13 @@ function mount(element, stage) {
     const { timeline, description } = stage, height = root.clientHeight, { dataset } = element;
     const chosen = chosenLayer(stage), pinned = chosenUnit(stage);
     const bands = stackBands(description, {
-      layers: timeline.layers, chosen, height, guesses: dataset.guesses === "none" ? 0 : 3, input: dataset.input !== "none",
+      layers: timeline.layers, chosen, height, column: stage.axis.column, guesses: dataset.guesses === "none" ? 0 : 3, input: dataset.input !== "none",
     });
     plan = { bands, units: sampleUnits(timeline.hidden, rowsOf(bands), pinned), pinned, height, ...spanAround(stage) };
     const y = { range: [height, 0] }, parts = [...drawnFrom(stage, root), chosen, dataset.guesses, dataset.input];
     if (backChanged(...parts)) {
       drawPlot(backward, [ribbonTrace(stage, plan)], stage, height, y);
-      drawPlot(numbers, [numberTrace(stage, plan)], stage, height, y);
+      writeNumbers();
     }
     if (!changed(...parts, pinned)) return;
     drawPlot(forward, forwardTraces(stage, plan), stage, height, y);
@@ -42,6 +42,8 @@ function mount(element, stage) {
     write();
     pass = null;
   }
+
+  const writeNumbers = () => drawPlot(numbers, [numberTrace(stage, plan)], stage, plan.height, { range: [plan.height, 0] });
 
   // Labels, roads and veil stand still until something else is chosen.
   function lay() {
@@ -55,6 +57,7 @@ function mount(element, stage) {
     for (const band of plan.bands) {
       const place = { style: `top:${band.top}px;height:${band.height}px` };
       if (band.signal?.road) make(roads, "div", `unfold-road${band.kind === "lane" ? "" : " is-wide"}`, place);
+      if (band.kind === "tiles" && band.signal.road) make(veil, "div", "veil-road", place);
       if (band.kind !== "input") make(veil, "div", `veil-${band.kind}`, place);
     }
     const inputs = plan.bands.find(({ kind }) => kind === "input");
@@ -85,7 +88,7 @@ function mount(element, stage) {
     const box = make(labels, "div", `figure-label is-${kind}`, { style: `top:${middle}px;width:${axis.gutter - 10}px` });
     if (kind === "guesses") {
       make(box, "span", "", { text: rows > 1 ? "guesses" : "guess" });
-      if (rows > 1 && captioned() && !narrow) make(box, "small", "", { text: "shaded: it came" });
+      if (rows > 1 && captioned() && !narrow) make(box, "small", "", { text: "shaded: right" });
       if (rows > 1 && !captioned()) for (const text of narrow ? ["widest", number(widestNorm(stage))] : ["width ∝ √norm", `widest ${number(widestNorm(stage))}`]) make(box, "small", "unfold-scale", { text });
       return;
     }
@@ -170,7 +173,7 @@ function mount(element, stage) {
       if (!plan) return;
       turnPlot(forward, stage);
       turnPlot(backward, stage);
-      turnPlot(numbers, stage);
+      writeNumbers();
       if (leftSpan(stage, plan)) stage.requestDraw();
     },
     destroy() {

@@ -28,7 +28,7 @@ function paint(element, colour) {
   element.setAttribute("fill", colour);
 }
 
-/** Draws a placed cell into an element; returns {update(context), flow(duration, back), mark(signal)}. `open(signal)` is called for a click on a box. */
+/** Draws a placed cell into an element; returns {update(context), flow(duration, back), mark(signal, focused)}. `open(signal)` is called for a click on a box. */
 export function drawCell(holder, stage, placed, open) {
   const { colour, description, timeline } = stage, { width, height } = placed;
   const units = (pinned) => sampleUnits(timeline.hidden, ROWS, pinned);
@@ -76,7 +76,12 @@ export function drawCell(holder, stage, placed, open) {
     flow(duration, back) {
       pulse(flow, [{ strokeDashoffset: back ? -30 : 30, opacity: 1 }, { strokeDashoffset: 0, opacity: 0 }], duration);
     },
-    mark(signal) { for (const box of boxes) box.element.setAttribute("aria-pressed", String(box.signal === signal)); },
+    mark(signal, focused) {
+      for (const box of boxes) {
+        box.element.setAttribute("aria-pressed", String(box.signal === signal));
+        if (box.signal === focused) box.element.focus();
+      }
+    },
   };
 }
 
@@ -111,7 +116,7 @@ function drawRoad(root, { state, y, height, end }, { width, side }, readouts) {
 function drawBox(root, box, { box: size, bare }, stage, open, readouts) {
   const { colour, description } = stage, signal = box.signal ?? "", described = signalOf(description, signal);
   const left = box.x - size.width / 2, top = box.y - size.height / 2;
-  const element = svg(root, "g", { class: "cell-box", tabindex: 0, role: "button", "aria-label": `open ${described?.title ?? signal}` });
+  const element = svg(root, "g", { class: "cell-box", tabindex: 0, role: "button", "data-signal": signal, "aria-label": `open ${described?.title ?? signal}` });
   element.style.setProperty("--hue", colour.hue(signal));
   svg(element, "rect", { x: left, y: top, width: size.width, height: size.height, rx: 7, class: "cell-case" });
   svg(element, "text", { x: left + size.width * 0.3, y: box.y + 5, class: "cell-name" }, signal);

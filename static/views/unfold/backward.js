@@ -41,9 +41,9 @@ export function ribbonTrace(stage, { bands, from, to }) {
   return path.trace(colour.accent);
 }
 
-/** The norms in figures, every few columns. */
-export function numberTrace(stage, { bands, from, to }) {
-  const { timeline, colour } = stage, most = widestNorm(stage), every = columnsPerNumber(stage), x = [], y = [], text = [];
+/** The norms in figures, every few columns of the window in sight. */
+export function numberTrace(stage, { bands }) {
+  const { timeline, colour, axis } = stage, from = axis.first, to = axis.first + axis.count, most = widestNorm(stage), every = columnsPerNumber(stage), x = [], y = [], text = [];
   for (const band of ribbonBands(bands)) {
     const norms = timeline.gradientNorm(band.layer, band.signal.id), width = widthsIn(band, timeline, most);
     for (let t = from; t < to; t++) {
@@ -63,14 +63,15 @@ function widthsIn(band, timeline, most) {
 
 const columnsPerNumber = ({ axis }) => Math.ceil(NUMBER_WIDTH / axis.column);
 
-// Counted from the text's end, where the gradient starts from.
+// Counted from the window's end, where the gradient comes in, so that no number sticks out there.
 function isNumbered(stage, t) {
-  const every = columnsPerNumber(stage);
-  return (stage.timeline.steps - 1 - t) % every === every - 1;
+  const { first, count } = stage.axis, every = columnsPerNumber(stage);
+  return (first + count - 1 - t) % every === every - 1;
 }
 
 /** The first numbered step from t on: numbers left of it would stick out of what the gradient has not reached. */
 export function firstNumbered(stage, t) {
-  while (t < stage.timeline.steps && !isNumbered(stage, t)) t++;
+  const end = stage.axis.first + stage.axis.count;
+  while (t < end && !isNumbered(stage, t)) t++;
   return t;
 }

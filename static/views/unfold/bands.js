@@ -14,20 +14,23 @@ const SACRIFICES = [
   { gates: "none", guesses: 1, layers: "chosen" }, { gates: "none", guesses: 0, layers: "chosen" },
 ];
 export const MOST_ROWS = 16;
+const MOST_GROWTH = 0.6;
+const WIDEST_GAP = 14; // px more than needed
 const BETWEEN_LAYERS = 6;
-const TALLEST_TILE = 19;
+const TALLEST_TILE = 19; // px; wider columns take taller ones
 
 /** Bands that fill `height` pixels: [{kind: guesses|tiles|lane|gate|input, layer, signal, top, height, room}], `room` the free pixels above. */
-export function stackBands(cell, { layers, chosen, height, guesses = 3, input = true }) {
+export function stackBands(cell, { layers, chosen, height, column, guesses = 3, input = true }) {
+  const tallest = Math.max(TALLEST_TILE, column * 0.9);
   for (const sacrifice of SACRIFICES) {
     for (const density of DENSITIES) {
       const wanted = wantedBands(cell, density, { layers, chosen, guesses, input, ...sacrifice });
       const least = wanted.reduce((sum, band) => sum + band.room + band.height, 0);
-      if (least <= height) return spread(wanted, height - least, density);
+      if (least <= height) return spread(wanted, height - least, density, tallest);
     }
   }
   const density = DENSITIES.at(-1);
-  return spread(wantedBands(cell, density, { layers: "chosen", chosen, gates: "none", guesses: 0, input: false }), 0, density);
+  return spread(wantedBands(cell, density, { layers: "chosen", chosen, gates: "none", guesses: 0, input: false }), 0, density, tallest);
 }
 
 function wantedBands(cell, density, { layers, chosen, gates = "all", guesses, input }) {
@@ -44,14 +47,20 @@ function wantedBands(cell, density, { layers, chosen, gates = "all", guesses, in
   return bands;
 }
 
-// What is left over goes to the tiles, and what the tiles cannot use to the gaps.
-function spread(bands, spare, density) {
+// What is left over goes to the tiles; what they cannot use, to everything else alike, then to the gaps; the rest stays above and below.
+function spread(bands, spare, density, tallest) {
   const tiles = bands.filter((band) => band.kind === "tiles");
-  const share = Math.min(spare / tiles.length, MOST_ROWS * TALLEST_TILE - density.tile * density.rows);
+  const share = Math.min(spare / tiles.length, MOST_ROWS * tallest - density.tile * density.rows);
   for (const band of tiles) band.height += share;
+  const others = bands.filter((band) => band.kind !== "tiles"), tall = others.reduce((sum, { height }) => sum + height, 0);
+  let rest = Math.max(0, spare - share * tiles.length - 2);
+  const growth = Math.min(MOST_GROWTH, rest / Math.max(1, tall));
+  for (const band of others) band.height *= 1 + growth;
+  rest -= growth * tall;
   const gaps = bands.filter((band, k) => k && band.room >= density.gap);
-  const rest = Math.min(14, Math.max(0, (spare - share * tiles.length - 2) / Math.max(1, gaps.length)));
-  for (const band of gaps) band.room += rest;
+  const wider = Math.min(WIDEST_GAP, rest / Math.max(1, gaps.length));
+  for (const band of gaps) band.room += wider;
+  bands[0].room += (rest - wider * gaps.length) / 2;
   let top = 0;
   for (const band of bands) {
     band.top = Math.round(top + band.room);

@@ -74,14 +74,14 @@ function writing(stage, { bands, from, to }, right, half) {
     size.push(points); weight.push(bold ? 700 : 400);
   };
   for (const band of bands) {
-    if (band.kind === "input") for (let t = from; t < to; t++) write(t, band.middle, vocabulary[timeline.tokens[t]], { points: Math.min(14, band.height - 4) });
+    if (band.kind === "input") for (let t = from; t < to; t++) write(t, band.middle, vocabulary[timeline.tokens[t]], { points: Math.min(18, band.height / 2 + 2) });
     if (band.kind !== "guesses") continue;
     const line = band.height / band.rows;
     for (let t = from; t < to; t++) {
       (timeline.top[t] ?? []).slice(0, band.rows).forEach(([token, probability], k) => {
         const hit = token === timeline.tokens[t + 1], at = band.top + (k + 0.5) * line;
         if (hit) right.box(t - Math.max(half, 0.32), at - line / 2 + 0.5, t + Math.max(half, 0.32), at + line / 2 - 0.5);
-        write(t, at, vocabulary[token], { alpha: FAINTEST + (1 - FAINTEST) * Math.sqrt(probability), bold: hit });
+        write(t, at, vocabulary[token], { alpha: FAINTEST + (1 - FAINTEST) * Math.sqrt(probability), bold: hit, points: Math.max(11, Math.min(16, line - 3)) });
       });
     }
   }
