@@ -9,11 +9,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from models.denormals import flushed
-from models.description import describe
 from models.interventions import Intervention, clamps
 from models.network import Network
 from models.passes import Pass, blocks, softmax
-from models.trace import FRAME, guesses
+from models.trace import FRAME, guesses, opening
 
 LONGEST = 2000
 
@@ -67,44 +66,17 @@ def _events(
             for layer in work.layers
         ]
 
-    yield (
-        "begin",
-        {
-            "model": network.id,
-            "cell": describe(network.cell),
-            "tokens": prompt,
-            "layers": network.layers,
-            "hidden": network.hidden,
-            "dtype": "float16",
-        },
-    )
+    yield opening(network, prompt)
     for first, last in blocks(len(prompt), FRAME):
-        layers = read(prompt[first:last], first)
-        yield (
-            "forward",
-            {
-                "t": first,
-                "n": last - first,
-                "layers": layers,
-                "top": [guesses(logits) for logits in work.logits[first:last, 0]],
-            },
-        )
+        frame = {"t": first, "n": last - first, "layers": read(prompt[first:last], first)}
+        yield "forward", frame | {"top": [guesses(logits) for logits in work.logits[first:last, 0]]}
     written = []
     for t in range(len(prompt), len(prompt) + length):
-        logits = work.logits[t - 1, 0].astype(np.float64)
-        token = _draw(logits, temperature, top_k, random)
-        layers = read([token], t)
+        expected = work.logits[t - 1, 0].astype(np.float64)
+        token = _draw(expected, temperature, top_k, random)
         written.append(token)
-        yield (
-            "character",
-            {
-                "t": t,
-                "token": token,
-                "probability": float(softmax(logits)[token]),
-                "top": guesses(work.logits[t, 0]),
-                "layers": layers,
-            },
-        )
+        character = {"t": t, "token": token, "probability": float(softmax(expected)[token])}
+        yield "character", character | {"layers": read([token], t), "top": guesses(work.logits[t, 0])}
     yield "end", {"text": network.text(written)}
 
 

@@ -125,23 +125,41 @@ class Network:
                 parameters = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 – not a dict
         except (SafetensorError, OSError) as error:
             raise BadNetwork(f"{Path(path).name} is not a readable safetensors file") from error
+        name = Path(path).name
         if facts.get("cell") not in cells():
-            raise BadNetwork(f"{Path(path).name} names no known cell; known are {', '.join(cells())}")
+            raise BadNetwork(f"{name} names no known cell; known are {', '.join(cells())}")
+        vocabulary, card = _stored(facts, "vocabulary", list, name), _stored(facts, "card", dict, name)
+        if not all(isinstance(character, str) and character for character in vocabulary):
+            raise BadNetwork(f"the vocabulary in {name} must be a list of characters")
+        if len(set(vocabulary)) < len(vocabulary):
+            raise BadNetwork(f"the vocabulary in {name} holds a character twice")
+        for matrix in ("readout.weight", "embedding.weight"):
+            if matrix in parameters and parameters[matrix].ndim != 2:
+                raise BadNetwork(f"the parameter {matrix} must be a matrix")
         if "readout.weight" not in parameters:
             raise BadNetwork("the parameter readout.weight is missing")
-        embedding = parameters["embedding.weight"].shape[1] if "embedding.weight" in parameters else None
-        layers = sum(name.startswith("rnn.weight_ih_l") for name in parameters)
         return cls(
-            Path(path).stem,
-            facts.get("title", Path(path).stem),
-            cells()[facts["cell"]],
-            layers,
-            parameters["readout.weight"].shape[1],
-            json.loads(facts["vocabulary"]),
-            parameters,
-            embedding,
-            json.loads(facts.get("card", "{}")),
+            id=Path(path).stem,
+            title=facts.get("title", Path(path).stem),
+            cell=cells()[facts["cell"]],
+            layers=sum(name.startswith("rnn.weight_ih_l") for name in parameters),
+            hidden=parameters["readout.weight"].shape[1],
+            vocabulary=vocabulary,
+            parameters=parameters,
+            embedding=parameters["embedding.weight"].shape[1] if "embedding.weight" in parameters else None,
+            card=card,
         )
+
+
+def _stored(facts: dict[str, str], key: str, kind: type, name: str) -> list | dict:
+    """A list or an object that the metadata holds as JSON, empty where it holds none."""
+    try:
+        value = json.loads(facts.get(key, "[]" if kind is list else "{}"))
+    except ValueError:
+        value = None
+    if not isinstance(value, kind):
+        raise BadNetwork(f"the {key} in {name} is not a JSON {'list' if kind is list else 'object'}")
+    return value
 
 
 def parameter_shapes(

@@ -38,7 +38,7 @@ class NetworkWeights:
             first.input_map if self.embedding is None else self.embedding @ first.input_map
         ) + first.input_bias
         # the norm of what each character gives the first layer: its embedding, or a single one
-        self.reading = np.ones(len(self.table), dtype) if self.embedding is None else _norm(self.embedding)
+        self.reading = np.ones(len(self.table), dtype) if self.embedding is None else norm(self.embedding)
 
 
 class Pass:
@@ -129,7 +129,7 @@ class Pass:
         rows = self.weights.layers[index].rows
         for name, adjoint in adjoints.items():
             parameter, flat = name.removeprefix("d_"), adjoint.reshape(-1, adjoint.shape[-1])
-            norms = {parameter: _norm(adjoint)} if record_norms else {}
+            norms = {parameter: norm(adjoint)} if record_norms else {}
             if parameter not in rows:
                 self._add(f"rnn.{parameter}_l{index}", flat.sum(axis=0))
             else:
@@ -142,7 +142,7 @@ class Pass:
                     gradient = flat.T @ given.reshape(len(flat), -1)
                     self._add(f"rnn.{parameter}_l{index}", gradient, rows[parameter])
                 if record_norms:
-                    read = self.weights.reading[self.tokens[first:last, 0]] if given is None else _norm(given)
+                    read = self.weights.reading[self.tokens[first:last, 0]] if given is None else norm(given)
                     norms = {parameter: norms[parameter] * read, bias: norms[parameter]}
             for parameter, share in norms.items():
                 kept = self.norms[index].setdefault(parameter, np.zeros(self.steps, self.weights.dtype))
@@ -182,8 +182,8 @@ class Pass:
                 total[rows[start] : rows[start] + self.weights.hidden] += gradient[start : start + self.weights.hidden]
 
 
-def _norm(array: np.ndarray) -> np.ndarray:
-    """The Euclidean norm of each step of a batch of one, (n,)."""
+def norm(array: np.ndarray) -> np.ndarray:
+    """The Euclidean norm of each row (of each step of a batch of one), (n,)."""
     flat = array.reshape(len(array), -1)
     return np.sqrt(np.vecdot(flat, flat))
 

@@ -18,7 +18,7 @@ from models.denormals import flushed
 from models.description import describe
 from models.interventions import Intervention, clamps
 from models.network import Network
-from models.passes import Pass, blocks, cross_entropy, softmax
+from models.passes import Pass, blocks, cross_entropy, norm, softmax
 
 LOSSES = ("every", "last")
 PRECISIONS = ("float32", "float64")
@@ -187,39 +187,38 @@ def stream(
     return _events(reading)
 
 
+def opening(network: Network, tokens: list[int]) -> tuple[str, dict]:
+    """The `begin` event: who reads what."""
+    about = {"model": network.id, "cell": describe(network.cell), "tokens": tokens}
+    return "begin", about | {"layers": network.layers, "hidden": network.hidden, "dtype": "float16"}
+
+
 def _events(reading: Reading) -> Iterator[tuple[str, dict]]:
-    network = reading.network
-    yield (
-        "begin",
-        {
-            "model": network.id,
-            "cell": describe(network.cell),
-            "tokens": reading.tokens[:, 0].tolist(),
-            "layers": network.layers,
-            "hidden": network.hidden,
-            "dtype": "float16",
-        },
-    )
+    work = reading.work
+    yield opening(reading.network, reading.tokens[:, 0].tolist())
     for first, last in blocks(reading.steps, FRAME):
         reading.forward(first, last)
         reading.gradient(first, last)
-        yield (
-            "forward",
-            {
-                "t": first,
-                "n": last - first,
-                "layers": reading.layers(first, last),
-                "loss": reading.losses[first:last],
-                "top": [guesses(logits) for logits in reading.work.logits[first:last, 0]],
-            },
-        )
+        frame = {
+            "t": first,
+            "n": last - first,
+            "layers": reading.layers(first, last),
+            "loss": reading.losses[first:last],
+        }
+        yield "forward", frame | {"top": [guesses(logits) for logits in work.logits[first:last, 0]]}
     for first, last in reversed(blocks(reading.steps, FRAME)) if reading.wants_backward else ():
         reading.backward(first, last)
         layers = [
             {signal: values[::-1] for signal, values in layer.items()} for layer in reading.layers(first, last, True)
         ]
-        norms = [{name: values[first:last][::-1] for name, values in layer.items()} for layer in reading.work.norms]
-        yield "backward", {"t": last - 1, "n": last - first, "layers": layers, "norms": norms}
+        norms = [{name: values[first:last][::-1] for name, values in layer.items()} for layer in work.norms]
+        # as plain numbers: a gradient that vanishes is soon too small for the format in which arrays travel
+        sizes = [
+            {signal: [float(f"{size:.5g}") for size in norm(values)] for signal, values in layer.items()}
+            for layer in layers
+        ]
+        frame = {"t": last - 1, "n": last - first, "layers": layers, "norms": norms, "gradient_norms": sizes}
+        yield "backward", frame
     yield "end", reading.summary()
 
 

@@ -23,6 +23,11 @@ def test_same_seed_same_text(client):
     assert len({written(client, seed=seed) for seed in range(5)}) > 1
 
 
+def test_an_overwritten_gate_writes_another_text(client):
+    shut = [{"layer": 0, "signal": "z", "value": 1.0, "from": 2}]
+    assert written(client, interventions=shut) == written(client, interventions=shut) != written(client)
+
+
 def test_cold_or_one_choice_is_the_likeliest(client):
     assert written(client, temperature=0) == written(client, top_k=1) == written(client, temperature=1e-9, seed=3)
 

@@ -136,9 +136,25 @@ def test_a_wrong_address_names_field_and_range(client, path, field, changed, sai
         ("tokens.0", {"model": "small-lstm", "tokens": ["1"]}, "integer"),
         ("backward", ASKED | {"backward": 1}, "boolean"),
         ("backward", ASKED | {"backward": "true"}, "boolean"),
-        ("interventions", ASKED | {"interventions": []}, "is not a field"),
+        ("interventions", ASKED | {"interventions": [{"signal": "r", "value": 0.0}]}, "signal must be one of f, i,"),
+        ("interventions", ASKED | {"interventions": [{"signal": "f", "value": 0.0, "layer": 2}]}, "between 0 and 1"),
+        ("interventions", ASKED | {"interventions": [{"signal": "f", "value": 0.0, "units": [8]}]}, "between 0 and 7"),
+        ("interventions", ASKED | {"interventions": [{"signal": "f", "value": 0.0, "from": 99}]}, "0 <= from < to"),
+        ("interventions.0.value", ASKED | {"interventions": [{"signal": "f"}]}, "is required"),
+        ("interventions.0.value", ASKED | {"interventions": [{"signal": "f", "value": 1e9}]}, "less than or equal"),
         ("model", {"text": "a"}, "is required"),
     ],
 )
 def test_a_wrong_body_names_field_and_range(client, field, body, said):
     assert said in errors_of(client.post("/api/trace.json", json=body))[field]
+
+
+def test_what_is_overwritten_is_what_is_read(client):
+    clamp = {"layer": 1, "signal": "f", "units": [2, 5], "value": 0.5, "from": 1, "to": 3}
+    asked = ASKED | {"interventions": [clamp]}
+    changed, plain = (load(client.post("/api/trace.safetensors", json=body).content) for body in (asked, ASKED))
+    assert (changed["layer1.f"][1:3][:, [2, 5]] == 0.5).all()
+    np.testing.assert_array_equal(changed["layer1.f"][0], plain["layer1.f"][0])
+    assert (changed["layer1.c"][1:] != plain["layer1.c"][1:]).any()
+    everywhere = client.post("/api/trace", json=ASKED | {"interventions": [{"signal": "o", "value": 0.0}]})
+    assert events_of(everywhere)[-1][0] == "end"

@@ -58,3 +58,25 @@ def test_a_file_that_is_no_network_is_refused(tmp_path):
         Network.load(path)
     with pytest.raises(BadNetwork, match="names no known cell"):
         stored(tmp_path, cell="transformer")
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"vocabulary": "5"}, "not a JSON list"),
+        ({"vocabulary": "[1"}, "not a JSON list"),
+        ({"vocabulary": '["a", "a", "b", "c"]'}, "twice"),
+        ({"vocabulary": '["a", 1, "b", "c"]'}, "list of characters"),
+        ({"vocabulary": '["a"]'}, "must have shape"),
+        ({"card": "[]"}, "not a JSON object"),
+    ],
+)
+def test_metadata_that_is_not_what_it_should_be_is_refused(tmp_path, facts, said):
+    with pytest.raises(BadNetwork, match=said):
+        stored(tmp_path, **facts)
+
+
+def test_a_readout_that_is_no_matrix_is_refused(tmp_path):
+    flat = NETWORK.parameters | {"readout.weight": np.zeros(5, "float32")}
+    with pytest.raises(BadNetwork, match="readout.weight must be a matrix"):
+        stored(tmp_path, flat)

@@ -26,6 +26,8 @@ def test_the_stream_carries_each_step_once_and_says_what_the_trace_says(loss):
             gradients = np.concatenate([data["layers"][layer][signal] for data in backward])[::-1]
             np.testing.assert_allclose(values, whole[f"layer{layer}.{signal}"], rtol=1e-5, atol=1e-7)
             np.testing.assert_allclose(gradients, whole[f"grad.layer{layer}.{signal}"], rtol=1e-4, atol=1e-7)
+            sizes = np.concatenate([data["gradient_norms"][layer][signal] for data in backward])[::-1]
+            np.testing.assert_allclose(sizes, np.linalg.norm(whole[f"grad.layer{layer}.{signal}"], axis=1), rtol=1e-3)
         norms = np.concatenate([data["norms"][layer]["weight_hh"] for data in backward])[::-1]
         np.testing.assert_allclose(norms, whole[f"norm.layer{layer}.weight_hh"], rtol=1e-4, atol=1e-7)
     losses = np.concatenate([data["loss"] for data in forward])

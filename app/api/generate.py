@@ -19,7 +19,8 @@ def stream_generation(request: Request, body: GenerateBody) -> StreamingResponse
     network = request.app.state.networks.get(body.model)
     prompt = tokens_of(network, body.prompt, request.app.state.settings.text_limit_post, "prompt")
     try:
-        events = generate(network, prompt, body.length, body.temperature, body.top_k, body.seed)
+        overwritten = [each.intervention() for each in body.interventions]
+        events = generate(network, prompt, body.length, body.temperature, body.top_k, body.seed, overwritten)
     except ValueError as error:
         raise of_models(error) from None
     return event_stream(events, body.encoding)

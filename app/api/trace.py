@@ -7,7 +7,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from app.api.fields import FileBody, FileQuery, StreamBody, StreamQuery
 from app.networks import chosen_signals, tokens_of
-from app.problems import Problem
+from app.problems import Problem, of_models
 from app.wire import as_safetensors, event_stream, json_response
 from models.network import Network
 from models.trace import Trace, stream, trace
@@ -27,6 +27,8 @@ def asked(request: Request, fields: FileQuery | FileBody) -> tuple[Network, list
     else:
         tokens = body_tokens(network, fields, settings.text_limit_post)
     options = {"loss": fields.loss, "backward": fields.backward, "precision": fields.precision}
+    if isinstance(fields, FileBody):
+        options["interventions"] = [body.intervention() for body in fields.interventions]
     return network, tokens, options | {"signals": chosen_signals(network, fields.signals)}
 
 
@@ -47,13 +49,20 @@ def body_tokens(network: Network, body: FileBody, limit: int) -> list[int]:
 def traced(request: Request, fields: FileQuery | FileBody) -> Trace:
     """The whole trace that was asked for."""
     network, tokens, options = asked(request, fields)
-    return trace(network, tokens, **options)
+    try:
+        return trace(network, tokens, **options)
+    except ValueError as error:
+        raise of_models(error) from None
 
 
 def streamed(request: Request, fields: StreamQuery | StreamBody) -> StreamingResponse:
     """The trace that was asked for as an event stream."""
     network, tokens, options = asked(request, fields)
-    return event_stream(stream(network, tokens, **options), fields.encoding)
+    try:
+        events = stream(network, tokens, **options)
+    except ValueError as error:
+        raise of_models(error) from None
+    return event_stream(events, fields.encoding)
 
 
 def file_response(found: Trace) -> Response:

@@ -1,4 +1,4 @@
-"""The derived programs against PyTorch: same weights, same text, embedding, recurrence, readout and loss on both sides."""
+"""The derived programs against PyTorch: the same weights, text, embedding, readout and loss on both sides."""
 
 import tracemalloc
 from collections.abc import Callable, Iterator
