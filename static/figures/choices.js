@@ -7,12 +7,18 @@ export function signalChips(parent, stage, choose) {
   const row = make(parent, "div", "chips", { role: "group", "aria-label": "signal" });
   let shownFor = null;
   return (chosen) => {
-    const { description, colour } = stage, key = `${description.id} ${colour.ink}`;
+    const { description, colour } = stage,
+      key = `${description.id} ${colour.ink}`;
     if (shownFor !== key) {
       shownFor = key;
       row.replaceChildren();
       for (const signal of description.signals) {
-        const chip = make(row, "button", "chip", { text: signal.id, type: "button", title: `${signal.title}: ${signal.equation}`, "data-signal": signal.id });
+        const chip = make(row, "button", "chip", {
+          text: signal.id,
+          type: "button",
+          title: `${signal.title}: ${signal.equation}`,
+          "data-signal": signal.id,
+        });
         chip.style.setProperty("--hue", colour.hue(signal.id));
         chip.addEventListener("click", () => choose(signal.id));
       }

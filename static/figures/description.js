@@ -8,25 +8,29 @@ export const signalOf = (cell, id) => cell.signals.find((signal) => signal.id ==
 /** The states that stand in a lane of their own: carried along a road and not what the cell shows outside. */
 export const lanesOf = (cell) => statesOf(cell).filter((state) => state.road && state.id !== cell.states[0]);
 
-/** The signal that was chosen, or the one a newcomer should see first: a gate, else the output. */
-export function chosenSignal(stage) {
-  const cell = stage.description;
-  return signalOf(cell, stage.state.signal) ?? gatesOf(cell)[0] ?? outputOf(cell);
+/** The layer and unit that are chosen, within what the network has; layers count from 0 here. */
+export function chosenLayer(stage) {
+  return within(stage.state.layer, stage.timeline.layers);
+}
+export function chosenUnit(stage) {
+  return within(stage.state.unit, stage.timeline.hidden);
 }
 
-/** The layer and unit that are chosen, within what the network has; layers count from 0 here. */
-export function chosenLayer(stage) { return within(stage.state.layer, stage.timeline.layers); }
-export function chosenUnit(stage) { return within(stage.state.unit, stage.timeline.hidden); }
-
-function within(value, count) { return Math.max(0, Math.min(count - 1, Number(value) || 0)); }
+function within(value, count) {
+  return Math.max(0, Math.min(count - 1, Number(value) || 0));
+}
 
 /** A title without the word every gate's title ends in: there is no room for it in a gutter. */
-export function shortTitle(signal) { return signal.title.replace(/ gate$/, ""); }
+export function shortTitle(signal) {
+  return signal.title.replace(/ gate$/, "");
+}
 
 export const isSigned = (signal) => signal.range?.[0] !== 0;
 
 const RAISED = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
-export function powerOfTen(exponent) { return `10${[...String(exponent)].map((digit) => RAISED[digit]).join("")}`; }
+export function powerOfTen(exponent) {
+  return `10${[...String(exponent)].map((digit) => RAISED[digit]).join("")}`;
+}
 
 /** Rows to show of so many units: evenly spread, the pinned one always among them, in the same way for every network. */
 export function sampleUnits(hidden, rows, pinned) {

@@ -42,7 +42,8 @@ const WINDOWS_AROUND = 1;
 
 /** Steps a drawing should hold: the window in sight and one on either side. */
 export function spanAround(stage) {
-  const { first, count } = stage.axis, around = WINDOWS_AROUND * count;
+  const { first, count } = stage.axis,
+    around = WINDOWS_AROUND * count;
   return { from: Math.max(0, first - around), to: Math.min(stage.timeline.steps, first + count + around) };
 }
 
@@ -54,13 +55,15 @@ export function leftSpan(stage, { from, to }) {
 
 /** Where the part not reached yet begins, in pixels from the plot's left edge, for the forward pass. */
 export function frontier(stage, position) {
-  const { axis } = stage, edge = axis.x(position.t) + axis.column / 2 - axis.gutter;
+  const { axis } = stage,
+    edge = axis.x(position.t) + axis.column / 2 - axis.gutter;
   return Math.max(0, Math.min(axis.width, edge));
 }
 
 /** Where the part the gradient has come back to begins, in pixels from the plot's left edge. */
 export function returned(stage, position) {
-  const { axis } = stage, edge = axis.x(position.t) - axis.column / 2 - axis.gutter;
+  const { axis } = stage,
+    edge = axis.x(position.t) - axis.column / 2 - axis.gutter;
   return Math.max(0, Math.min(axis.width, edge));
 }
 
@@ -101,5 +104,17 @@ export function newly() {
 /** All that every drawing depends on: the trace and how far it has come, the window, the size, the theme. */
 export function drawnFrom(stage, element) {
   const { timeline, axis, colour } = stage;
-  return [timeline, timeline.forwardTo, timeline.backwardFrom, axis.column, axis.count, axis.first, axis.gutter, axis.element, element.clientHeight, colour.paper, colour.ink];
+  return [
+    timeline,
+    timeline.forwardTo,
+    timeline.backwardFrom,
+    axis.column,
+    axis.count,
+    axis.first,
+    axis.gutter,
+    axis.element,
+    element.clientHeight,
+    colour.paper,
+    colour.ink,
+  ];
 }

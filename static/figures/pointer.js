@@ -17,7 +17,8 @@ export function watchPointer(element, stage, find, pin) {
   };
   const move = (event) => {
     if (event.pointerType === "touch") return;
-    const { x, y, box } = locate(event), found = find(x, y);
+    const { x, y, box } = locate(event),
+      found = find(x, y);
     if (!found) return leave();
     card.textContent = found.text;
     card.classList.add("is-shown");
@@ -30,7 +31,8 @@ export function watchPointer(element, stage, find, pin) {
   };
   const click = (event) => {
     if (event.target.closest("button, a, input, select")) return;
-    const { x, y } = locate(event), found = find(x, y);
+    const { x, y } = locate(event),
+      found = find(x, y);
     if (found) pin(found);
   };
   element.addEventListener("pointermove", move);

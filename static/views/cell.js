@@ -12,28 +12,41 @@ import { wire } from "./cell/wiring.js";
 
 const BESIDE = 600; // px: from this width on, words stand beside the diagram
 const WORDS = 230; // px of height the words under the diagram need
-const LOWEST = 210, HIGHEST = 340, SHORT = 200; // px the diagram may take; short: a cell of one box
-const BASIS = { width: 860, height: 440 }, LARGEST = 1.6; // a larger frame shows everything larger
-const LEAST_WITH_HEAD = 230, LINE = 20; // px
+const LOWEST = 210,
+  HIGHEST = 340,
+  SHORT = 200; // px the diagram may take; short: a cell of one box
+const BASIS = { width: 860, height: 440 },
+  LARGEST = 1.6; // a larger frame shows everything larger
+const LEAST_WITH_HEAD = 230,
+  LINE = 20; // px
 
 function mount(element, stage) {
   const root = make(element, "div", "figure cell", { role: "group" });
   root.classList.add(`is-${stage.layout}`);
   const zoomed = make(root, "div", "cell-zoomed");
   const head = make(zoomed, "header", "cell-head-words");
-  const title = make(head, "h2", "cell-title"), hint = make(head, "p", "cell-hint", { text: "Click a box to open it." });
+  const title = make(head, "h2", "cell-title"),
+    hint = make(head, "p", "cell-hint", { text: "Click a box to open it." });
   const holder = make(zoomed, "div", "cell-drawing");
   const side = make(zoomed, "div", "cell-words");
-  const panel = make(side, "section", "opened"), equations = make(side, "section", "equations"), gradient = make(side, "p", "cell-gradient");
+  const panel = make(side, "section", "opened"),
+    equations = make(side, "section", "equations"),
+    gradient = make(side, "p", "cell-gradient");
   const changed = newly();
-  let drawn = null, opened = null;
+  let drawn = null,
+    opened = null;
 
   function draw() {
-    const { timeline, description, state } = stage, layer = chosenLayer(stage), unit = chosenUnit(stage);
+    const { timeline, description, state } = stage,
+      layer = chosenLayer(stage),
+      unit = chosenUnit(stage);
     if (!changed(...drawnFrom(stage, root), root.clientWidth, layer, unit, state.signal, stage.arithmetic)) return;
-    const wiring = wire(description), frame = inner(root), beside = frame.width >= BESIDE;
+    const wiring = wire(description),
+      frame = inner(root),
+      beside = frame.width >= BESIDE;
     const zoom = beside ? Math.max(1, Math.min(LARGEST, frame.width / BASIS.width, frame.height / BASIS.height)) : 1;
-    const width = frame.width / zoom, height = frame.height / zoom;
+    const width = frame.width / zoom,
+      height = frame.height / zoom;
     zoomed.style.zoom = zoom;
     opened = openable(wiring, state.signal) ?? openable(wiring, opened) ?? boxOf(wiring);
     head.hidden = height < LEAST_WITH_HEAD;
@@ -42,25 +55,38 @@ function mount(element, stage) {
     drawn = { layer, unit, summands: summandsOf(stage, opened, layer, unit), lines: writeEquations(description) };
     drawn.open = openSignal(panel, stage, { signal: opened, layer, unit, summands: drawn.summands });
     say(stage.position);
-    const across = beside ? Math.min(520, width * 0.54) : width, room = height - head.offsetHeight;
+    const across = beside ? Math.min(520, width * 0.54) : width,
+      room = height - head.offsetHeight;
     const wanted = wiring.levels < 2 ? SHORT : HIGHEST;
     // the words keep one line free: they are longer at some steps
-    const tall = beside ? Math.min(room, wanted * 1.2) : side.hidden ? Math.min(room, wanted) : Math.max(LOWEST, Math.min(wanted, room - side.offsetHeight - LINE));
+    const tall = beside
+      ? Math.min(room, wanted * 1.2)
+      : side.hidden
+        ? Math.min(room, wanted)
+        : Math.max(LOWEST, Math.min(wanted, room - side.offsetHeight - LINE));
     const focused = holder.contains(document.activeElement) ? document.activeElement.dataset.signal : null;
     holder.replaceChildren();
     Object.assign(holder.style, { width: `${across}px`, height: `${tall}px` });
     drawn.picture = drawCell(holder, stage, placeCell(description, wiring, across, tall), (signal) => stage.choose({ signal }));
     drawn.picture.mark(opened, focused);
-    root.setAttribute("aria-label", `${description.title}, layer ${layer + 1}, unit ${unit} of ${timeline.hidden}: ${description.signals.map(({ equation }) => equation).join("; ")}`);
+    root.setAttribute(
+      "aria-label",
+      `${description.title}, layer ${layer + 1}, unit ${unit} of ${timeline.hidden}: ${description.signals.map(({ equation }) => equation).join("; ")}`,
+    );
   }
 
   function writeEquations(description) {
     equations.replaceChildren();
     const states = statesOf(description).sort((a, b) => Number(b.road) - Number(a.road));
     return states.map((state) => {
-      const sentence = make(equations, "p", "equation-words"), row = make(equations, "div", "equation");
+      const sentence = make(equations, "p", "equation-words"),
+        row = make(equations, "div", "equation");
       const tokens = tokensOf(description, state.id).map((token) => {
-        const column = make(row, "span", `token${token.plain ? " is-plain" : ""}${token.between ? " is-between" : ""}${token.strong ? " is-strong" : ""}`);
+        const column = make(
+          row,
+          "span",
+          `token${token.plain ? " is-plain" : ""}${token.between ? " is-between" : ""}${token.strong ? " is-strong" : ""}`,
+        );
         const letter = make(column, "b", "", { text: token.letters });
         if (token.before) make(letter, "sub", "", { text: "t−1" });
         if (token.signal) letter.style.color = stage.colour.hue(token.signal);
@@ -72,7 +98,10 @@ function mount(element, stage) {
 
   function step(position) {
     if (!drawn) return;
-    const { clock, description } = stage, { layer, unit, picture } = drawn, { t, pass } = position, back = pass === "backward";
+    const { clock, description } = stage,
+      { layer, unit, picture } = drawn,
+      { t, pass } = position,
+      back = pass === "backward";
     picture.update({ position, layer, unit, read: layer ? `layer ${layer}’s ${description.states[0]}` : `“${characterAt(t)}”` });
     const moved = drawn.last !== `${pass} ${t}`;
     drawn.last = `${pass} ${t}`;
@@ -84,8 +113,13 @@ function mount(element, stage) {
 
   // All words and numbers of one step.
   function say({ t, pass }) {
-    const { timeline, description } = stage, { layer, unit } = drawn, back = pass === "backward";
-    retext(title, back ? `Step ${t + 1}: the gradient is back at “${characterAt(t)}”` : `Step ${t + 1}: the cell reads “${characterAt(t)}”`);
+    const { timeline, description } = stage,
+      { layer, unit } = drawn,
+      back = pass === "backward";
+    retext(
+      title,
+      back ? `Step ${t + 1}: the gradient is back at “${characterAt(t)}”` : `Step ${t + 1}: the cell reads “${characterAt(t)}”`,
+    );
     if (side.hidden) return;
     drawn.open(t);
     const valueOf = (signal, lag) => (t + lag < 0 ? 0 : cellOf(timeline.values(layer, signal), timeline.hidden, t + lag, unit));
@@ -95,12 +129,21 @@ function mount(element, stage) {
       retext(sentence, sentenceFrom(read, unit));
       for (const { value, count } of tokens) if (value) retext(count, value(read));
     }
-    const slopes = drawn.lines.map(({ state: { id } }) => `∂L/\u2060∂${id}\u00a0=\u00a0${number(cellOf(timeline.gradients(layer, id), timeline.hidden, t, unit))}`);
+    const slopes = drawn.lines.map(
+      ({ state: { id } }) => `∂L/\u2060∂${id}\u00a0=\u00a0${number(cellOf(timeline.gradients(layer, id), timeline.hidden, t, unit))}`,
+    );
     retext(gradient, `Gradient at unit ${unit}: ${slopes.join(", ")}`);
     restyle(gradient, "color", back ? "var(--accent)" : "var(--soft)");
   }
 
-  return { draw, step, page() {}, destroy() { root.remove(); } };
+  return {
+    draw,
+    step,
+    page() {},
+    destroy() {
+      root.remove();
+    },
+  };
 }
 
 // What is left of an element within its own padding.

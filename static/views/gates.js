@@ -3,11 +3,32 @@
 import { number, visible } from "../core/words.js";
 import { chosenLayer, chosenUnit, isSigned, signalOf, shortTitle } from "../figures/description.js";
 import { signalChips, wordRow } from "../figures/choices.js";
-import { cellOf, clearPlot, drawnFrom, drawPlot, frontier, leftSpan, make, newly, restyle, returned, retext, spanAround, turnPlot } from "../figures/figure.js";
+import {
+  cellOf,
+  clearPlot,
+  drawnFrom,
+  drawPlot,
+  frontier,
+  leftSpan,
+  make,
+  newly,
+  restyle,
+  returned,
+  retext,
+  spanAround,
+  turnPlot,
+} from "../figures/figure.js";
 import { watchPointer } from "../figures/pointer.js";
 
-const SHOWN = [["pass", "auto", "values forwards, gradients backwards"], ["value", "value", "values in both passes"], ["gradient", "gradient", "gradients in both passes"]];
-const ORDERS = [["natural", "unit", "units in their own order"], ["mean", "mean", "units with the highest mean at the top"]];
+const SHOWN = [
+  ["pass", "auto", "values forwards, gradients backwards"],
+  ["value", "value", "values in both passes"],
+  ["gradient", "gradient", "gradients in both passes"],
+];
+const ORDERS = [
+  ["natural", "unit", "units in their own order"],
+  ["mean", "mean", "units with the highest mean at the top"],
+];
 const inHundredths = (value) => (Number.isFinite(value) ? value.toFixed(2) : "–");
 const CONTROLS = 30; // px above the drawing
 const SMALLEST_WITH_CONTROLS = 96;
@@ -29,22 +50,30 @@ function mount(element, stage) {
   let drawn = null;
 
   function draw() {
-    const { timeline, axis } = stage, signal = signalOf(stage.description, stage.state.signal), layer = chosenLayer(stage);
-    const shown = stage.state.shown ?? "pass", order = stage.state.order ?? "natural";
+    const { timeline, axis } = stage,
+      signal = signalOf(stage.description, stage.state.signal),
+      layer = chosenLayer(stage);
+    const shown = stage.state.shown ?? "pass",
+      order = stage.state.order ?? "natural";
     markSignal(signal.id);
     markShown(shown);
     markOrder(order);
-    const top = root.clientHeight >= SMALLEST_WITH_CONTROLS ? CONTROLS : 0, height = root.clientHeight - top;
+    const top = root.clientHeight >= SMALLEST_WITH_CONTROLS ? CONTROLS : 0,
+      height = root.clientHeight - top;
     bar.hidden = !top;
     bar.style.paddingLeft = `${axis.gutter < 80 ? 0 : axis.gutter}px`;
     bar.classList.toggle("is-narrow", axis.gutter < 80);
     if (changed(...drawnFrom(stage, root), signal.id, layer, order)) {
-      const values = timeline.values(layer, signal.id), gradients = timeline.gradients(layer, signal.id), span = spanAround(stage);
-      const units = orderOf(values, timeline, order), most = largestSize(gradients);
+      const values = timeline.values(layer, signal.id),
+        gradients = timeline.gradients(layer, signal.id),
+        span = spanAround(stage);
+      const units = orderOf(values, timeline, order),
+        most = largestSize(gradients);
       drawn = { signal, layer, units, values, gradients, height, most, ends: endsOf(values), ...span };
       const y = { range: [timeline.hidden - 0.5, -0.5] };
       body.style.height = `${height}px`;
-      const scale = stage.colour.scale(signal.id), { diverging } = stage.colour;
+      const scale = stage.colour.scale(signal.id),
+        { diverging } = stage.colour;
       drawPlot(value, [heatmap(values, units, timeline.hidden, span, scale.plotly, scale.low, scale.high)], stage, height, y);
       drawPlot(gradient, [heatmap(gradients, units, timeline.hidden, span, diverging.plotly, -most || -1, most || 1)], stage, height, y);
     }
@@ -53,9 +82,13 @@ function mount(element, stage) {
   }
 
   function lay() {
-    const { axis, timeline, state } = stage, { signal, layer, units, height, ends, most } = drawn, narrow = axis.gutter < 80;
+    const { axis, timeline, state } = stage,
+      { signal, layer, units, height, ends, most } = drawn,
+      narrow = axis.gutter < 80;
     Object.assign(veil.style, { left: `${axis.gutter}px`, width: `${axis.width}px` });
-    const unit = chosenUnit(stage), row = units.indexOf(unit), at = ((row + 0.5) / units.length) * height;
+    const unit = chosenUnit(stage),
+      row = units.indexOf(unit),
+      at = ((row + 0.5) / units.length) * height;
     Object.assign(pin.style, { top: `${at}px`, left: `${axis.gutter - 6}px`, width: `${axis.width + 6}px` });
     pin.style.setProperty("--hue", stage.colour.hue(signal.id));
     label.replaceChildren();
@@ -65,20 +98,37 @@ function mount(element, stage) {
     name.style.color = stage.colour.hue(signal.id);
     if (!narrow) name.append(`${shortTitle(signal)} `);
     make(name, "b", "", { text: signal.id });
-    if (height > 60) make(label, "small", "", { text: timeline.layers > 1 ? `layer ${layer + 1}` : narrow ? String(timeline.hidden) : `${timeline.hidden} units` });
-    make(body, "small", "gates-pin-name", { text: narrow ? String(unit) : `unit ${unit}`, style: `top:${at}px;width:${axis.gutter - 10}px` });
+    if (height > 60)
+      make(label, "small", "", {
+        text: timeline.layers > 1 ? `layer ${layer + 1}` : narrow ? String(timeline.hidden) : `${timeline.hidden} units`,
+      });
+    make(body, "small", "gates-pin-name", {
+      text: narrow ? String(unit) : `unit ${unit}`,
+      style: `top:${at}px;width:${axis.gutter - 10}px`,
+    });
     for (const old of [...body.querySelectorAll(".gates-pin-name")].slice(0, -1)) old.remove();
-    drawn.said = { value: ends.map(isSigned(signal) ? number : inHundredths).join(" … "), gradient: most ? `∂L/∂${signal.id} within ±${number(most)}` : `∂L/∂${signal.id} not there yet` };
-    body.setAttribute("aria-label", `${signal.title} ${signal.id}, layer ${layer + 1}: ${timeline.hidden} units over ${timeline.steps} steps, from ${number(ends[0])} to ${number(ends[1])}, `
-      + `units ${(state.order ?? "natural") === "mean" ? "sorted by mean" : "in natural order"}; gradients within ±${number(most)}.`);
+    drawn.said = {
+      value: ends.map(isSigned(signal) ? number : inHundredths).join(" … "),
+      gradient: most ? `∂L/∂${signal.id} within ±${number(most)}` : `∂L/∂${signal.id} not there yet`,
+    };
+    body.setAttribute(
+      "aria-label",
+      `${signal.title} ${signal.id}, layer ${layer + 1}: ${timeline.hidden} units over ${timeline.steps} steps, from ${number(ends[0])} to ${number(ends[1])}, ` +
+        `units ${(state.order ?? "natural") === "mean" ? "sorted by mean" : "in natural order"}; gradients within ±${number(most)}.`,
+    );
   }
 
   function step(position) {
     if (!drawn) return;
-    const ahead = position.pass === "forward", { shown } = drawn;
+    const ahead = position.pass === "forward",
+      { shown } = drawn;
     const back = shown === "gradient" || (shown === "pass" && !ahead);
     restyle(value, "opacity", back ? (shown === "gradient" ? "0" : "0.25") : "1");
-    restyle(veil, "clipPath", ahead ? `inset(0 0 0 ${frontier(stage, position)}px)` : shown === "gradient" ? "inset(0)" : "inset(0 0 0 100%)");
+    restyle(
+      veil,
+      "clipPath",
+      ahead ? `inset(0 0 0 ${frontier(stage, position)}px)` : shown === "gradient" ? "inset(0)" : "inset(0 0 0 100%)",
+    );
     restyle(veil, "visibility", shown === "gradient" ? "hidden" : "visible");
     restyle(gradient, "visibility", back ? "visible" : "hidden");
     restyle(gradient, "opacity", shown === "gradient" && ahead ? "0.35" : "1");
@@ -87,11 +137,18 @@ function mount(element, stage) {
   }
 
   function find(x, y) {
-    const { axis, timeline, network } = stage, t = axis.at(x), inside = y - (root.clientHeight - (drawn?.height ?? 0));
+    const { axis, timeline, network } = stage,
+      t = axis.at(x),
+      inside = y - (root.clientHeight - (drawn?.height ?? 0));
     if (t === null || !drawn || inside < 0) return null;
     const unit = drawn.units[Math.max(0, Math.min(drawn.units.length - 1, Math.floor((inside / drawn.height) * drawn.units.length)))];
-    const read = visible(network.vocabulary[timeline.tokens[t]]), { signal } = drawn;
-    return { t, unit, text: `${signal.id} of unit ${unit} at “${read}”: ${number(cellOf(drawn.values, timeline.hidden, t, unit))}   ∂L/∂${signal.id} ${number(cellOf(drawn.gradients, timeline.hidden, t, unit))}` };
+    const read = visible(network.vocabulary[timeline.tokens[t]]),
+      { signal } = drawn;
+    return {
+      t,
+      unit,
+      text: `${signal.id} of unit ${unit} at “${read}”: ${number(cellOf(drawn.values, timeline.hidden, t, unit))}   ∂L/∂${signal.id} ${number(cellOf(drawn.gradients, timeline.hidden, t, unit))}`,
+    };
   }
 
   const unwatch = watchPointer(root, stage, find, ({ unit }) => stage.choose({ unit }));
@@ -115,7 +172,16 @@ function mount(element, stage) {
 
 function heatmap(table, units, hidden, { from, to }, colorscale, zmin, zmax) {
   const x = Array.from({ length: to - from }, (_, k) => from + k);
-  return { type: "heatmap", x, z: units.map((unit) => x.map((t) => table[t * hidden + unit])), colorscale, zmin, zmax, showscale: false, hoverinfo: "skip" };
+  return {
+    type: "heatmap",
+    x,
+    z: units.map((unit) => x.map((t) => table[t * hidden + unit])),
+    colorscale,
+    zmin,
+    zmax,
+    showscale: false,
+    hoverinfo: "skip",
+  };
 }
 
 /** Units from top to bottom. */

@@ -3,7 +3,19 @@
 import { number, percent } from "../core/words.js";
 import { chosenLayer, gatesOf, powerOfTen, statesOf } from "../figures/description.js";
 import { wordRow } from "../figures/choices.js";
-import { clearPlot, drawnFrom, drawPlot, leftSpan, make, newly, restyle, returned, retext, spanAround, turnPlot } from "../figures/figure.js";
+import {
+  clearPlot,
+  drawnFrom,
+  drawPlot,
+  leftSpan,
+  make,
+  newly,
+  restyle,
+  returned,
+  retext,
+  spanAround,
+  turnPlot,
+} from "../figures/figure.js";
 import { watchPointer } from "../figures/pointer.js";
 
 const BAR = 28; // px above the drawing
@@ -11,7 +23,10 @@ const SMALLEST_WITH_BAR = 84;
 const LABEL_HEIGHT = 12;
 const HALF_LABEL = 8;
 const MOST_DECADES = 12;
-const NORMS = [["signals", "signals", "‖∂L/∂signal‖ at every step"], ["weights", "weights", "each step’s share of the weights’ gradients"]];
+const NORMS = [
+  ["signals", "signals", "‖∂L/∂signal‖ at every step"],
+  ["weights", "weights", "each step’s share of the weights’ gradients"],
+];
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
 
 function mount(element, stage) {
@@ -28,31 +43,53 @@ function mount(element, stage) {
   let drawn = null;
 
   function draw() {
-    const { axis, timeline } = stage, layer = chosenLayer(stage), norms = stage.state.norms ?? "signals";
+    const { axis, timeline } = stage,
+      layer = chosenLayer(stage),
+      norms = stage.state.norms ?? "signals";
     markNorms(norms);
-    const top = root.clientHeight >= SMALLEST_WITH_BAR ? BAR : 0, height = root.clientHeight - top, narrow = axis.gutter < 80;
+    const top = root.clientHeight >= SMALLEST_WITH_BAR ? BAR : 0,
+      height = root.clientHeight - top,
+      narrow = axis.gutter < 80;
     bar.hidden = !top;
     label.style.width = `${axis.gutter - 10}px`;
     label.hidden = narrow;
     if (!changed(...drawnFrom(stage, root), layer, norms)) return;
-    const lines = norms === "weights" ? weightLines(stage, layer) : signalLines(stage, layer), span = spanAround(stage);
+    const lines = norms === "weights" ? weightLines(stage, layer) : signalLines(stage, layer),
+      span = spanAround(stage);
     const decades = decadesOf(lines, height);
     drawn = { lines, layer, norms, height, decades, ...span };
     body.style.height = `${height}px`;
     const y = { type: "log", range: [decades.low - decades.room, decades.high + decades.room] };
-    drawPlot(grid, [{ type: "scatter", mode: "none", x: [0], y: [10 ** decades.high] }], stage, height, { ...y, visible: true, ...ticks(decades, height, stage.colour) });
-    drawPlot(plot, lines.map((line) => trace(line, span)), stage, height, y);
+    drawPlot(grid, [{ type: "scatter", mode: "none", x: [0], y: [10 ** decades.high] }], stage, height, {
+      ...y,
+      visible: true,
+      ...ticks(decades, height, stage.colour),
+    });
+    drawPlot(
+      plot,
+      lines.map((line) => trace(line, span)),
+      stage,
+      height,
+      y,
+    );
     label.textContent = timeline.layers > 1 ? `∂L, layer ${layer + 1}` : "gradient";
     nameLines();
-    body.setAttribute("aria-label", `Gradient norms of layer ${layer + 1} on a log axis, from the last step back: ` + lines.map((line) => `${line.name} ${number(line.values[line.start] ?? NaN)} to ${number(line.values.find((norm) => norm > 0) ?? NaN)}`).join("; "));
+    body.setAttribute(
+      "aria-label",
+      `Gradient norms of layer ${layer + 1} on a log axis, from the last step back: ` +
+        lines
+          .map((line) => `${line.name} ${number(line.values[line.start] ?? NaN)} to ${number(line.values.find((norm) => norm > 0) ?? NaN)}`)
+          .join("; "),
+    );
   }
 
   // Names stand at the lines' right ends, where the gradient comes from, pushed apart where they would meet.
   function nameLines() {
-    const { axis } = stage, { decades, height, lines } = drawn;
+    const { axis } = stage,
+      { decades, height, lines } = drawn;
     names.replaceChildren();
     const shown = lines.map((line) => ({ line, t: lastSeen(line, axis) })).filter(({ t }) => t >= 0);
-    const at = (norm) => height * (decades.high + decades.room - Math.log10(norm)) / (decades.high - decades.low + 2 * decades.room);
+    const at = (norm) => (height * (decades.high + decades.room - Math.log10(norm))) / (decades.high - decades.low + 2 * decades.room);
     for (const name of shown) name.y = at(name.line.values[name.t]);
     shown.sort((a, b) => a.y - b.y);
     let below = LABEL_HEIGHT / 2 + 1;
@@ -63,7 +100,9 @@ function mount(element, stage) {
     for (const { line, y, t } of shown) {
       const tag = make(names, "b", "", { text: line.name });
       const outside = right >= 16 && line.name.length < 3;
-      tag.style.cssText = `top:${y}px;color:${line.colour};` + (outside ? `left:${axis.x(t) + axis.column / 2}px` : `right:${Math.max(2, axis.element - axis.x(t) - axis.column / 2)}px`);
+      tag.style.cssText =
+        `top:${y}px;color:${line.colour};` +
+        (outside ? `left:${axis.x(t) + axis.column / 2}px` : `right:${Math.max(2, axis.element - axis.x(t) - axis.column / 2)}px`);
     }
   }
 
@@ -104,16 +143,28 @@ function mount(element, stage) {
 
 function signalLines({ timeline, description, colour }, layer) {
   const line = (signal, main) => ({
-    name: signal.id, main, values: timeline.gradientNorm(layer, signal.id), colour: colour.hue(signal.id), width: main ? 2.6 : 1.2, dash: main ? "solid" : colour.dash(signal.id) === "solid" ? "4px,2px" : colour.dash(signal.id),
+    name: signal.id,
+    main,
+    values: timeline.gradientNorm(layer, signal.id),
+    colour: colour.hue(signal.id),
+    width: main ? 2.6 : 1.2,
+    dash: main ? "solid" : colour.dash(signal.id) === "solid" ? "4px,2px" : colour.dash(signal.id),
   });
   const roadFirst = statesOf(description).sort((a, b) => Number(b.road) - Number(a.road));
   return [...roadFirst.map((state) => line(state, true)), ...gatesOf(description).map((gate) => line(gate, false))].map(withStart);
 }
 
 function weightLines({ timeline, colour }, layer) {
-  return timeline.parameters(layer).map((parameter, k) => withStart({
-    name: parameter, main: k === 0, values: timeline.norms(layer, parameter), colour: k % 2 ? colour.soft : colour.ink, width: 1.6, dash: DASHES[k % DASHES.length],
-  }));
+  return timeline.parameters(layer).map((parameter, k) =>
+    withStart({
+      name: parameter,
+      main: k === 0,
+      values: timeline.norms(layer, parameter),
+      colour: k % 2 ? colour.soft : colour.ink,
+      width: 1.6,
+      dash: DASHES[k % DASHES.length],
+    }),
+  );
 }
 
 // Where the gradient of a line starts: the last step that has one.
@@ -125,7 +176,14 @@ function withStart(line) {
 
 function trace({ values, colour, width, dash }, { from, to }) {
   const x = Array.from({ length: to - from }, (_, k) => from + k);
-  return { type: "scatter", mode: "lines", x, y: x.map((t) => (values[t] > 0 ? values[t] : null)), line: { color: colour, width, dash, shape: "linear" }, hoverinfo: "skip" };
+  return {
+    type: "scatter",
+    mode: "lines",
+    x,
+    y: x.map((t) => (values[t] > 0 ? values[t] : null)),
+    line: { color: colour, width, dash, shape: "linear" },
+    hoverinfo: "skip",
+  };
 }
 
 // From one power of ten to another, with room for half a tick's label at either end.
@@ -138,9 +196,17 @@ function decadesOf(lines, height) {
 }
 
 function ticks({ low, high }, height, colour) {
-  const every = Math.max(1, Math.ceil((high - low) / Math.max(1, Math.floor(height / 24)))), exponents = [];
+  const every = Math.max(1, Math.ceil((high - low) / Math.max(1, Math.floor(height / 24)))),
+    exponents = [];
   for (let exponent = high; exponent >= low; exponent -= every) exponents.push(exponent);
-  return { tickvals: exponents.map((exponent) => 10 ** exponent), ticktext: exponents.map(powerOfTen), tickfont: { size: 11, color: colour.soft }, gridcolor: colour.line, zeroline: false, ticks: "" };
+  return {
+    tickvals: exponents.map((exponent) => 10 ** exponent),
+    ticktext: exponents.map(powerOfTen),
+    tickfont: { size: 11, color: colour.soft },
+    gridcolor: colour.line,
+    zeroline: false,
+    ticks: "",
+  };
 }
 
 function lastSeen({ values }, { first, count }) {
@@ -152,7 +218,9 @@ function lastSeen({ values }, { first, count }) {
 function said({ lines, norms }, { t, pass }, briefly) {
   if (!lines.length || lines.every(({ start }) => start < 0)) return "The gradient has not come yet.";
   if (norms === "weights") return `Share of step ${t + 1}: ` + lines.map((line) => `${line.name} ${number(line.values[t])}`).join(", ");
-  const line = lines[0], here = line.values[t], back = line.start - t;
+  const line = lines[0],
+    here = line.values[t],
+    back = line.start - t;
   if (pass === "forward") return `‖∂L/∂${line.name}‖ will be ${number(here)} here`;
   if (back < 0) return "The loss asks nothing of this step yet.";
   if (back === 0) return `The gradient starts: ‖∂L/∂${line.name}‖ = ${number(here)}`;

@@ -30,7 +30,8 @@ function paint(element, colour) {
 
 /** Draws a placed cell into an element; returns {update(context), flow(duration, back), mark(signal, focused)}. `open(signal)` is called for a click on a box. */
 export function drawCell(holder, stage, placed, open) {
-  const { colour, description, timeline } = stage, { width, height } = placed;
+  const { colour, description, timeline } = stage,
+    { width, height } = placed;
   const units = (pinned) => sampleUnits(timeline.hidden, ROWS, pinned);
   const root = svg(holder, "svg", { width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
   const readouts = [];
@@ -42,17 +43,36 @@ export function drawCell(holder, stage, placed, open) {
   const flow = svg(root, "path", { d: way, class: "cell-flow" });
   const boxes = placed.boxes.map((box) => drawBox(root, box, placed, stage, open, readouts));
   for (const { x, y, sign } of placed.operators) {
-    const word = sign.length > 1, half = word ? 4 + 4 * Math.max(2, sign.length) : 0;
-    if (word) svg(root, "rect", { x: x - half, y: y - placed.radius + 1, width: 2 * half, height: 2 * placed.radius - 2, rx: 10, class: "cell-operator" });
+    const word = sign.length > 1,
+      half = word ? 4 + 4 * Math.max(2, sign.length) : 0;
+    if (word)
+      svg(root, "rect", {
+        x: x - half,
+        y: y - placed.radius + 1,
+        width: 2 * half,
+        height: 2 * placed.radius - 2,
+        rx: 10,
+        class: "cell-operator",
+      });
     else svg(root, "circle", { cx: x, cy: y, r: placed.radius, class: "cell-operator" });
     svg(root, "text", { x, y: y + (word ? 4 : 5), class: word ? "cell-function" : "cell-sign" }, sign);
   }
   for (const { state, x, y } of placed.outputs) {
     svg(root, "path", { d: `M${x - 6} ${y - 4}l6 4l-6 4z`, class: "cell-head" });
     letters(root, { x: x + 4, y: y + 4, class: "cell-letter" }, state, "t");
-    readouts.push({ signal: state, back: 0, text: svg(root, "text", { x: x + 22, y: y + 20, "text-anchor": "end", class: "cell-number" }), strip: [] });
+    readouts.push({
+      signal: state,
+      back: 0,
+      text: svg(root, "text", { x: x + 22, y: y + 20, "text-anchor": "end", class: "cell-number" }),
+      strip: [],
+    });
   }
-  const from = svg(root, "text", { visibility: placed.bare ? "hidden" : "visible", x: placed.busFrom, y: placed.bus + 19, class: "cell-letter" });
+  const from = svg(root, "text", {
+    visibility: placed.bare ? "hidden" : "visible",
+    x: placed.busFrom,
+    y: placed.bus + 19,
+    class: "cell-letter",
+  });
   placed.buses.forEach((source, k) => {
     svg(from, "tspan", { dy: k ? -3 : 0 }, (k ? ", " : "") + source.name);
     svg(from, "tspan", { dy: 3, "font-size": 10 }, source.op === "state" ? "t−1" : "t");
@@ -62,19 +82,41 @@ export function drawCell(holder, stage, placed, open) {
 
   return {
     update({ position, layer, unit, read }) {
-      const back = position.pass === "backward", shown = units(unit), { hidden } = timeline;
+      const back = position.pass === "backward",
+        shown = units(unit),
+        { hidden } = timeline;
       for (const { signal, lag = 0, text, strip } of readouts) {
-        const t = position.t - lag, table = back ? timeline.gradients(layer, signal) : timeline.values(layer, signal);
-        const scale = back ? colour.diverging : colour.scale(signal), unit0 = back ? top(most, signal, table) : 1;
+        const t = position.t - lag,
+          table = back ? timeline.gradients(layer, signal) : timeline.values(layer, signal);
+        const scale = back ? colour.diverging : colour.scale(signal),
+          unit0 = back ? top(most, signal, table) : 1;
         strip.forEach((rect, k) => paint(rect, t < 0 ? colour.ghost : scale.css(table[t * hidden + shown[k]] / unit0)));
         const value = t < 0 ? 0 : table[t * hidden + unit];
-        retext(text, back ? (t < 0 ? "" : short(value)) : isSigned(signalOf(description, signal)) ? signed(value) : value >= 0 ? value.toFixed(2) : "–");
+        retext(
+          text,
+          back
+            ? t < 0
+              ? ""
+              : short(value)
+            : isSigned(signalOf(description, signal))
+              ? signed(value)
+              : value >= 0
+                ? value.toFixed(2)
+                : "–",
+        );
       }
       root.classList.toggle("is-back", back);
       retext(given, ` = ${read}`);
     },
     flow(duration, back) {
-      pulse(flow, [{ strokeDashoffset: back ? -30 : 30, opacity: 1 }, { strokeDashoffset: 0, opacity: 0 }], duration);
+      pulse(
+        flow,
+        [
+          { strokeDashoffset: back ? -30 : 30, opacity: 1 },
+          { strokeDashoffset: 0, opacity: 0 },
+        ],
+        duration,
+      );
     },
     mark(signal, focused) {
       for (const box of boxes) {
@@ -102,27 +144,50 @@ function top(most, signal, table) {
 
 function drawRoad(root, { state, y, height, end }, { width, side }, readouts) {
   svg(root, "rect", { x: 0, y: y - height / 2, width, height, rx: height / 2, class: "cell-road" });
-  const strip = (left) => Array.from({ length: ROWS }, (_, k) => svg(root, "rect", { x: left + k * 3.2, y: y - 7, width: 2.6, height: 14 }));
+  const strip = (left) =>
+    Array.from({ length: ROWS }, (_, k) => svg(root, "rect", { x: left + k * 3.2, y: y - 7, width: 2.6, height: 14 }));
   const above = y - height / 2 - 8;
   letters(root, { x: 4, y: above, class: "cell-letter" }, state, "t−1");
   readouts.push({ signal: state, lag: 1, strip: strip(10), text: svg(root, "text", { x: 34, y: above, class: "cell-number" }) });
   letters(root, { x: width - 52, y: above, "text-anchor": "end", class: "cell-letter" }, state, "t");
-  readouts.push({ signal: state, lag: 0, strip: strip(width - 48), text: svg(root, "text", { x: width - 4, y: above, "text-anchor": "end", class: "cell-number" }) });
+  readouts.push({
+    signal: state,
+    lag: 0,
+    strip: strip(width - 48),
+    text: svg(root, "text", { x: width - 4, y: above, "text-anchor": "end", class: "cell-number" }),
+  });
   // an arrow head where the road leaves the cell
   const tip = Math.min(width - side + 4, Math.max(end + 24, width - side + 2));
   svg(root, "path", { d: `M${tip - 4} ${y - 5}l6 5l-6 5`, class: "cell-chevron" });
 }
 
 function drawBox(root, box, { box: size, bare }, stage, open, readouts) {
-  const { colour, description } = stage, signal = box.signal ?? "", described = signalOf(description, signal);
-  const left = box.x - size.width / 2, top = box.y - size.height / 2;
-  const element = svg(root, "g", { class: "cell-box", tabindex: 0, role: "button", "data-signal": signal, "aria-label": `open ${described?.title ?? signal}` });
+  const { colour, description } = stage,
+    signal = box.signal ?? "",
+    described = signalOf(description, signal);
+  const left = box.x - size.width / 2,
+    top = box.y - size.height / 2;
+  const element = svg(root, "g", {
+    class: "cell-box",
+    tabindex: 0,
+    role: "button",
+    "data-signal": signal,
+    "aria-label": `open ${described?.title ?? signal}`,
+  });
   element.style.setProperty("--hue", colour.hue(signal));
   svg(element, "rect", { x: left, y: top, width: size.width, height: size.height, rx: 7, class: "cell-case" });
   svg(element, "text", { x: left + size.width * 0.3, y: box.y + 5, class: "cell-name" }, signal);
-  const tall = (size.height - 10) / ROWS, wide = Math.min(15, size.width * 0.34);
-  const strip = Array.from({ length: ROWS }, (_, k) => svg(element, "rect", { x: left + size.width - wide - 6, y: top + 5 + k * tall, width: wide, height: Math.max(1.5, tall - 0.8) }));
-  const text = svg(root, "text", { x: box.x + 5, y: top + size.height + 15, class: "cell-number", visibility: bare ? "hidden" : "visible" });
+  const tall = (size.height - 10) / ROWS,
+    wide = Math.min(15, size.width * 0.34);
+  const strip = Array.from({ length: ROWS }, (_, k) =>
+    svg(element, "rect", { x: left + size.width - wide - 6, y: top + 5 + k * tall, width: wide, height: Math.max(1.5, tall - 0.8) }),
+  );
+  const text = svg(root, "text", {
+    x: box.x + 5,
+    y: top + size.height + 15,
+    class: "cell-number",
+    visibility: bare ? "hidden" : "visible",
+  });
   readouts.push({ signal, strip, text });
   element.addEventListener("click", () => open(signal));
   element.addEventListener("keydown", (event) => {

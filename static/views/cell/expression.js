@@ -7,11 +7,15 @@ const SIGNS = { add: "+", sub: "−", mul: "×" };
 
 /** Tokens of the equation of a state: [{letters, signal, value(read) → text}], `read(node index)` gives a node's number. */
 export function tokensOf(cell, state) {
-  const { graph } = cell, root = graph.findIndex((node) => node.signal === state), tokens = [];
+  const { graph } = cell,
+    root = graph.findIndex((node) => node.signal === state),
+    tokens = [];
   const write = (index, outer) => {
     const node = graph[index];
-    if (index !== root && (node.signal || ["state", "input", "constant", "parameter"].includes(node.op))) return tokens.push(leaf(cell, index));
-    if (inside(graph, index)) return tokens.push({ letters: `${squash(node.op)}(sum)`, value: (read) => `${squash(node.op)}(${signed(read(node.reads[0]))})` });
+    if (index !== root && (node.signal || ["state", "input", "constant", "parameter"].includes(node.op)))
+      return tokens.push(leaf(cell, index));
+    if (inside(graph, index))
+      return tokens.push({ letters: `${squash(node.op)}(sum)`, value: (read) => `${squash(node.op)}(${signed(read(node.reads[0]))})` });
     if (node.reads.length === 1) {
       tokens.push({ letters: `${squash(node.op)}(`, plain: true });
       write(node.reads[0]);
@@ -25,7 +29,11 @@ export function tokensOf(cell, state) {
     if (wrapped) tokens.push({ letters: ")", plain: true });
   };
   write(root);
-  return [...tokens, { letters: "=", plain: true, between: true }, { letters: state, signal: state, value: (read) => signed(read(root)), strong: true }];
+  return [
+    ...tokens,
+    { letters: "=", plain: true, between: true },
+    { letters: state, signal: state, value: (read) => signed(read(root)), strong: true },
+  ];
 }
 
 const plain = (value) => (Number.isFinite(value) ? value.toFixed(2) : "–");
@@ -34,19 +42,22 @@ export const squash = (op) => ({ sigmoid: "σ" })[op] ?? op;
 function leaf(cell, index) {
   const node = cell.graph[index];
   if (node.op === "constant") return { letters: node.name, plain: true };
-  const id = node.signal ?? node.name, gate = cell.signals.find((signal) => signal.id === id)?.role === "gate";
+  const id = node.signal ?? node.name,
+    gate = cell.signals.find((signal) => signal.id === id)?.role === "gate";
   return { letters: id, before: node.op === "state", signal: id, value: (read) => (gate ? plain(read(index)) : signed(read(index))) };
 }
 
 /** A reader of numbers for one unit at one step: node index → number. Sums inside a box come from `sums`: signal → number. */
 export function numbersAt(cell, valueOf, sums) {
-  const { graph } = cell, known = new Map();
+  const { graph } = cell,
+    known = new Map();
   const read = (index) => {
     if (!known.has(index)) known.set(index, work(index));
     return known.get(index);
   };
   const work = (index) => {
-    const node = graph[index], [a, b] = node.reads;
+    const node = graph[index],
+      [a, b] = node.reads;
     if (node.signal) return valueOf(node.signal, 0);
     if (node.op === "state") return valueOf(node.name, -1);
     if (node.op === "constant") return Number(node.name);
@@ -64,10 +75,13 @@ export function numbersAt(cell, valueOf, sums) {
 
 /** What a state's equation does, as a function of the numbers that writes a sentence. */
 export function sentenceOf(cell, state) {
-  const { graph, signals } = cell, root = graph.findIndex((node) => node.signal === state);
+  const { graph, signals } = cell,
+    root = graph.findIndex((node) => node.signal === state);
   const title = signals.find((signal) => signal.id === state).title;
   if (inside(graph, root)) return (read) => `The sum is squashed to ${signed(read(root))}: the ${title} is written anew at every step.`;
-  const clauses = flattened(graph, root, "add").map((term) => clause(cell, state, flattened(graph, term, "mul"))).filter(Boolean);
+  const clauses = flattened(graph, root, "add")
+    .map((term) => clause(cell, state, flattened(graph, term, "mul")))
+    .filter(Boolean);
   return (read, unit) => {
     const said = clauses.sort((a, b) => a.order - b.order).map((write) => write.say(read, unit));
     return said.length ? `It ${said.join(" and ")}.` : "";
@@ -82,12 +96,16 @@ export function flattened(graph, index, op, root = index) {
 
 // One summand in words: how much (its gates) of what (the memory before, the new, another state).
 function clause(cell, state, parts) {
-  const { graph, signals } = cell, role = (index) => signals.find((signal) => signal.id === graph[index].signal)?.role;
+  const { graph, signals } = cell,
+    role = (index) => signals.find((signal) => signal.id === graph[index].signal)?.role;
   const gating = (index) => role(index) === "gate" || (graph[index].op === "sub" && graph[graph[index].reads[0]].op === "constant");
-  const gates = parts.filter(gating), content = parts.filter((index) => !gating(index));
+  const gates = parts.filter(gating),
+    content = parts.filter((index) => !gating(index));
   if (!gates.length || content.length !== 1) return null;
-  const [what] = content, share = (read) => percent(gates.reduce((product, gate) => product * read(gate), 1));
-  if (graph[what].op === "state" && graph[what].name === state) return { order: 0, say: (read, unit) => `keeps ${share(read)} of what unit ${unit} remembered` };
+  const [what] = content,
+    share = (read) => percent(gates.reduce((product, gate) => product * read(gate), 1));
+  if (graph[what].op === "state" && graph[what].name === state)
+    return { order: 0, say: (read, unit) => `keeps ${share(read)} of what unit ${unit} remembered` };
   if (role(what) === "candidate") return { order: 1, say: (read) => `lets in ${share(read)} of the new` };
   const shown = graph[what].reads.length === 1 ? graph[graph[what].reads[0]].signal : graph[what].signal;
   const memory = signals.find((signal) => signal.id === shown);

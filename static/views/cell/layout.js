@@ -9,17 +9,38 @@ const SIDE = 62; // px left and right of the slots: the states come in and go ou
 
 /** Everything placed in a width × height: {boxes, operators, roads, buses, wires, taps, outputs}; y of the bus at the bottom. */
 export function placeCell(cell, wiring, width, height) {
-  const { graph, elements } = wiring, slot = (width - 2 * SIDE) / Math.max(1, wiring.slots);
+  const { graph, elements } = wiring,
+    slot = (width - 2 * SIDE) / Math.max(1, wiring.slots);
   // a very low frame has no room for the bus's names and the boxes' numbers
-  const bare = height < LOWEST_WITH_NUMBERS, lone = wiring.slots === 1 && !bare ? LONE : 1;
+  const bare = height < LOWEST_WITH_NUMBERS,
+    lone = wiring.slots === 1 && !bare ? LONE : 1;
   const box = { width: Math.min(BOX.width * lone, slot - 6), height: bare ? 30 : BOX.height * lone };
-  const radius = bare ? 8 : 11, roadTop = bare ? ROAD.top - 6 : ROAD.top;
-  const bus = height - (bare ? 3 : 30), floor = bus - (bare ? 7 : NUMBER) - box.height / 2, ceiling = wiring.roads.length ? roadTop + (wiring.roads.length - 1) * (ROAD.height + 14) + ROAD.height / 2 + radius + 2 : radius;
+  const radius = bare ? 8 : 11,
+    roadTop = bare ? ROAD.top - 6 : ROAD.top;
+  const bus = height - (bare ? 3 : 30),
+    floor = bus - (bare ? 7 : NUMBER) - box.height / 2,
+    ceiling = wiring.roads.length ? roadTop + (wiring.roads.length - 1) * (ROAD.height + 14) + ROAD.height / 2 + radius + 2 : radius;
   const levels = Math.max(1, ...[...elements.values()].map(({ level }) => level ?? 0));
   const lintel = floor - box.height / 2;
-  const level = (k) => (k ? lintel - ((lintel - ceiling) * (k - (wiring.roads.length ? 0.35 : 0))) / (levels + (wiring.roads.length ? 0.35 : 0)) : floor);
+  const level = (k) =>
+    k ? lintel - ((lintel - ceiling) * (k - (wiring.roads.length ? 0.35 : 0))) / (levels + (wiring.roads.length ? 0.35 : 0)) : floor;
   const x = (at) => SIDE + (at + 0.5) * slot;
-  const placed = { bare, radius, box, bus, roads: [], boxes: [], operators: [], wires: [], heads: [], taps: [], outputs: [], side: SIDE, width, height };
+  const placed = {
+    bare,
+    radius,
+    box,
+    bus,
+    roads: [],
+    boxes: [],
+    operators: [],
+    wires: [],
+    heads: [],
+    taps: [],
+    outputs: [],
+    side: SIDE,
+    width,
+    height,
+  };
   const roadY = Object.fromEntries(wiring.roads.map(({ state }, k) => [state, roadTop + k * (ROAD.height + 14)]));
   const at = new Map();
   for (const [index, element] of elements) {
@@ -34,8 +55,11 @@ export function placeCell(cell, wiring, width, height) {
   }
   for (const spot of placed.boxes) reads(spot, { graph, at, placed, roadY, box });
   for (const { state, end } of wiring.outputs) {
-    const from = at.get(end), y = from.kind === "box" ? from.y - box.height / 2 - 18 : from.y;
-    placed.wires.push(from.kind === "box" ? `M${from.x} ${from.y - box.height / 2}V${y}H${width - 30}` : `M${from.x + radius} ${y}H${width - 30}`);
+    const from = at.get(end),
+      y = from.kind === "box" ? from.y - box.height / 2 - 18 : from.y;
+    placed.wires.push(
+      from.kind === "box" ? `M${from.x} ${from.y - box.height / 2}V${y}H${width - 30}` : `M${from.x + radius} ${y}H${width - 30}`,
+    );
     placed.outputs.push({ state, x: width - 26, y });
   }
   placed.buses = buses(cell, graph, placed.boxes);
@@ -57,9 +81,12 @@ function feed(from, to, box, radius) {
 
 // What a box reads besides the bus: signals of the same step, and memories as they are, without a matrix.
 function reads(spot, { graph, at, placed, roadY, box }) {
-  const top = spot.y - box.height / 2, half = box.width / 2, aside = Math.min(12, half - 5);
+  const top = spot.y - box.height / 2,
+    half = box.width / 2,
+    aside = Math.min(12, half - 5);
   for (const index of spot.reads.signals) {
-    const road = placed.roads.find(({ state }) => state === graph[index].signal), from = at.get(index);
+    const road = placed.roads.find(({ state }) => state === graph[index].signal),
+      from = at.get(index);
     if (road) placed.taps.push(`M${spot.x + aside} ${road.y + road.height / 2}V${top}`);
     else if (Math.abs(from.slot - spot.slot) <= 1) {
       const side = from.x < spot.x ? -1 : 1;
@@ -68,14 +95,17 @@ function reads(spot, { graph, at, placed, roadY, box }) {
     } else placed.wires.push(`M${from.x} ${top}V${top - 10}H${spot.x - aside}V${top}`);
   }
   for (const index of spot.reads.direct) {
-    const { name, op } = graph[index], y = roadY[name];
-    if (op === "state" && y !== undefined) placed.taps.push(`M${placed.side - 14} ${y + ROAD.height / 2}V${top - 12}H${spot.x + aside}V${top}`);
+    const { name, op } = graph[index],
+      y = roadY[name];
+    if (op === "state" && y !== undefined)
+      placed.taps.push(`M${placed.side - 14} ${y + ROAD.height / 2}V${top - 12}H${spot.x + aside}V${top}`);
   }
 }
 
 /** The names on the bus: everything a matrix maps, before the step. */
 function buses(cell, graph, boxes) {
   const names = new Map();
-  for (const spot of boxes) for (const index of spot.reads.maps) if (!graph[index].signal) names.set(`${graph[index].op} ${graph[index].name}`, graph[index]);
+  for (const spot of boxes)
+    for (const index of spot.reads.maps) if (!graph[index].signal) names.set(`${graph[index].op} ${graph[index].name}`, graph[index]);
   return [...names.values()].sort((a, b) => Number(a.op === "input") - Number(b.op === "input"));
 }

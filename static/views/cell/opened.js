@@ -7,7 +7,8 @@ import { squash } from "./expression.js";
 
 /** Builds the lines for a signal from its summands (null: not there yet); returns step(t), which changes bars and numbers only. */
 export function openSignal(panel, stage, { signal, layer, unit, summands }) {
-  const { description, timeline, colour } = stage, described = signalOf(description, signal);
+  const { description, timeline, colour } = stage,
+    described = signalOf(description, signal);
   panel.replaceChildren();
   panel.style.setProperty("--hue", colour.hue(signal));
   const head = make(panel, "h3", "opened-title");
@@ -19,11 +20,16 @@ export function openSignal(panel, stage, { signal, layer, unit, summands }) {
     return () => {};
   }
   const sums = summands[0].values.map((_, t) => summands.reduce((sum, { values }) => sum + values[t], 0));
-  const widest = Math.max(1e-9, ...[...summands.map(({ values }) => values), sums].flatMap((values) => values.map((value) => Math.abs(value) || 0)));
+  const widest = Math.max(
+    1e-9,
+    ...[...summands.map(({ values }) => values), sums].flatMap((values) => values.map((value) => Math.abs(value) || 0)),
+  );
   const rows = summands.map(({ symbol, words, values }) => ({ values, ...line(lines, symbol, words) }));
   rows.push({ values: sums, ...line(lines, "sum", "") });
-  const root = description.graph.find((node) => node.signal === signal), last = line(lines, `${squash(root.op)}(sum)`, "", "is-result");
-  const table = timeline.values(layer, signal), low = isSigned(described) ? -1 : 0;
+  const root = description.graph.find((node) => node.signal === signal),
+    last = line(lines, `${squash(root.op)}(sum)`, "", "is-result");
+  const table = timeline.values(layer, signal),
+    low = isSigned(described) ? -1 : 0;
   return (t) => {
     for (const { values, bar, count } of rows) {
       const share = values[t] / widest;

@@ -6,21 +6,31 @@ import { flattened } from "./expression.js";
 
 /** The summands of a signal: [{symbol, words, values}], values one number a step; null while the arithmetic is not there. */
 export function summandsOf(stage, signal, layer, unit) {
-  const { arithmetic, description, timeline } = stage, { graph } = description;
+  const { arithmetic, description, timeline } = stage,
+    { graph } = description;
   const terms = arithmetic?.layer === layer && arithmetic.unit === unit ? arithmetic.terms[signal] : null;
   const root = graph.findIndex((node) => node.signal === signal);
   if (!terms || terms[0].values.length !== timeline.steps) return null;
   const vector = (index) => {
-    const { op, name, signal: id } = graph[index], lag = op === "state" ? 1 : 0, table = timeline.values(layer, id ?? name);
+    const { op, name, signal: id } = graph[index],
+      lag = op === "state" ? 1 : 0,
+      table = timeline.values(layer, id ?? name);
     return Array.from({ length: timeline.steps }, (_, t) => (t < lag ? 0 : cellOf(table, timeline.hidden, t - lag, unit)));
   };
   const mapped = (index) => terms.find(({ reads }) => reads === readName(graph[graph[index].reads[0]]))?.values;
-  const found = [], open = [];
+  const found = [],
+    open = [];
   for (const summand of flattened(graph, graph[root].reads[0], "add")) {
-    const factors = flattened(graph, summand, "mul"), map = factors.find((index) => graph[index].op === "linear");
+    const factors = flattened(graph, summand, "mul"),
+      map = factors.find((index) => graph[index].op === "linear");
     const others = factors.filter((index) => index !== map && graph[index].op !== "parameter");
     const row = { ...nameOf(stage, graph, map, others, layer) };
-    const values = others.map(vector).reduce((product, each) => product.map((value, t) => value * each[t]), map === undefined ? Array(timeline.steps).fill(1) : mapped(map));
+    const values = others
+      .map(vector)
+      .reduce(
+        (product, each) => product.map((value, t) => value * each[t]),
+        map === undefined ? Array(timeline.steps).fill(1) : mapped(map),
+      );
     found.push({ ...row, values });
     if (factors.some((index) => graph[index].op === "parameter")) open.push(found.at(-1));
   }
@@ -46,13 +56,19 @@ function weigh(row, rows, squashed, op) {
   row.values = row.values.map((value) => weight * value);
 }
 
-const readName = ({ op, name, signal }) => (op === "state" ? `${name}_prev` : signal ?? name);
+const readName = ({ op, name, signal }) => (op === "state" ? `${name}_prev` : (signal ?? name));
 
 // A map of the input is W, of a state before it U, of a signal of the same step V; a weight of the unit's own is w.
 function nameOf({ description }, graph, map, others, layer) {
   const title = (index) => signalOf(description, graph[index].signal ?? graph[index].name)?.title;
-  if (map === undefined) return { symbol: `w·${graph[others[0]].signal ?? graph[others[0]].name}`, words: `a look at the ${title(others[0])}` };
-  const source = graph[map].reads[0], { op, name, signal } = graph[source], before = others.map((index) => `${graph[index].signal}·`).join("");
+  if (map === undefined)
+    return { symbol: `w·${graph[others[0]].signal ?? graph[others[0]].name}`, words: `a look at the ${title(others[0])}` };
+  const source = graph[map].reads[0],
+    { op, name, signal } = graph[source],
+    before = others.map((index) => `${graph[index].signal}·`).join("");
   const letter = op === "input" ? "W" : op === "state" ? "U" : "V";
-  return { symbol: `${before}${letter}·${signal ?? name}`, words: op !== "input" ? title(source) : layer ? `what layer ${layer} says` : "the character" };
+  return {
+    symbol: `${before}${letter}·${signal ?? name}`,
+    words: op !== "input" ? title(source) : layer ? `what layer ${layer} says` : "the character",
+  };
 }

@@ -39,7 +39,9 @@ export function inside(graph, root) {
 
 // A road runs from the state before the step to the state after it, through everything that only adds or multiplies.
 function layRoad(wiring, state) {
-  const { graph } = wiring, end = endOf(graph, state), stops = [];
+  const { graph } = wiring,
+    end = endOf(graph, state),
+    stops = [];
   const carries = (index) => {
     const node = graph[index];
     if (node.op === "state" && node.name === state) return true;
@@ -60,7 +62,8 @@ function layRoad(wiring, state) {
 }
 
 function place(wiring, index, above) {
-  const { graph, elements } = wiring, node = graph[index];
+  const { graph, elements } = wiring,
+    node = graph[index];
   if (elements.has(index)) return elements.get(index);
   if (["state", "input", "constant", "parameter"].includes(node.op)) return null;
   const reads = inside(graph, index);
@@ -77,7 +80,8 @@ function placeBox(wiring, index, reads) {
 const onRoad = (wiring, index) => wiring.roads.find((road) => road.end === index);
 
 function placeOperator(wiring, index) {
-  const { graph, elements } = wiring, node = graph[index];
+  const { graph, elements } = wiring,
+    node = graph[index];
   const element = { kind: "operator", node: index, sign: SIGNS[node.op] ?? node.op, feeders: [] };
   elements.set(index, element);
   // 1 − a is one thing to do with a, not two vectors meeting
@@ -88,10 +92,15 @@ function placeOperator(wiring, index) {
   const upward = fed.filter(([, feeder, road]) => !road && !feeder.hangs);
   const fresh = upward.filter(([known]) => !known);
   element.feeders = fed.map(([, feeder]) => feeder.node);
-  element.slot = fresh.length ? mean(fresh.map(([, { slot }]) => slot)) : upward.length ? mean(upward.map(([, { slot }]) => slot)) + 0.5 : wiring.slots++;
+  element.slot = fresh.length
+    ? mean(fresh.map(([, { slot }]) => slot))
+    : upward.length
+      ? mean(upward.map(([, { slot }]) => slot)) + 0.5
+      : wiring.slots++;
   element.level = 1 + Math.max(0, ...upward.map(([, { level }]) => level ?? 0));
   // what comes down from a road stands over the operator that takes it
-  for (const [, feeder] of fed) if (feeder.hangs && feeder.slot === null) Object.assign(feeder, { slot: element.slot, level: element.level + 1 });
+  for (const [, feeder] of fed)
+    if (feeder.hangs && feeder.slot === null) Object.assign(feeder, { slot: element.slot, level: element.level + 1 });
   return element;
 }
 

@@ -20,40 +20,64 @@ export function widestNorm(stage) {
 
 /** Bands a gradient runs through, with the height its widest arrow may take and where its number stands. */
 export function ribbonBands(bands) {
-  return bands.filter(({ kind }) => kind === "tiles" || kind === "lane").map((band) => {
-    const outside = band.kind === "lane" && band.room >= NUMBER_HEIGHT;
-    const inside = band.kind === "tiles" && band.height > 3 * NUMBER_HEIGHT;
-    return {
-      ...band,
-      widest: inside ? Math.min(WIDEST, band.height - 2 * NUMBER_HEIGHT - 4) : band.height * 0.86,
-      numberAt: outside ? band.top - NUMBER_HEIGHT / 2 - 1 : inside ? (width) => band.middle - width / 2 - NUMBER_HEIGHT / 2 - 2 : null,
-    };
-  });
+  return bands
+    .filter(({ kind }) => kind === "tiles" || kind === "lane")
+    .map((band) => {
+      const outside = band.kind === "lane" && band.room >= NUMBER_HEIGHT;
+      const inside = band.kind === "tiles" && band.height > 3 * NUMBER_HEIGHT;
+      return {
+        ...band,
+        widest: inside ? Math.min(WIDEST, band.height - 2 * NUMBER_HEIGHT - 4) : band.height * 0.86,
+        numberAt: outside ? band.top - NUMBER_HEIGHT / 2 - 1 : inside ? (width) => band.middle - width / 2 - NUMBER_HEIGHT / 2 - 2 : null,
+      };
+    });
 }
 
 /** The gradient's way from one step to another as one filled path. */
 export function ribbonTrace(stage, { bands, from, to }) {
-  const { timeline, axis, colour } = stage, most = widestNorm(stage), path = new Path();
+  const { timeline, axis, colour } = stage,
+    most = widestNorm(stage),
+    path = new Path();
   for (const band of ribbonBands(bands)) {
     const width = widthsIn(band, timeline, most);
-    for (let t = from; t < to; t++) ribbon(path, t, band.middle, [width(t - 1) || width(t), width(t), width(t + 1) || width(t)], axis.column);
+    for (let t = from; t < to; t++)
+      ribbon(path, t, band.middle, [width(t - 1) || width(t), width(t), width(t + 1) || width(t)], axis.column);
   }
   return path.trace(colour.accent);
 }
 
 /** The norms in figures, every few columns of the window in sight. */
 export function numberTrace(stage, { bands }) {
-  const { timeline, colour, axis } = stage, from = axis.first, to = axis.first + axis.count, most = widestNorm(stage), every = columnsPerNumber(stage), x = [], y = [], text = [];
+  const { timeline, colour, axis } = stage,
+    from = axis.first,
+    to = axis.first + axis.count,
+    most = widestNorm(stage),
+    every = columnsPerNumber(stage),
+    x = [],
+    y = [],
+    text = [];
   for (const band of ribbonBands(bands)) {
-    const norms = timeline.gradientNorm(band.layer, band.signal.id), width = widthsIn(band, timeline, most);
+    const norms = timeline.gradientNorm(band.layer, band.signal.id),
+      width = widthsIn(band, timeline, most);
     for (let t = from; t < to; t++) {
       if (band.numberAt === null || !isNumbered(stage, t) || !width(t)) continue;
       x.push(t - 0.5);
-      y.push(typeof band.numberAt === "function" ? band.numberAt(largest(Array.from({ length: every }, (_, k) => width(t + k)))) : band.numberAt);
+      y.push(
+        typeof band.numberAt === "function" ? band.numberAt(largest(Array.from({ length: every }, (_, k) => width(t + k)))) : band.numberAt,
+      );
       text.push(number(norms[t]));
     }
   }
-  return { type: "scatter", mode: "text", x, y, text, textposition: "middle right", hoverinfo: "skip", textfont: { color: colour.ink, size: 11, weight: 600 } };
+  return {
+    type: "scatter",
+    mode: "text",
+    x,
+    y,
+    text,
+    textposition: "middle right",
+    hoverinfo: "skip",
+    textfont: { color: colour.ink, size: 11, weight: 600 },
+  };
 }
 
 function widthsIn(band, timeline, most) {
@@ -65,7 +89,8 @@ const columnsPerNumber = ({ axis }) => Math.ceil(NUMBER_WIDTH / axis.column);
 
 // Counted from the window's end, where the gradient comes in, so that no number sticks out there.
 function isNumbered(stage, t) {
-  const { first, count } = stage.axis, every = columnsPerNumber(stage);
+  const { first, count } = stage.axis,
+    every = columnsPerNumber(stage);
   return (first + count - 1 - t) % every === every - 1;
 }
 

@@ -10,8 +10,12 @@ const DENSITIES = [
 ];
 // What is left out first when there is no room: the gates of the other layers, all gates, two of three guesses, the other layers.
 const SACRIFICES = [
-  {}, { gates: "chosen" }, { gates: "none" }, { gates: "none", guesses: 1 },
-  { gates: "none", guesses: 1, layers: "chosen" }, { gates: "none", guesses: 0, layers: "chosen" },
+  {},
+  { gates: "chosen" },
+  { gates: "none" },
+  { gates: "none", guesses: 1 },
+  { gates: "none", guesses: 1, layers: "chosen" },
+  { gates: "none", guesses: 0, layers: "chosen" },
 ];
 export const MOST_ROWS = 16;
 const MOST_GROWTH = 0.6;
@@ -34,7 +38,8 @@ export function stackBands(cell, { layers, chosen, height, column, guesses = 3, 
 }
 
 function wantedBands(cell, density, { layers, chosen, gates = "all", guesses, input }) {
-  const bands = [], shown = layers === "chosen" ? [chosen] : Array.from({ length: layers }, (_, k) => layers - 1 - k);
+  const bands = [],
+    shown = layers === "chosen" ? [chosen] : Array.from({ length: layers }, (_, k) => layers - 1 - k);
   const put = (kind, height, room, more = {}) => bands.push({ kind, height, room: bands.length ? room : 2, ...more });
   if (guesses) put("guesses", density.guess * guesses, 0, { rows: guesses });
   for (const layer of shown) {
@@ -52,7 +57,8 @@ function spread(bands, spare, density, tallest) {
   const tiles = bands.filter((band) => band.kind === "tiles");
   const share = Math.min(spare / tiles.length, MOST_ROWS * tallest - density.tile * density.rows);
   for (const band of tiles) band.height += share;
-  const others = bands.filter((band) => band.kind !== "tiles"), tall = others.reduce((sum, { height }) => sum + height, 0);
+  const others = bands.filter((band) => band.kind !== "tiles"),
+    tall = others.reduce((sum, { height }) => sum + height, 0);
   let rest = Math.max(0, spare - share * tiles.length - 2);
   const growth = Math.min(MOST_GROWTH, rest / Math.max(1, tall));
   for (const band of others) band.height *= 1 + growth;
@@ -71,7 +77,7 @@ function spread(bands, spare, density, tallest) {
   return bands;
 }
 
-/** How many units a layer shows: what fits its tiles, a power-of-two step each time so that pictures stay comparable. */
+/** How many units a layer shows: the most of a few counts that its tiles have room for, the same in every layer. */
 export function rowsOf(bands) {
   const lowest = Math.min(...bands.filter((band) => band.kind === "tiles").map((band) => band.height));
   return [16, 12, 8, 6].find((rows) => lowest / rows >= 5) ?? 4;

@@ -7,12 +7,18 @@ import { arrow, halfTile, Path, stub, tileGap } from "./paths.js";
 /** Traces of what the network did from one step to another. `plan` is {bands, units, from, to}. */
 export function forwardTraces(stage, plan) {
   const { colour, axis } = stage;
-  const ghost = new Path(), wires = new Path(), right = new Path(), gates = gatesOf(stage.description).map((signal) => ({ signal, path: new Path() }));
+  const ghost = new Path(),
+    wires = new Path(),
+    right = new Path(),
+    gates = gatesOf(stage.description).map((signal) => ({ signal, path: new Path() }));
   const half = halfTile(axis.column);
   for (const band of plan.bands) {
     if (band.kind === "gate") gateBars(stage, plan, band, ghost, gates.find(({ signal }) => signal === band.signal).path);
-    else if (band.kind === "input") for (let t = plan.from; t < plan.to; t++) ghost.box(t - 0.5 + 1 / axis.column, band.top, t + 0.5 - 1 / axis.column, band.top + band.height);
-    else if (band.kind === "tiles" || band.kind === "lane") for (let t = plan.from; t < plan.to - 1; t++) arrow(wires, t, band.middle, axis.column);
+    else if (band.kind === "input")
+      for (let t = plan.from; t < plan.to; t++)
+        ghost.box(t - 0.5 + 1 / axis.column, band.top, t + 0.5 - 1 / axis.column, band.top + band.height);
+    else if (band.kind === "tiles" || band.kind === "lane")
+      for (let t = plan.from; t < plan.to - 1; t++) arrow(wires, t, band.middle, axis.column);
   }
   wireUp(plan, wires, axis.column);
   const words = writing(stage, plan, right, half);
@@ -28,7 +34,8 @@ export function forwardTraces(stage, plan) {
 }
 
 function gateBars(stage, { from, to }, band, ghost, path) {
-  const half = halfTile(stage.axis.column), mean = stage.timeline.mean(band.layer, band.signal.id);
+  const half = halfTile(stage.axis.column),
+    mean = stage.timeline.mean(band.layer, band.signal.id);
   const bottom = band.top + band.height;
   for (let t = from; t < to; t++) {
     ghost.box(t - half, band.top, t + half, bottom);
@@ -40,18 +47,23 @@ function gateBars(stage, { from, to }, band, ghost, path) {
 function wireUp({ bands, from, to }, wires, column) {
   bands.forEach((band, k) => {
     if (!k || (band.kind === "gate" && bands[k - 1].kind === "gate")) return;
-    const above = bands[k - 1], bottom = band.top, top = above.top + above.height;
+    const above = bands[k - 1],
+      bottom = band.top,
+      top = above.top + above.height;
     for (let t = from; t < to; t++) stub(wires, t, top, bottom, column);
   });
 }
 
 // All tiles of a kind, of all layers, are one heatmap: rows of one height in each band, empty rows between the bands.
 function tiles(stage, { bands, units, from, to }, kind, gap) {
-  const { timeline, colour, axis } = stage, z = [], edges = [];
+  const { timeline, colour, axis } = stage,
+    z = [],
+    edges = [];
   const steps = Array.from({ length: to - from }, (_, k) => from + k);
   for (const band of bands.filter((band) => band.kind === kind)) {
     const values = timeline.values(band.layer, band.signal.id);
-    const inset = kind === "lane" ? Math.round(band.height * 0.12) : 0, tall = (band.height - 2 * inset) / units.length;
+    const inset = kind === "lane" ? Math.round(band.height * 0.12) : 0,
+      tall = (band.height - 2 * inset) / units.length;
     if (edges.length) z.push(steps.map(() => null));
     units.forEach((unit, row) => {
       edges.push(band.top + inset + row * tall);
@@ -60,30 +72,67 @@ function tiles(stage, { bands, units, from, to }, kind, gap) {
     edges.push(band.top + inset + units.length * tall);
   }
   const { plotly, low, high } = colour.diverging;
-  return { type: "heatmap", x: steps, y: edges, z, colorscale: plotly, zmin: low, zmax: high, showscale: false, hoverinfo: "skip", xgap: tileGap(axis.column), ygap: gap };
+  return {
+    type: "heatmap",
+    x: steps,
+    y: edges,
+    z,
+    colorscale: plotly,
+    zmin: low,
+    zmax: high,
+    showscale: false,
+    hoverinfo: "skip",
+    xgap: tileGap(axis.column),
+    ygap: gap,
+  };
 }
 
 const FAINTEST = 0.3;
 
 function writing(stage, { bands, from, to }, right, half) {
-  const { timeline, network, colour } = stage, { vocabulary } = network;
-  const x = [], y = [], text = [], ink = [], size = [], weight = [];
+  const { timeline, network, colour } = stage,
+    { vocabulary } = network;
+  const x = [],
+    y = [],
+    text = [],
+    ink = [],
+    size = [],
+    weight = [];
   const write = (t, at, character, { alpha = 1, bold = false, points = 12 }) => {
-    x.push(t); y.push(at); text.push(escapeLabel(visible(character)));
+    x.push(t);
+    y.push(at);
+    text.push(escapeLabel(visible(character)));
     ink.push(colour.ink.replace("rgb(", "rgba(").replace(")", `,${alpha.toFixed(2)})`));
-    size.push(points); weight.push(bold ? 700 : 400);
+    size.push(points);
+    weight.push(bold ? 700 : 400);
   };
   for (const band of bands) {
-    if (band.kind === "input") for (let t = from; t < to; t++) write(t, band.middle, vocabulary[timeline.tokens[t]], { points: Math.min(18, band.height / 2 + 2) });
+    if (band.kind === "input")
+      for (let t = from; t < to; t++) write(t, band.middle, vocabulary[timeline.tokens[t]], { points: Math.min(18, band.height / 2 + 2) });
     if (band.kind !== "guesses") continue;
     const line = band.height / band.rows;
     for (let t = from; t < to; t++) {
       (timeline.top[t] ?? []).slice(0, band.rows).forEach(([token, probability], k) => {
-        const hit = token === timeline.tokens[t + 1], at = band.top + (k + 0.5) * line;
+        const hit = token === timeline.tokens[t + 1],
+          at = band.top + (k + 0.5) * line;
         if (hit) right.box(t - Math.max(half, 0.32), at - line / 2 + 0.5, t + Math.max(half, 0.32), at + line / 2 - 0.5);
-        write(t, at, vocabulary[token], { alpha: FAINTEST + (1 - FAINTEST) * Math.sqrt(probability), bold: hit, points: Math.max(11, Math.min(16, line - 3)) });
+        write(t, at, vocabulary[token], {
+          alpha: FAINTEST + (1 - FAINTEST) * Math.sqrt(probability),
+          bold: hit,
+          points: Math.max(11, Math.min(16, line - 3)),
+        });
       });
     }
   }
-  return { type: "scatter", mode: "text", x, y, text, hoverinfo: "skip", textposition: "middle center", textfont: { color: ink, size, weight }, cliponaxis: true };
+  return {
+    type: "scatter",
+    mode: "text",
+    x,
+    y,
+    text,
+    hoverinfo: "skip",
+    textposition: "middle center",
+    textfont: { color: ink, size, weight },
+    cliponaxis: true,
+  };
 }

@@ -2,15 +2,27 @@
 
 /** Collects polygons into one filled path; a null parts one from the next. */
 export class Path {
-  constructor() { [this.x, this.y] = [[], []]; }
+  constructor() {
+    [this.x, this.y] = [[], []];
+  }
 
   polygon(points) {
-    for (const [x, y] of points) { this.x.push(x); this.y.push(y); }
+    for (const [x, y] of points) {
+      this.x.push(x);
+      this.y.push(y);
+    }
     this.x.push(points[0][0], null);
     this.y.push(points[0][1], null);
   }
 
-  box(left, top, right, bottom) { this.polygon([[left, top], [right, top], [right, bottom], [left, bottom]]); }
+  box(left, top, right, bottom) {
+    this.polygon([
+      [left, top],
+      [right, top],
+      [right, bottom],
+      [left, bottom],
+    ]);
+  }
 
   trace(fillcolor, more = {}) {
     return { type: "scatter", mode: "none", x: this.x, y: this.y, fill: "toself", fillcolor, hoverinfo: "skip", ...more };
@@ -23,9 +35,15 @@ export const tileGap = (column) => Math.max(3, Math.round(column * 0.34));
 
 /** An arrow from column t to the next, between the tiles. */
 export function arrow(path, t, middle, column) {
-  const long = Math.min(6, tileGap(column) - 1) / column / 2, tall = Math.min(4.5, tileGap(column) * 0.6 + 1);
+  const long = Math.min(6, tileGap(column) - 1) / column / 2,
+    tall = Math.min(4.5, tileGap(column) * 0.6 + 1);
   const x = t + 0.5;
-  path.polygon([[x - long, middle - tall], [x + long, middle], [x - long, middle + tall], [x - long * 0.3, middle]]);
+  path.polygon([
+    [x - long, middle - tall],
+    [x + long, middle],
+    [x - long, middle + tall],
+    [x - long * 0.3, middle],
+  ]);
 }
 
 /** A short upright line from one band to the next. */
@@ -45,11 +63,17 @@ export function ribbonWidth(norm, most, widest) {
 /** The gradient on its way from column t to the one before: an arrow head first, notched where the next one follows. */
 export function ribbon(path, t, middle, [before, here, after], column) {
   if (!here) return;
-  const left = (before + here) / 2, right = (after + here) / 2;
-  const gap = 1.5 / column, head = Math.min(7, 2 + here / 5) / column;
+  const left = (before + here) / 2,
+    right = (after + here) / 2;
+  const gap = 1.5 / column,
+    head = Math.min(7, 2 + here / 5) / column;
   const [start, end] = [t + 0.5 - gap, t - 0.5];
   path.polygon([
-    [end, middle], [end + head, middle - left / 2], [start + head, middle - right / 2],
-    [start, middle], [start + head, middle + right / 2], [end + head, middle + left / 2],
+    [end, middle],
+    [end + head, middle - left / 2],
+    [start + head, middle - right / 2],
+    [start, middle],
+    [start + head, middle + right / 2],
+    [end + head, middle + left / 2],
   ]);
 }
