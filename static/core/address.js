@@ -68,18 +68,17 @@ export function writeAddress(state) {
 
 const PAUSE = 400; // ms; browsers refuse addresses that change too often
 
-/** Puts states into the address bar, the latest at most every 400 ms. */
+/** Puts states into the address bar: at once, then at most every 400 ms, and always the latest in the end. */
 export class AddressBar {
-  constructor() { this.timer = 0; }
+  constructor() { Object.assign(this, { timer: 0, written: -Infinity }); }
 
   write(state) {
     this.latest = state;
-    this.timer ||= setTimeout(() => this.flush(), PAUSE);
+    this.timer ||= setTimeout(() => this.#flush(), Math.max(0, this.written + PAUSE - performance.now()));
   }
 
-  flush() {
-    clearTimeout(this.timer);
-    this.timer = 0;
-    if (this.latest) history.replaceState(null, "", `${location.pathname}?${writeAddress(this.latest)}`);
+  #flush() {
+    Object.assign(this, { timer: 0, written: performance.now() });
+    history.replaceState(null, "", `${location.pathname}?${writeAddress(this.latest)}`);
   }
 }
