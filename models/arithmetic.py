@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from models.layer import Layer
 from models.network import Network
 from models.trace import Reading
 
@@ -14,9 +15,8 @@ def arithmetic(network: Network, tokens: Sequence[int], layer: int = 0, unit: in
     """For each signal with a matrix map, its summands for one unit: {"layer", "unit", "terms": {signal: [{"reads",
     "values"}, …]}}.
 
-    reads: `x`, a state before the step such as `h_prev`, a signal, or `bias`; values (N,). Terms that are no matrix map
-    (a peephole, a product with a gate) are not listed: they follow from the signals and the cell's graph. Raises
-    ValueError naming the range.
+    reads: `x`, a state before the step such as `h_prev`, a signal, or `bias`; values (N,). A map that a gate multiplies
+    comes without the gate, which the signals and the cell's graph give. Raises ValueError naming the range.
     """
     if not 0 <= layer < network.layers:
         raise ValueError(f"layer: must be between 0 and {network.layers - 1}")
@@ -33,16 +33,28 @@ def arithmetic(network: Network, tokens: Sequence[int], layer: int = 0, unit: in
         for index, block in enumerate(blocks):
             row, reader = index * network.hidden + unit, layout.reader(block).signal
             values = _given(network, reading, layer, stack) @ weight[row]
-            name = "x" if source.op == "input" else f"{source.name}_prev" if source.op == "state" else source.signal
             constant = np.full(reading.steps, bias[row], values.dtype)
-            found.setdefault(reader, []).append({"reads": name, "values": values})
+            found.setdefault(reader, []).append({"reads": source.label, "values": values})
             if layout.is_plain(block):
                 _add_bias(found[reader], constant)
             else:
                 found[reader][-1]["values"] = values + constant
-    for terms in found.values():
+    for signal, terms in found.items():
+        terms += _looks(network, work.layers[layer], signal, layer, unit)
         terms.sort(key=lambda term: term["reads"] == "bias")
     return {"layer": layer, "unit": unit, "terms": found}
+
+
+def _looks(network: Network, layer: Layer, signal: str, number: int, unit: int) -> list[dict]:
+    """A signal's peepholes: one weight of the unit's own times what it looks at."""
+    found = []
+    for summand in network.cell.graph().pre_activation(signal) or []:
+        weights = [node for node in summand.reads if node.op == "parameter"]
+        if summand.op == "mul" and weights:
+            (seen,) = (node for node in summand.reads if node not in weights)
+            weight = network.parameters[f"rnn.{weights[0].name}_l{number}"][unit]
+            found.append({"reads": seen.label, "values": weight * layer.read(seen, 0, layer.steps)[:, 0, unit]})
+    return found
 
 
 def _add_bias(terms: list[dict], constant: np.ndarray) -> None:

@@ -75,7 +75,7 @@ def _reads(graph: Graph, signal: Node) -> list[str]:
         for read in node.reads:
             if read.op in ("input", "state") or (read.signal and read is not signal):
                 if _belongs(node, signal):
-                    names.append(_reader_name(read))
+                    names.append(read.label)
     return list(dict.fromkeys(names))
 
 
@@ -91,12 +91,6 @@ def _belongs(node: Node, signal: Node) -> bool:
         if not at.signal:
             stack.extend(at.reads)
     return False
-
-
-def _reader_name(node: Node) -> str:
-    if node.op == "state":
-        return f"{node.name}_prev"
-    return node.signal or node.name or ""
 
 
 def _equation(graph: Graph, node: Node, top: bool = True) -> str:

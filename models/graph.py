@@ -35,6 +35,11 @@ class Node:
         return self.signal or self.name or f"{self.op}{self.reads}"
 
     @property
+    def label(self) -> str:
+        """What a page calls a vector that is read: `x`, `h_prev` for a state before the step, else the signal's id."""
+        return f"{self.name}_prev" if self.op == "state" else self.signal or self.name or ""
+
+    @property
     def is_record(self) -> bool:
         """Whether the vector keeps a place of its own: a leaf, a named signal, or what a matrix map gives."""
         return self.signal is not None or self.op == "linear" or self.op in LEAVES

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from models.cell import Cell
+from models.graph import Node
 from models.program import program
-from models.schedule import Place
 
 
 class Weights:
@@ -152,11 +152,11 @@ class Layer:
 
     def source(self, stack: str, first: int, last: int) -> np.ndarray:
         """What a stack of maps read at steps first…last−1, (n, batch, width); not for the input's stack."""
-        node = self.program.layout.stacks[stack][0]
-        place: Place = self.program.layout.place[node]
-        if place.kind == "before":
-            return self.records[place.array][first:last]
-        return self.signal(node.signal)[first:last]
+        return self.read(self.program.layout.stacks[stack][0], first, last)
+
+    def read(self, node: Node, first: int, last: int) -> np.ndarray:
+        """A signal, or a state before the step, at steps first…last−1, (n, batch, H)."""
+        return self.records[node.name][first:last] if node.op == "state" else self.signal(node.signal)[first:last]
 
     def carry(self) -> None:
         """Begin the next sequence with the states in which this one ended."""

@@ -17,43 +17,23 @@ export function summandsOf(stage, signal, layer, unit) {
       table = timeline.values(layer, id ?? name);
     return Array.from({ length: timeline.steps }, (_, t) => (t < lag ? 0 : cellOf(table, timeline.hidden, t - lag, unit)));
   };
-  const mapped = (index) => terms.find(({ reads }) => reads === readName(graph[graph[index].reads[0]]))?.values;
-  const found = [],
-    open = [];
+  const given = (index) => terms.find(({ reads }) => reads === readName(graph[index])).values;
+  const found = [];
   for (const summand of flattened(graph, graph[root].reads[0], "add")) {
     const factors = flattened(graph, summand, "mul"),
       map = factors.find((index) => graph[index].op === "linear");
+    const looked = factors.some((index) => graph[index].op === "parameter"); // a weight of the unit's own: the server has the product
     const others = factors.filter((index) => index !== map && graph[index].op !== "parameter");
-    const row = { ...nameOf(stage, graph, map, others, layer) };
-    const values = others
-      .map(vector)
-      .reduce(
-        (product, each) => product.map((value, t) => value * each[t]),
-        map === undefined ? Array(timeline.steps).fill(1) : mapped(map),
-      );
-    found.push({ ...row, values });
-    if (factors.some((index) => graph[index].op === "parameter")) open.push(found.at(-1));
+    const row = nameOf(stage, graph, map, others, layer);
+    if (looked) found.push({ ...row, values: given(others[0]) });
+    else {
+      const start = map === undefined ? Array(timeline.steps).fill(1) : given(graph[map].reads[0]);
+      found.push({ ...row, values: others.map(vector).reduce((product, each) => product.map((value, t) => value * each[t]), start) });
+    }
   }
   const bias = terms.find(({ reads }) => reads === "bias");
   if (bias) found.push({ symbol: "b", words: "the bias", values: bias.values });
-  for (const row of open) weigh(row, found, vector(root), graph[root].op);
   return found;
-}
-
-// A weight of one unit's own is not in the arithmetic. It is one number: the one that explains what the squashed sum has beyond the other summands,
-// steps counting by how well their sum can be read off the squashed value.
-function weigh(row, rows, squashed, op) {
-  let [above, below] = [0, 0];
-  squashed.forEach((value, t) => {
-    const slope = op === "sigmoid" ? value * (1 - value) : op === "tanh" ? 1 - value * value : value > 0 ? 1 : 0;
-    if (!(slope > 1e-3)) return;
-    const sum = op === "sigmoid" ? Math.log(value / (1 - value)) : op === "tanh" ? Math.atanh(value) : value;
-    const rest = sum - rows.reduce((total, other) => (other === row ? total : total + other.values[t]), 0);
-    above += slope * slope * rest * row.values[t];
-    below += slope * slope * row.values[t] ** 2;
-  });
-  const weight = below ? above / below : 0;
-  row.values = row.values.map((value) => weight * value);
 }
 
 const readName = ({ op, name, signal }) => (op === "state" ? `${name}_prev` : (signal ?? name));
