@@ -10,7 +10,7 @@ from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddle
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from app import pages
-from app.api import arithmetic, cells, generate, models, trace
+from app.api import arithmetic, cells, generate, models, trace, verification
 from app.headers import HouseHeaders, ProblemsOnly
 from app.networks import Networks
 from app.paths import STATIC
@@ -34,7 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.networks = Networks(settings.data)
     add_handlers(app)
-    for part in (cells, models, trace, generate, arithmetic, pages):
+    for part in (cells, models, trace, generate, arithmetic, verification, pages):
         app.include_router(part.router)
     app.add_api_route("/healthz", health, tags=["service"])
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -95,6 +95,15 @@ class GenerateBody(BaseModel):
     encoding: ArrayEncoding = "float16"
 
 
+class VerificationQuery(BaseModel):
+    """A text whose gradients are to be checked."""
+
+    model_config = QUERY
+    model: Model
+    text: str = Field(description="the characters to read; the limit is a setting")
+    loss: Literal["every", "last"] = Field("every", description="what to differentiate")
+
+
 class ArithmeticQuery(BaseModel):
     """One unit of one layer while a text is read."""
 
