@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
+import numpy as np
 import orjson
 from markupsafe import Markup
 from pydantic import BaseModel, Field, ValidationError
@@ -26,7 +27,7 @@ class Address(BaseModel):
     text: str | None = None
     loss: Literal["every", "last"] = "every"
     layer: int = 0
-    unit: int = 0
+    unit: int | None = None
 
 
 def example_text(network: Network) -> str:
@@ -40,13 +41,20 @@ def picture(networks: Networks, address: Address, limit: int) -> dict:
     network = networks.get(address.model)
     text = example_text(network) if address.text is None else address.text
     tokens = tokens_of(network, text, limit)
-    check_unit(network, address.layer, address.unit)
-    lists = to_json(arithmetic(network, tokens, address.layer, address.unit))
+    check_unit(network, address.layer, address.unit or 0)
+    events = list(stream(network, tokens, loss=address.loss))
+    unit = liveliest(events, address.layer) if address.unit is None else address.unit
     return {
-        "events": list(stream(network, tokens, loss=address.loss)),
-        "arithmetic": orjson.Fragment(lists),
-        "address": {**address.model_dump(), "text": text},
+        "events": events,
+        "arithmetic": orjson.Fragment(to_json(arithmetic(network, tokens, address.layer, unit))),
+        "address": {**address.model_dump(), "text": text, "unit": unit},
     }
+
+
+def liveliest(events: list[tuple[str, dict]], layer: int) -> int:
+    """The unit whose first signal moves most while the text is read: the one to look at when none is named."""
+    frames = [data["layers"][layer] for name, data in events if name == "forward"]
+    return int(np.concatenate([frame[next(iter(frame))] for frame in frames]).std(axis=0).argmax())
 
 
 def first_light(networks: Networks, query: Mapping[str, str], limit: int) -> Markup:

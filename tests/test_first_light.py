@@ -4,6 +4,7 @@ import pytest
 
 from app.first_light import TEXT, first_light
 from app.networks import Networks
+from models.trace import trace
 
 
 def light(data, limit=2000, **query):
@@ -52,3 +53,9 @@ def test_a_wrong_address_gives_the_example_and_says_so(data, query, said):
     carried = light(data, **query)
     assert said in carried["notice"]
     assert carried["address"]["text"] == TEXT and carried["events"][-1][0] == "end"
+
+
+def test_without_a_unit_in_the_address_the_liveliest_is_shown(data):
+    network = Networks(data).get("small-lstm")
+    gate = trace(network, network.tokens(TEXT), backward=False).tensors["layer1.f"]
+    assert light(data, model="small-lstm", layer="1")["address"]["unit"] == gate.std(axis=0).argmax()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.settings import Settings
 from tests.bench.measure import Result
-from tests.browser import chromium
+from tests.browser import chromium, waited
 from tests.service import serve
 
 FRAME = 1000 / 60
@@ -18,7 +18,7 @@ def results() -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as folder, serve(Settings(data=Path(folder))) as address, chromium() as browser:
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(f"{address}/?model=shakespeare-lstm&text={TEXT}&play=0")
-        page.wait_for_function("window.gatescope?.measureSteps")
+        assert waited(page, "Boolean(window.gatescope?.measureSteps)")
         page.wait_for_timeout(1500)
         took = page.evaluate("window.gatescope.measureSteps(240)")
     for part in ("median", "p95"):
