@@ -234,3 +234,35 @@ def test_a_step_moves_every_view_without_building_one_anew(browser, address):
         page.keyboard.press(" ")
         until(page, "stage.clock.s > 3")
         assert page.evaluate("gatescope.stage.rebuilt") == 0
+
+
+def test_the_gradients_are_verified_once_the_page_rests(browser, address):
+    with opened(browser, address + PAUSED + "&play=1") as page:
+        asked = []
+        page.on("request", lambda request: asked.append(request.url) if "/api/verification" in request.url else None)
+        page.wait_for_timeout(1200)
+        assert asked == []
+        page.get_by_role("button", name="Pause").click()
+        expect(page.locator(".cell-verified")).to_contain_text("verified against finite differences")
+        page.get_by_label("Text to read").fill("not so")
+        until(page, "stage.state.text === 'not so'")
+        expect(page.locator(".cell-verified")).to_be_empty()
+        expect(page.locator(".cell-verified")).to_contain_text("verified against finite differences")
+        assert len(asked) == 2
+
+
+@pytest.mark.parametrize("answer", [{"verified": False, "relative_error": 0.25}, None])
+def test_gradients_that_are_not_verified_are_not_called_so(browser, address, answer):
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.route("**/api/verification*", lambda route: route.fulfill(json=answer) if answer else route.abort())
+        with page.expect_request("**/api/verification*"):
+            page.goto(address + PAUSED)
+        line = page.locator(".cell-verified")
+        expect(line).to_contain_text("do not trust them") if answer else expect(line).to_be_empty()
+
+
+def test_a_gradient_is_followed_to_where_half_precision_ends(browser, address):
+    with opened(browser, f"{address}/?model=small-elman&text={TEXT * 2}&loss=last&t=0") as page:
+        norms = page.evaluate("[...gatescope.stage.timeline.gradientNorm(0, gatescope.stage.description.states[0])]")
+        assert 0 < norms[0] < 1e-7

@@ -54,7 +54,7 @@ export class Timeline {
   }
 
   // Rows come in falling t (t, t−1, …) and are put where they belong.
-  #addBackward({ t, n, layers, norms }) {
+  #addBackward({ t, n, layers, norms, gradient_norms: sizes = [] }) {
     const width = this.hidden;
     layers.forEach((signals, layer) => {
       for (const [signal, base64] of Object.entries(signals)) {
@@ -66,6 +66,12 @@ export class Timeline {
       for (const [parameter, base64] of Object.entries(parameters)) {
         const shares = decode(base64), table = this.norms(layer, parameter);
         for (let k = 0; k < n; k++) table[t - k] = shares[k];
+      }
+    });
+    sizes.forEach((signals, layer) => {
+      for (const [signal, numbers] of Object.entries(signals)) {
+        const table = this.#table("size", layer, signal, this.steps);
+        for (let k = 0; k < n; k++) table[t - k] = numbers[k];
       }
     });
     this.backwardFrom = Math.min(this.backwardFrom, t - n + 1);
@@ -92,9 +98,9 @@ export class Timeline {
     return [...this.tables.keys()].filter((key) => key.startsWith(start)).map((key) => key.slice(start.length));
   }
 
-  /** ‖∂L/∂signal_t‖₂ over the units: Float32Array (N). */
+  /** ‖∂L/∂signal_t‖₂ over the units: Float32Array (N). As the server sent it: half precision ends where gradients vanish. */
   gradientNorm(layer, signal) {
-    return this.#perStep(this.gradientNorms, layer, signal, this.gradients(layer, signal), (sum, value) => sum + value * value, Math.sqrt);
+    return this.tables.get(`size ${layer} ${signal}`) ?? this.#perStep(this.gradientNorms, layer, signal, this.gradients(layer, signal), (sum, value) => sum + value * value, Math.sqrt);
   }
 
   /** Mean over the units: Float32Array (N). */

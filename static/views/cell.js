@@ -8,6 +8,7 @@ import { numbersAt, sentenceOf, tokensOf } from "./cell/expression.js";
 import { placeCell } from "./cell/layout.js";
 import { openSignal } from "./cell/opened.js";
 import { summandsOf } from "./cell/summands.js";
+import { verifiedMark } from "./cell/verified.js";
 import { wire } from "./cell/wiring.js";
 
 const BESIDE = 600; // px: from this width on, words stand beside the diagram
@@ -31,7 +32,8 @@ function mount(element, stage) {
   const side = make(zoomed, "div", "cell-words");
   const panel = make(side, "section", "opened"),
     equations = make(side, "section", "equations"),
-    gradient = make(side, "p", "cell-gradient");
+    gradient = make(side, "p", "cell-gradient"),
+    mark = verifiedMark(side, stage);
   const changed = newly();
   let drawn = null,
     opened = null;
@@ -118,9 +120,10 @@ function mount(element, stage) {
       back = pass === "backward";
     retext(
       title,
-      back ? `Step ${t + 1}: the gradient is back at “${characterAt(t)}”` : `Step ${t + 1}: the cell reads “${characterAt(t)}”`,
+      back ? `Step ${t + 1}: the gradient at “${characterAt(t)}”` : `Step ${t + 1}: the cell reads “${characterAt(t)}”`,
     );
     if (side.hidden) return;
+    mark.consider();
     drawn.open(t);
     const valueOf = (signal, lag) => (t + lag < 0 ? 0 : cellOf(timeline.values(layer, signal), timeline.hidden, t + lag, unit));
     const sums = (signal) => (signal === opened && drawn.summands ? drawn.summands.reduce((sum, { values }) => sum + values[t], 0) : NaN);
@@ -141,6 +144,7 @@ function mount(element, stage) {
     step,
     page() {},
     destroy() {
+      mark.stop();
       root.remove();
     },
   };

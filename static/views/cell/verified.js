@@ -1,0 +1,65 @@
+// The mark that the gradients on the page are right: asked once a trace, when the page rests.
+
+import { LONGEST_TEXT } from "../../core/address.js";
+import { readJson } from "../../core/stream.js";
+import { make, retext } from "../../figures/figure.js";
+
+const REST = 700; // ms without play or a new text before the service is asked
+const whenIdle = globalThis.requestIdleCallback ?? ((callback) => setTimeout(callback)); // Safari has none
+
+/** A line under the gradient; returns {consider(), stop()}. `consider` is called whenever something moved and costs nothing then. */
+export function verifiedMark(parent, stage) {
+  const line = make(parent, "p", "cell-verified", { role: "status" });
+  let seen = null,
+    timer = 0,
+    asking = null,
+    asked = false;
+
+  function forget() {
+    clearTimeout(timer);
+    asking?.abort();
+    [timer, asking, asked] = [0, null, false];
+    say("", true);
+  }
+
+  function say(text, right) {
+    retext(line, text);
+    line.classList.toggle("is-wrong", !right);
+  }
+
+  async function ask() {
+    timer = 0;
+    if (!waits()) return;
+    const { model, text, loss } = stage.state;
+    asked = true;
+    asking = new AbortController();
+    const { signal } = asking;
+    try {
+      const found = await readJson(`/api/verification?${new URLSearchParams({ model, text, loss })}`, { signal });
+      if (signal.aborted) return;
+      const error = found.relative_error.toExponential(0).replace("-", "−");
+      if (found.verified) say(`✓ gradients verified against finite differences (${error})`, true);
+      else say(`These gradients differ from finite differences by ${error}: do not trust them.`, false);
+    } catch {
+      // without an answer there is no mark, and nothing to say about it
+    }
+  }
+
+  const waits = () =>
+    !asked && stage.timeline === seen && seen.done && !stage.clock.playing && stage.state.text.length <= LONGEST_TEXT;
+
+  return {
+    consider() {
+      if (stage.timeline !== seen) {
+        seen = stage.timeline;
+        forget();
+      }
+      if (waits()) timer ||= setTimeout(() => whenIdle(ask), REST);
+      else if (timer) {
+        clearTimeout(timer);
+        timer = 0;
+      }
+    },
+    stop: forget,
+  };
+}
