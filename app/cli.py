@@ -108,6 +108,7 @@ def train(
     out: Annotated[Path | None, typer.Option(help="The .safetensors file to write; else one in GATESCOPE_DATA")] = None,
     title: Annotated[str, typer.Option(help="What to call the network")] = "",
     cell: Annotated[str, typer.Option(help="Kind of cell")] = DEFAULT.cell,
+    options: Annotated[list[str] | None, typer.Option(help="A choice the cell offers, such as window=8")] = None,
     layers: Annotated[int, typer.Option(help="Recurrent layers")] = DEFAULT.layers,
     hidden: Annotated[int, typer.Option(help="Units a layer")] = DEFAULT.hidden,
     embedding: Annotated[str, typer.Option(help="Numbers a character becomes; none is one-hot")] = "none",
@@ -128,6 +129,7 @@ def train(
     try:
         recipe = Recipe(
             cell=cell,
+            options=tuple(map(cell_option, options or [])),
             layers=layers,
             hidden=hidden,
             embedding=embedding_size(embedding),
@@ -157,6 +159,14 @@ def train(
     path.write_bytes(network.to_bytes())
     path.with_suffix(".json").write_text(json.dumps(network.card, indent=1) + "\n")
     print(f"{path}: {network.card['validation_loss']} nats a character on the held-out end")
+
+
+def cell_option(text: str) -> tuple[str, int | str]:
+    """The name and the value that --options gives as name=value."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise Problem(("--options", "must be name=value"))
+    return name, int(value) if value.isdecimal() else value
 
 
 def embedding_size(text: str) -> int | None:

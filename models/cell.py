@@ -5,6 +5,7 @@ Everything else about a cell is derived from the step, traced once: see `models.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 from models.graph import Graph, Node, sigmoid, tanh
@@ -23,10 +24,12 @@ class Cell:
     blocks: tuple[str, ...]
     words: dict[str, tuple[str, str]]
     reference: str | None = None
+    options: dict[str, Sequence[int | str]] = {}
+    chosen: dict[str, int | str] = {}
 
     def __init__(self) -> None:
         self._named: list[Node] = []
-        self._linears: dict[tuple[str, int], Node] = {}
+        self._maps: dict[tuple[str, int], Node] = {}
 
     def step(self, x: Node, *states: Node) -> Node | tuple[Node, ...]:
         """The equations: from the input and the states before the step to the states after it, in the order of
@@ -38,7 +41,7 @@ class Cell:
         """The sum of a matrix map (with bias) of each source that is an input, a state or a signal; other nodes are
         added as they are.
         """
-        parts = [self._linear(block, source) if _is_source(source) else source for source in sources]
+        parts = [self.map(block, source) if _is_source(source) else source for source in sources]
         total = parts[0]
         for part in parts[1:]:
             total = total + part
@@ -56,8 +59,9 @@ class Cell:
         """A look at a memory through one weight a unit (a diagonal matrix)."""
         return Node("parameter", name=f"weight_c{block}") * memory
 
-    def _linear(self, block: str, source: Node) -> Node:
-        return self._linears.setdefault((block, id(source)), Node("linear", (source,), block))
+    def map(self, block: str, source: Node) -> Node:
+        """One matrix map, with bias, of any vector: also of what another map gave."""
+        return self._maps.setdefault((block, id(source)), Node("linear", (source,), block))
 
     def _name(self, name: str, node: Node) -> Node:
         node.signal = name
@@ -74,12 +78,42 @@ class Cell:
         made = made if isinstance(made, tuple) else (made,)
         if len(made) != len(cls.states):
             raise TypeError(f"{cls.__name__}.step must return {len(cls.states)} states, not {len(made)}")
-        after = dict(
-            zip(
-                cls.states, (cell._name(state, node) for state, node in zip(cls.states, made, strict=True)), strict=True
-            )
-        )
+        after = dict(zip(cls.states, made, strict=True))
+        for state, node in after.items():
+            if node.op not in ("input", "state"):  # what only hands on an input is a delay line, not a signal
+                cell._name(state, node)
         return Graph(given, before, after, cell._named)
+
+    @classmethod
+    @cache
+    def memories(cls) -> tuple[str, ...]:
+        """The states that are computed; the others only hand on an earlier input."""
+        graph = cls.graph()
+        return tuple(state for state in cls.states if graph.before[state] not in graph.lags)
+
+    @classmethod
+    @cache
+    def with_options(cls, *chosen: tuple[str, int | str]) -> type[Cell]:
+        """The cell with some options chosen, as (name, value) pairs; raises ValueError naming what an option may be."""
+        if not chosen:
+            return cls
+        for name, value in chosen:
+            allowed = cls.options.get(name, ())
+            if value not in allowed:
+                raise ValueError(f"{name} must be {_among(allowed)}" if allowed else f"{cls.id} has no option {name}")
+        return type(
+            cls.__name__, (cls,), {"__doc__": cls.__doc__, "chosen": dict(chosen), **cls.shaped(**dict(chosen))}
+        )
+
+    @classmethod
+    def shaped(cls, **chosen: int | str) -> dict:
+        """What options change of the class itself, such as its states."""
+        return {}
+
+    @classmethod
+    def option(cls, name: str) -> int | str:
+        """The value of an option: the chosen one, else the first that is allowed."""
+        return cls.chosen.get(name, next(iter(cls.options[name])))
 
     @classmethod
     def stacks(cls) -> dict[str, tuple[Node, list[Node]]]:
@@ -107,10 +141,14 @@ class Cell:
         """Shapes of one layer's parameters by name; a matrix has the rows of its blocks one under the other."""
         shapes: dict[str, tuple[int, ...]] = {}
         for name, (source, blocks) in cls.stacks().items():
-            shapes[name] = (len(blocks) * hidden, inputs if source.op == "input" else hidden)
+            shapes[name] = (len(blocks) * hidden, inputs if source in cls.graph().lags else hidden)
         for name, (_, blocks) in cls.stacks().items():
             shapes[name.replace("weight", "bias")] = (len(blocks) * hidden,)
         return shapes | {node.name: (hidden,) for node in cls.graph().parameters}
+
+
+def _among(allowed: Sequence[int | str]) -> str:
+    return f"{allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else " or ".join(map(str, allowed))
 
 
 def _is_source(node: Node) -> bool:

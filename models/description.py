@@ -39,9 +39,11 @@ def describe(cell: type[Cell]) -> dict:
     return {
         "id": cell.id,
         "title": cell.title,
-        "states": list(cell.states),
+        "states": list(cell.memories()),
         "signals": signals,
         "reference": cell.reference,
+        "options": {name: list(allowed) for name, allowed in cell.options.items()},
+        "chosen": cell.chosen,
         "summary": (cell.__doc__ or "").split("\n")[0],
         "parameters": list(cell.parameter_shapes(1, 1)),
         "graph": nodes,
@@ -50,7 +52,7 @@ def describe(cell: type[Cell]) -> dict:
 
 def role(cell: type[Cell], signal: str) -> str:
     """What a signal is for: `state` if it is carried on, else `gate` (a sigmoid) or `candidate`."""
-    if signal in cell.states:
+    if signal in cell.memories():
         return "state"
     return "gate" if cell.graph().signals[signal].op == "sigmoid" else "candidate"
 
@@ -134,7 +136,7 @@ def _ranges(cell: type[Cell]) -> dict[str, list[float] | None]:
     corners; a state starts at 0 and is widened step by step. What still grows after three steps has no bound.
     """
     graph = cell.graph()
-    spans = dict.fromkeys(cell.states, (0.0, 0.0))
+    spans = dict.fromkeys(cell.memories(), (0.0, 0.0))
     reached: dict[str, tuple[float, float]] = {}
     history = []
     for _ in range(4):
@@ -153,7 +155,7 @@ def _ranges(cell: type[Cell]) -> dict[str, list[float] | None]:
             corners = product(*[reached[leaf.signal] if leaf.signal else spans[leaf.name] for leaf in leaves])
             values = [_corner(node, dict(zip(map(id, leaves), corner, strict=True))) for corner in corners]
             reached[name] = (min(values), max(values))
-        spans = {state: reached[state] for state in cell.states}
+        spans = {state: reached[state] for state in cell.memories()}
         history.append(dict(reached))
     # e.g. o·tanh(c) tends to 1 while c grows without end: a bounded signal's limit is what it rounds to
     return {

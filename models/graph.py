@@ -102,10 +102,19 @@ class Graph:
 
     def __init__(self, given: Node, before: dict[str, Node], after: dict[str, Node], named: list[Node]):
         self.input, self.before, self.after = given, before, after
+        self.lags = self._delays()
         self.nodes = walk([*named, *after.values()])
         self.signals = {node.signal: node for node in self.nodes if node.signal}
         self.parameters = [node for node in self.nodes if node.op == "parameter"]
         self.linears = [node for node in self.nodes if node.op == "linear"]
+
+    def _delays(self) -> dict[Node, int]:
+        """The input and the states that only hand it on (a delay line), with how many steps ago it came in."""
+        lags = {self.input: 0}
+        for state, after in self.after.items():
+            if after in lags:
+                lags[self.before[state]] = lags[after] + 1
+        return lags
 
     def pre_activation(self, signal: str) -> list[Node] | None:
         """The summands inside a signal's activation if a matrix map is among them, else None."""

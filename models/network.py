@@ -110,6 +110,7 @@ class Network:
         facts = {
             "format": "gatescope",
             "cell": self.cell.id,
+            "options": json.dumps(self.cell.chosen),
             "title": self.title,
             "vocabulary": json.dumps(self.vocabulary),
             "card": json.dumps(self.card),
@@ -129,6 +130,10 @@ class Network:
         if facts.get("cell") not in cells():
             raise BadNetwork(f"{name} names no known cell; known are {', '.join(cells())}")
         vocabulary, card = _stored(facts, "vocabulary", list, name), _stored(facts, "card", dict, name)
+        try:
+            cell = cells()[facts["cell"]].with_options(*_stored(facts, "options", dict, name).items())
+        except (ValueError, TypeError) as error:
+            raise BadNetwork(f"{name}: {error}") from None
         if not all(isinstance(character, str) and character for character in vocabulary):
             raise BadNetwork(f"the vocabulary in {name} must be a list of characters")
         if len(set(vocabulary)) < len(vocabulary):
@@ -141,7 +146,7 @@ class Network:
         return cls(
             id=Path(path).stem,
             title=facts.get("title", Path(path).stem),
-            cell=cells()[facts["cell"]],
+            cell=cell,
             layers=sum(name.startswith("rnn.weight_ih_l") for name in parameters),
             hidden=parameters["readout.weight"].shape[1],
             vocabulary=vocabulary,

@@ -17,59 +17,8 @@ import numpy as np
 
 from models.cell import Cell
 from models.graph import Derivatives, Node
+from models.layout import Layout
 from models.schedule import Call, Place, Schedule, statement, uniform, variable
-
-
-class Layout:
-    """Where each vector of a cell lies: gates side by side in one array (sigmoids first), each state in a record of its
-    own.
-    """
-
-    def __init__(self, cell: type[Cell]):
-        graph = cell.graph()
-        self.cell, self.graph = cell, graph
-        squashed = [
-            name for name in graph.signals if graph.pre_activation(name) is not None and name not in cell.states
-        ]
-        ordered = sorted(squashed, key=lambda name: (graph.signals[name].op != "sigmoid", self._depth(name)))
-        others = [name for name in graph.signals if name not in squashed and name not in cell.states]
-        self.gates = ordered + others
-        self.place: dict[Node, Place] = {}
-        for index, name in enumerate(self.gates):
-            self.place[graph.signals[name]] = Place("gates", index, index + 1)
-        for state in cell.states:
-            self.place[graph.after[state]] = Place(state)
-            self.place[graph.before[state]] = Place(state, kind="before")
-        for node in graph.parameters:
-            self.place[node] = Place(node.name, kind="fixed")
-        # each stack of matrix maps, its blocks in the order in which their readers lie
-        self.stacks: dict[str, tuple[Node, list[Node]]] = {}
-        for name, (source, blocks) in cell.stacks().items():
-            self.stacks[name] = (source, sorted(blocks, key=lambda block: self.place[self.reader(block)]))
-
-    def _depth(self, signal: str) -> int:
-        return list(self.graph.signals).index(signal)
-
-    def reader(self, linear: Node) -> Node:
-        """The signal whose equation a matrix map belongs to."""
-        for node in self.graph.signals.values():
-            pending = list(node.reads)
-            while pending:
-                at = pending.pop()
-                if at is linear:
-                    return node
-                if not at.is_record:
-                    pending.extend(at.reads)
-        raise TypeError(f"{self.cell.__name__}: the map {linear.name} is read by no signal")
-
-    def is_plain(self, linear: Node) -> bool:
-        """Whether a map is a summand of its reader's activation (and not multiplied by something first)."""
-        return linear in (self.graph.pre_activation(self.reader(linear).signal) or [])
-
-    def original_rows(self, stack: str, hidden: int) -> np.ndarray:
-        """Row numbers of the stored weights in the order in which the program stacks them."""
-        stored = list(self.cell.stacks()[stack][1])
-        return np.concatenate([np.arange(hidden) + stored.index(block) * hidden for block in self.stacks[stack][1]])
 
 
 class Program:
@@ -104,7 +53,7 @@ class Program:
     def _hoisted(self) -> list[tuple[Place, int, int]]:
         """(record, first block, last block) for each run of the input stack that lies side by side in one record."""
         runs: list[tuple[Place, int, int]] = []
-        for index, block in enumerate(self.layout.stacks.get("weight_ih", (None, []))[1]):
+        for index, block in enumerate(self.layout.stacks["weight_ih"][1]):
             if not self.layout.is_plain(block):
                 raise TypeError(f"{self.cell.__name__}: a map of the input must be a summand of its gate")
             place = self.layout.place[self.layout.reader(block)]
@@ -116,10 +65,7 @@ class Program:
 
     def has_input(self, signal: Node) -> bool:
         """Whether a signal's record already holds the input's part when the loop begins."""
-        return any(
-            block.name and self.layout.reader(block) is signal
-            for block in self.layout.stacks.get("weight_ih", (None, []))[1]
-        )
+        return any(block.name and self.layout.reader(block) is signal for block in self.layout.stacks["weight_ih"][1])
 
     def _forward(self) -> tuple[Schedule, list[Node]]:
         layout, graph, schedule = self.layout, self.layout.graph, Schedule()
@@ -128,10 +74,11 @@ class Program:
             node for signal in graph.signals.values() for found in derivatives.of(signal).values() for _, node in found
         ]
         needed = {leaf for factor in factors for leaf in _leaves(factor)}
+        needed |= {source for source, _ in layout.stacks.values()}
         kept = [node for node in graph.linears if node in needed]
         for node in graph.nodes:
             for stack, (source, blocks) in layout.stacks.items():
-                if node is source and source is not graph.input:
+                if node is source and source not in graph.lags:
                     self._product(schedule, stack, where, source, blocks, kept)
             if node.signal:
                 self._signal(schedule, where, node)
@@ -158,9 +105,9 @@ class Program:
             schedule.express(node, {known: place for known, place in where.items() if known is not node}, out)
             return
         ready = self.has_input(node)
-        for summand in [
-            term for term in summands if not (term.op == "linear" and term.reads[0] is self.layout.graph.input)
-        ]:
+        for summand in summands:
+            if summand.op == "linear" and summand.reads[0] in self.layout.graph.lags:
+                continue  # hoisted: it lies there already
             place = schedule.express(summand, where)
             if node.op == "sigmoid" and summand.op != "linear":
                 place = schedule.call("mul", schedule.spare(), place, uniform("half"))
@@ -172,11 +119,13 @@ class Program:
         """The diagonals of a block of steps, the loop through it, and what can wait until after the loop."""
         layout, graph = self.layout, self.layout.graph
         slopes, loop, after = Schedule("factor", "record"), Schedule(), Schedule("factor_after", "record")
-        derivatives = Derivatives()
+        derivatives, mapped = Derivatives(), {source for source, _ in layout.stacks.values()}
         where = layout.place | {node: Place("kept", index, index + 1) for index, node in enumerate(self.kept)}
         adjoint = {
             node: Place(f"d_{place.array}", place.first, place.last, place.kind) for node, place in layout.place.items()
         }
+        for stack, (_, blocks) in layout.stacks.items():
+            adjoint |= {block: Place(f"d_{stack}", at, at + 1) for at, block in enumerate(blocks) if block in mapped}
         masks = {name: Node("mask", name=f"keep_{name}") for name in self.clamped}
         where |= {mask: Place(mask.name) for mask in masks.values()}
         readers: dict[Node, list[tuple[Node, int, Node]]] = {}
@@ -192,21 +141,22 @@ class Program:
 
         def stack_adjoint(schedule: Schedule, stack: str, blocks: list[Node]) -> Place:
             """∂L/∂(the stacked maps): all blocks at one level, so that they become one call."""
-            arrows = [(block, *readers[block][0]) for block in blocks]
-            earliest = max(schedule.level(adjoint[reader]) for _, reader, _, _ in arrows)
-            for index, (_, reader, sign, slope) in enumerate(arrows):
+            arrows = [(index, *readers[block][0]) for index, block in enumerate(blocks) if block in readers]
+            earliest = max((schedule.level(adjoint[reader]) for _, reader, _, _ in arrows), default=0)
+            for index, reader, sign, slope in arrows:
                 factor = slopes.express(slope, where, Place(f"slope_{stack}", index, index + 1))
                 arrow(schedule, Place(f"d_{stack}", index, index + 1), reader, sign, factor, earliest)
             return Place(f"d_{stack}", 0, len(blocks))
 
         # what the readout adds to the output state, and what the step after adds to a state it reads, lies there
         # already
-        output = self.cell.states[0]
+        output = self.cell.memories()[0]
         begun = {adjoint[graph.after[output]], adjoint[graph.before[output]]}
         begun |= {
             adjoint[graph.after[state]]
             for state, leaf in graph.before.items()
-            if leaf in readers or any(leaf is source for source, _ in layout.stacks.values())
+            if leaf not in graph.lags
+            and (leaf in readers or any(leaf is source for source, _ in layout.stacks.values()))
         }
 
         def contribute(node: Node, make) -> None:
@@ -219,7 +169,7 @@ class Program:
                 make(out)
 
         for node in reversed(graph.nodes):
-            if node.signal or node.op == "state":
+            if node in adjoint and node.op != "parameter":
                 for reader, sign, slope in readers.get(node, []):
                     factor = slopes.express(slope, where)
                     contribute(
@@ -236,7 +186,7 @@ class Program:
             for reader, sign, slope in readers.get(node, []) if node.op == "parameter" else []:
                 arrow(after, Place(f"d_{node.name}"), reader, sign, slopes.express(slope, where))
         self.same_as_input = self._same_as_input(readers)
-        if "weight_ih" in layout.stacks and not self.same_as_input:
+        if not self.same_as_input:
             stack_adjoint(after, "weight_ih", layout.stacks["weight_ih"][1])
         return slopes, loop, after
 
@@ -246,14 +196,14 @@ class Program:
         """
 
         def arrows(blocks: list[Node]) -> list[tuple]:
-            return [readers[block][0] for block in blocks]
+            return [readers[block][0] for block in blocks if block in readers]
 
         stacks = self.layout.stacks
         return next(
             (
                 name
-                for name, (_, blocks) in stacks.items()
-                if "weight_ih" in stacks and name != "weight_ih" and arrows(blocks) == arrows(stacks["weight_ih"][1])
+                for name, (source, blocks) in stacks.items()
+                if source not in self.layout.graph.lags and arrows(blocks) == arrows(stacks["weight_ih"][1])
             ),
             None,
         )
@@ -285,7 +235,7 @@ class Program:
         return "\n".join(lines)
 
     def _is_state(self, array: str) -> bool:
-        return array.removeprefix("d_") in self.cell.states
+        return array.removeprefix("d_") in self.cell.memories()
 
 
 def _leaves(node: Node) -> list[Node]:

@@ -160,7 +160,7 @@ def statement(call: Call, name) -> str:
     if call.kind == "copy":
         return f"copyto({out}, {reads[0]})"
     if call.kind == "relu":
-        return f"maximum({reads[0]}, 0, {out})"
+        return f"maximum({reads[0]}, 0, out={out})"
     return f"{NUMPY[call.kind]}({', '.join(reads)}, {out})"
 
 

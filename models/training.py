@@ -25,13 +25,14 @@ from models.passes import Pass, blocks, cross_entropy
 class Recipe:
     """Everything that decides a training besides the text; a stored recipe trains the same network again.
 
-    learning_rate is reached after the fraction warm_up of all steps and then falls to zero. epochs: upper limit;
-    patience: epochs without a better validation loss before stopping. embedding None means one-hot input. dropout acts
-    on each layer's output. validation: the fraction of the text, at its end, that is held out. threads: sequences of a
-    batch are shared among so many.
+    options: choices the cell offers, such as ("window", 8). learning_rate is reached after the fraction warm_up of all
+    steps and then falls to zero. epochs: upper limit; patience: epochs without a better validation loss before
+    stopping. embedding None means one-hot input. dropout acts on each layer's output. validation: the fraction of the
+    text, at its end, that is held out. threads: sequences of a batch are shared among so many.
     """
 
     cell: str = "lstm"
+    options: tuple[tuple[str, int | str], ...] = ()
     layers: int = 1
     hidden: int = 128
     embedding: int | None = None
@@ -66,6 +67,7 @@ class Recipe:
         }
         if self.cell not in cells():
             raise ValueError(f"cell must be one of {', '.join(cells())}")
+        cells()[self.cell].with_options(*self.options)
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{name} must be between {low} and {high}")
@@ -94,7 +96,13 @@ def train(text: str, recipe: Recipe, title: str = "") -> Iterator[dict]:
             f"{recipe.batch_size} sequences of {recipe.sequence_length}"
         )
     network = untrained(
-        cells()[recipe.cell], recipe.layers, recipe.hidden, vocabulary, recipe.embedding, recipe.seed, title=title
+        cells()[recipe.cell].with_options(*recipe.options),
+        recipe.layers,
+        recipe.hidden,
+        vocabulary,
+        recipe.embedding,
+        recipe.seed,
+        title=title,
     )
     tensors = {name: torch.from_numpy(array) for name, array in network.parameters.items()}
     optimiser = torch.optim.AdamW(
@@ -187,8 +195,7 @@ class Batches:
         """Begin the text again: all states zero."""
         for part in self.passes:
             for layer in part.layers:
-                for state in layer.cell.states:
-                    layer.records[state][[0, -1]] = 0
+                layer.forget()
 
     def step(self, characters: np.ndarray) -> tuple[float, dict[str, np.ndarray]]:
         """Mean loss a character and its gradient over (sequence_length + 1, batch) characters, beginning where the last
@@ -216,7 +223,7 @@ class Batches:
         steps, part.gradients = len(characters) - 1, {}
         part.use(weights)
         scale = np.float32(1 / (steps * self.recipe.batch_size))
-        part.masks = [None] * len(part.layers) if masks is None else [mask[:, share] for mask in masks]
+        part.drop(None if masks is None else masks[:, :, share])
         length = max(4, 512 // characters.shape[1])
         with flushed():
             for layer in part.layers:

@@ -24,6 +24,7 @@ def _layer(network: Network, layer: int, inputs: torch.Tensor, weights_at, clamp
     cell, hidden = network.cell, network.hidden
     graph = cell.graph()
     states = {state: torch.zeros(hidden, dtype=torch.float64) for state in cell.states}
+    states |= {leaf.name: torch.zeros(inputs.shape[1], dtype=torch.float64) for leaf in list(graph.lags)[1:]}
     recorded: dict[str, list[torch.Tensor]] = {signal: [] for signal in graph.signals}
     rows = {}
     for name, (_, blocks) in cell.stacks().items():

@@ -1,7 +1,7 @@
 """The simple recurrent network."""
 
 from models.cell import Cell
-from models.graph import tanh
+from models.graph import relu, tanh
 
 
 class Elman(Cell):
@@ -11,8 +11,10 @@ class Elman(Cell):
     states = ("h",)
     blocks = ("h",)
     reference = "torch.nn.RNN"
+    options = {"nonlinearity": ("tanh", "relu")}
     words = {"h": ("memory", "state")}
 
     def step(self, x, h):
         """One step; the whole memory is written anew."""
-        return tanh(self.linear("h", x, h))
+        squash = {"tanh": tanh, "relu": relu}[self.option("nonlinearity")]
+        return squash(self.linear("h", x, h))

@@ -1,0 +1,17 @@
+"""The network without a memory."""
+
+from models.cell import Cell
+from models.graph import tanh
+
+
+class FeedForward(Cell):
+    """One layer of a feed-forward network: each step sees its own input and nothing else."""
+
+    title = "Feed-forward"
+    states = ("h",)
+    blocks = ("h",)
+    words = {"h": ("units", "hidden layer")}
+
+    def step(self, x, h):
+        """One step; what was before is not read."""
+        return tanh(self.linear("h", x))

@@ -1,0 +1,64 @@
+"""Where the vectors of a cell lie in memory, and in which order its matrix maps are stacked.
+
+Gates lie side by side so that one call squashes several; a stack's blocks lie in the order of the gates that read them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models.cell import Cell
+from models.graph import Node
+from models.schedule import Place
+
+
+class Layout:
+    """Where each vector of a cell lies: gates side by side in one array (sigmoids first), each state in a record of its
+    own.
+    """
+
+    def __init__(self, cell: type[Cell]):
+        graph = cell.graph()
+        self.cell, self.graph = cell, graph
+        squashed = [
+            name for name in graph.signals if graph.pre_activation(name) is not None and name not in cell.memories()
+        ]
+        ordered = sorted(squashed, key=lambda name: (graph.signals[name].op != "sigmoid", self._depth(name)))
+        others = [name for name in graph.signals if name not in squashed and name not in cell.memories()]
+        self.gates = ordered + others
+        self.place: dict[Node, Place] = {}
+        for index, name in enumerate(self.gates):
+            self.place[graph.signals[name]] = Place("gates", index, index + 1)
+        for state in cell.memories():
+            self.place[graph.after[state]] = Place(state)
+            self.place[graph.before[state]] = Place(state, kind="before")
+        for node in graph.parameters:
+            self.place[node] = Place(node.name, kind="fixed")
+        # each stack of matrix maps, its blocks in the order in which their readers lie
+        self.stacks: dict[str, tuple[Node, list[Node]]] = {}
+        for name, (source, blocks) in cell.stacks().items():
+            self.stacks[name] = (source, sorted(blocks, key=lambda block: self.place[self.reader(block)]))
+
+    def _depth(self, signal: str) -> int:
+        return list(self.graph.signals).index(signal)
+
+    def reader(self, linear: Node) -> Node:
+        """The signal whose equation a matrix map belongs to."""
+        for node in self.graph.signals.values():
+            pending = list(node.reads)
+            while pending:
+                at = pending.pop()
+                if at is linear:
+                    return node
+                if not at.is_record or at.op == "linear":
+                    pending.extend(at.reads)
+        raise TypeError(f"{self.cell.__name__}: the map {linear.name} is read by no signal")
+
+    def is_plain(self, linear: Node) -> bool:
+        """Whether a map is a summand of its reader's activation (and not multiplied by something first)."""
+        return linear in (self.graph.pre_activation(self.reader(linear).signal) or [])
+
+    def original_rows(self, stack: str, hidden: int) -> np.ndarray:
+        """Row numbers of the stored weights in the order in which the program stacks them."""
+        stored = list(self.cell.stacks()[stack][1])
+        return np.concatenate([np.arange(hidden) + stored.index(block) * hidden for block in self.stacks[stack][1]])
