@@ -83,8 +83,10 @@ class Pass:
         np.matmul(self.output.rows(first, last), self.weights.readout.T, out=self.logits[first:last])
         self.logits[first:last] += self.weights.readout_bias
 
-    def backward(self, logit_gradients: np.ndarray, first: int, last: int, record_norms: bool = False) -> None:
-        """Go back from step last−1 to first, given ∂L/∂logits (n, batch, V); blocks come in falling order, no gaps.
+    def backward(self, logit_gradients: np.ndarray | None, first: int, last: int, record_norms: bool = False) -> None:
+        """Go back from step last−1 to first, given ∂L/∂logits (n, batch, V) or None where no loss falls.
+
+        Blocks come in falling order, without gaps.
 
         record_norms: keep the Frobenius norm of each step's share of each weight gradient (batch of one): the share is
         an outer product, so its norm is the product of two vector norms.
@@ -93,7 +95,7 @@ class Pass:
             self.given[0].begin_backward()
             for layer in self.layers:
                 layer.begin_backward()
-        if logit_gradients.any():
+        if logit_gradients is not None:
             flat, rows = logit_gradients.reshape(-1, len(self.weights.readout)), self.output.rows(first, last)
             self._add("readout.weight", flat.T @ rows.reshape(len(flat), -1))
             self._add("readout.bias", flat.sum(axis=0))
@@ -163,19 +165,21 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def cross_entropy(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """−ln p(target) for each step and its gradient with respect to the logits; a target below 0 means no loss there
-    (NaN, 0).
+    """−ln p(target) for each step, and the probabilities; a target below 0 means no loss there (NaN).
 
     logits (n, batch, V), targets (n, batch) → (n, batch), (n, batch, V).
     """
     shifted = logits - logits.max(axis=-1, keepdims=True)
-    np.exp(shifted, out=(gradient := np.empty_like(shifted)))
-    total = gradient.sum(axis=-1, keepdims=True)
-    gradient /= total
+    probabilities = np.exp(shifted)
+    total = probabilities.sum(axis=-1, keepdims=True)
+    probabilities /= total
+    chosen = np.take_along_axis(shifted, np.maximum(targets, 0)[..., None], -1)[..., 0]
+    return np.where(targets < 0, np.nan, np.log(total[..., 0]) - chosen).astype(logits.dtype, copy=False), probabilities
+
+
+def logit_gradient(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """∂(−ln p(target))/∂logits, made in place of the probabilities; 0 where the target is below 0."""
     chosen = np.maximum(targets, 0)[..., None]
-    losses = np.log(total[..., 0]) - np.take_along_axis(shifted, chosen, -1)[..., 0]
-    np.put_along_axis(gradient, chosen, np.take_along_axis(gradient, chosen, -1) - 1, -1)
-    absent = targets < 0
-    if absent.any():
-        losses[absent], gradient[absent] = np.nan, 0
-    return losses, gradient
+    np.put_along_axis(probabilities, chosen, np.take_along_axis(probabilities, chosen, -1) - 1, -1)
+    probabilities[targets < 0] = 0
+    return probabilities

@@ -16,9 +16,10 @@ import numpy as np
 
 from models.denormals import flushed
 from models.description import describe
+from models.given import norm
 from models.interventions import Intervention, clamps
 from models.network import Network
-from models.passes import Pass, blocks, cross_entropy, norm, softmax
+from models.passes import Pass, blocks, cross_entropy, logit_gradient, softmax
 
 LOSSES = ("every", "last")
 PRECISIONS = ("float32", "float64")
@@ -74,18 +75,24 @@ class Reading:
         with flushed():
             self.work.forward(self.tokens[first:last], first)
 
-    def gradient(self, first: int, last: int) -> np.ndarray:
-        """Fill in the losses of a block and give ∂L/∂logits, L being the sum of the losses that count."""
-        losses, gradient = cross_entropy(self.work.logits[first:last], self.targets[first:last])
+    def score(self, first: int, last: int) -> np.ndarray:
+        """Fill in the losses of a block; gives the probabilities of every next character, (n, 1, V)."""
+        losses, probabilities = cross_entropy(self.work.logits[first:last], self.targets[first:last])
         self.losses[first:last] = losses[:, 0]
-        if self.loss == "last":
-            gradient[np.arange(first, last) != self.steps - 2] = 0
-        return gradient
+        return probabilities
 
     def backward(self, first: int, last: int) -> None:
         """Go back from step last−1 to first; blocks in falling order."""
         with flushed():
-            self.work.backward(self.gradient(first, last), first, last, record_norms=True)
+            probabilities = self.score(first, last)
+            if self.loss == "every":
+                gradient = logit_gradient(probabilities, self.targets[first:last])
+            elif first <= self.steps - 2 < last:
+                gradient = logit_gradient(probabilities, self.targets[first:last])
+                gradient[np.arange(first, last) != self.steps - 2] = 0
+            else:
+                gradient = None
+            self.work.backward(gradient, first, last, record_norms=True)
 
     def layers(self, first: int, last: int, gradients: bool = False) -> list[dict[str, np.ndarray]]:
         """Each layer's signals, or their gradients, at steps first…last−1, (n, H)."""
@@ -134,7 +141,7 @@ def trace(
     for first, last in blocks(reading.steps):
         reading.forward(first, last)
         if not backward:
-            reading.gradient(first, last)
+            reading.score(first, last)
     for first, last in reversed(blocks(reading.steps)) if backward else ():
         reading.backward(first, last)
     tensors = {
@@ -198,7 +205,7 @@ def _events(reading: Reading) -> Iterator[tuple[str, dict]]:
     yield opening(reading.network, reading.tokens[:, 0].tolist())
     for first, last in blocks(reading.steps, FRAME):
         reading.forward(first, last)
-        reading.gradient(first, last)
+        reading.score(first, last)
         frame = {
             "t": first,
             "n": last - first,

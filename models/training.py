@@ -18,7 +18,7 @@ import numpy as np
 from models.cells import cells
 from models.denormals import flushed
 from models.network import Network, untrained
-from models.passes import Pass, blocks, cross_entropy
+from models.passes import Pass, blocks, cross_entropy, logit_gradient
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,8 @@ class Batches:
                 layer.carry()
             for first, last in blocks(steps, length):
                 part.forward(characters[first:last], first)
-            losses, gradient = cross_entropy(part.logits, characters[1:])
+            losses, probabilities = cross_entropy(part.logits, characters[1:])
+            gradient = logit_gradient(probabilities, characters[1:])
             gradient *= scale
             for first, last in reversed(blocks(steps, length)):
                 part.backward(gradient[first:last], first, last)

@@ -40,5 +40,5 @@ def _loss(network: Network, tokens: Sequence[int], loss: str, direction: dict, s
     reading = Reading(network, tokens, loss, backward=False, precision="float64")
     reading.work.use(weights)
     reading.forward(0, reading.steps)
-    reading.gradient(0, reading.steps)
+    reading.score(0, reading.steps)
     return reading.summary()["loss"]
