@@ -13,7 +13,7 @@ import numpy as np
 from models.given import Below, Characters, norm
 from models.layer import Layer, Weights
 
-BLOCK = 64
+BLOCK = 96
 
 
 class NetworkWeights:
