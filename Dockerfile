@@ -18,13 +18,14 @@ RUN /opt/gatescope/bin/pip install --no-cache-dir -c constraints.txt .
 
 FROM python:3.11-slim
 COPY --from=build /opt/gatescope /opt/gatescope
-RUN useradd --system --no-create-home gatescope && install --directory --owner=gatescope /data
+RUN useradd --system --uid 10001 --no-create-home gatescope && install --directory --owner=gatescope /data
 ENV PATH=/opt/gatescope/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     GATESCOPE_HOST=0.0.0.0 \
     GATESCOPE_PORT=8000 \
     GATESCOPE_DATA=/data
-USER gatescope
+# by number, so that a platform can see that it is not root
+USER 10001
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["python", "-c", \
