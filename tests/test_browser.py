@@ -266,3 +266,25 @@ def test_a_gradient_is_followed_to_where_half_precision_ends(browser, address):
     with opened(browser, f"{address}/?model=small-elman&text={TEXT * 2}&loss=last&t=0") as page:
         norms = page.evaluate("[...gatescope.stage.timeline.gradientNorm(0, gatescope.stage.description.states[0])]")
         assert 0 < norms[0] < 1e-7
+
+
+def test_the_network_folds_into_one_cell_and_unfolds_again(browser, address):
+    with opened(browser, address + BENCH + "&speed=50") as page:
+        cell, flat = page.locator(".unfold-folded"), page.locator(".unfold-forward")
+        page.keyboard.press("f")
+        expect(cell).to_contain_text("same weights at every step")
+        expect(page.locator(".unfold-deck")).to_have_count(0)
+        expect(flat).to_be_hidden()
+        until(page, "stage.clock.playing && stage.clock.s > 20")
+        page.keyboard.press(" ")
+        until(page, "new URLSearchParams(location.search).get('fold') === '1'")
+        copied = page.url
+        page.get_by_role("button", name="Fold the network").click()
+        expect(page.locator(".unfold-deck")).to_have_count(0)
+        expect(flat).to_be_visible()
+        expect(cell).to_be_hidden()
+    with opened(browser, copied, reduced_motion="reduce") as page:
+        expect(page.locator(".unfold-folded canvas")).to_be_visible()
+        page.keyboard.press("F")
+        assert page.locator(".unfold-deck").count() == 0
+        expect(page.locator(".unfold-forward")).to_be_visible()

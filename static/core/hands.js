@@ -29,6 +29,7 @@ export function watchKeys(element, stage, { everywhere }) {
     End: () => { clock.pause(); clock.seek(Infinity); },
     Escape: () => stage.hover(null),
   };
+  if (everywhere) actions.f = actions.F = () => stage.choose({ fold: stage.state.fold === "1" ? "0" : "1" });
   document.addEventListener("keydown", (event) => {
     const { target } = event, action = actions[event.key];
     if (!action || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -48,12 +49,12 @@ export function playUntilTouched(stage, chosen) {
   const touch = (event) => {
     if (stage.touched) return;
     stage.touched = true;
-    // the play button itself must not be undone by the touch that presses it
-    if (!event.target.closest?.(".buttons, .line")) stage.clock.pause();
+    // the play button itself must not be undone by the touch that presses it; a folded network goes on
+    if (!event.target.closest?.(".buttons, .line, .unfold-fold")) stage.clock.pause();
   };
   document.addEventListener("pointerdown", touch, { capture: true });
   document.addEventListener("keydown", (event) => {
-    const driving = [" ", "ArrowLeft", "ArrowRight"].includes(event.key);
+    const driving = [" ", "ArrowLeft", "ArrowRight"].includes(event.key) || event.code === "KeyF";
     if (stage.touched) return;
     if (driving) stage.touched = true;
     else if (!["Shift", "Control", "Alt", "Meta"].includes(event.key)) touch(event);

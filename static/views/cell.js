@@ -15,7 +15,7 @@ const BESIDE = 600; // px: from this width on, words stand beside the diagram
 const WORDS = 230; // px of height the words under the diagram need
 const LOWEST = 210,
   HIGHEST = 340,
-  SHORT = 200; // px the diagram may take; short: a cell of one box
+  SHORT = 250; // px the diagram may take; short: a cell of one box
 const BASIS = { width: 860, height: 440 },
   LARGEST = 1.6; // a larger frame shows everything larger
 const LEAST_WITH_HEAD = 230,
@@ -132,9 +132,11 @@ function mount(element, stage) {
       retext(sentence, sentenceFrom(read, unit));
       for (const { value, count } of tokens) if (value) retext(count, value(read));
     }
-    const slopes = drawn.lines.map(
-      ({ state: { id } }) => `∂L/\u2060∂${id}\u00a0=\u00a0${number(cellOf(timeline.gradients(layer, id), timeline.hidden, t, unit))}`,
-    );
+    const slopes = drawn.lines.map(({ state: { id } }) => {
+      const slope = cellOf(timeline.gradients(layer, id), timeline.hidden, t, unit);
+      const tooSmall = slope === 0 && timeline.gradientNorm(layer, id)[t] > 0; // for the format in which arrays travel
+      return `∂L/\u2060∂${id}\u00a0${tooSmall ? "≈" : "="}\u00a0${number(slope)}`;
+    });
     retext(gradient, `Gradient at unit ${unit}: ${slopes.join(", ")}`);
     restyle(gradient, "color", back ? "var(--accent)" : "var(--soft)");
   }

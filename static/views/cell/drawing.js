@@ -130,7 +130,7 @@ export function drawCell(holder, stage, placed, open) {
 /** A number where there is little room: one digit if it needs a power of ten. */
 function short(value) {
   const size = Math.abs(value);
-  return size > 0 && (size < 0.001 || size >= 1000) ? value.toExponential(0).replaceAll("-", "−").replace("e+", "e") : number(value);
+  return size > 0 && (size < 0.01 || size >= 1000) ? value.toExponential(0).replaceAll("-", "−").replace("e+", "e") : number(value);
 }
 
 function top(most, signal, table) {

@@ -3,7 +3,8 @@
 const BOX = { width: 46, height: 48 };
 const ROAD = { height: 24, top: 34 };
 const NUMBER = 25; // px under a box for its number
-const LONE = 1.5; // a cell of one box has room for a larger one
+const LONE = 120; // px of height at which the box of a cell that has only one is as large as others; it grows with the room
+const ROOM_OF_ONE = 80; // px above and below that box: where its state leaves, its number, the bus
 const LOWEST_WITH_NUMBERS = 190;
 const SIDE = 62; // px left and right of the slots: the states come in and go out there
 
@@ -13,11 +14,13 @@ export function placeCell(cell, wiring, width, height) {
     slot = (width - 2 * SIDE) / Math.max(1, wiring.slots);
   // a very low frame has no room for the bus's names and the boxes' numbers
   const bare = height < LOWEST_WITH_NUMBERS,
-    lone = wiring.slots === 1 && !bare ? LONE : 1;
+    lone = wiring.slots === 1 && !bare ? Math.min(2.2, height / LONE) : 1;
   const box = { width: Math.min(BOX.width * lone, slot - 6), height: bare ? 30 : BOX.height * lone };
   const radius = bare ? 8 : 11,
     roadTop = bare ? ROAD.top - 6 : ROAD.top;
-  const bus = height - (bare ? 3 : 30),
+  // a cell of one box hangs in the middle
+  const spare = lone > 1 && !wiring.roads.length ? Math.max(0, height - box.height - ROOM_OF_ONE) / 2 : 0;
+  const bus = height - spare - (bare ? 3 : 30),
     floor = bus - (bare ? 7 : NUMBER) - box.height / 2,
     ceiling = wiring.roads.length ? roadTop + (wiring.roads.length - 1) * (ROAD.height + 14) + ROAD.height / 2 + radius + 2 : radius;
   const levels = Math.max(1, ...[...elements.values()].map(({ level }) => level ?? 0));

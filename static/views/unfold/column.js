@@ -1,0 +1,120 @@
+// One step of the network as one painted column: a card of the deck while the network folds, and the folded cell itself.
+
+import { percent, visible } from "../../core/words.js";
+import { tileGap } from "./paths.js";
+
+const FAINT = 0.38;
+const CELL_SHAPE = 1.7; // a unit's tile in the folded cell is wider than tall
+
+/** A canvas as sharp as the screen, or `sharper` across; returns its pen, which counts in CSS pixels. */
+export function canvasPen(canvas, width, height, sharper = 1) {
+  const sharp = globalThis.devicePixelRatio || 1;
+  Object.assign(canvas, { width: Math.round(width * sharp * sharper), height: Math.round(height * sharp) });
+  Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
+  const pen = canvas.getContext("2d");
+  pen.scale(sharp * sharper, sharp);
+  return pen;
+}
+
+/** How all units of a layer fill a band: {columns, rows}; without a remainder if that keeps their shape. */
+export function gridOf(hidden, width, height) {
+  const ideal = Math.max(1, Math.min(hidden, Math.round(Math.sqrt((hidden * width) / (height * CELL_SHAPE))))),
+    even = [0, 1, 2, 3, 4, 5].flatMap((k) => [ideal - k, ideal + k]).find((many) => many > 0 && hidden % many === 0 && many > ideal / 2);
+  const columns = even ?? ideal;
+  return { columns, rows: Math.ceil(hidden / columns) };
+}
+
+/** Paints step t, `width` px wide. Of a card's units only a sample is there; the folded cell has `all` of them. `reached`: it has been read. */
+export function paintColumn(pen, stage, plan, t, { width, height, all = false, reached = true, faint = false }) {
+  pen.clearRect(0, 0, width, height);
+  const margin = all ? 0 : tileGap(width) / 2,
+    place = { left: margin, width: width - 2 * margin };
+  wires(pen, stage, plan, width / 2);
+  for (const band of plan.bands) {
+    const box = { ...place, top: band.top, height: band.height };
+    if (!reached && band.kind !== "input") {
+      if (band.kind !== "guesses") fill(pen, stage.colour.ghost, box);
+      continue;
+    }
+    pen.globalAlpha = faint && band.kind !== "input" ? FAINT : 1;
+    if (band.kind === "tiles" || band.kind === "lane") units(pen, stage, plan, band, t, box, all);
+    else if (band.kind === "gate") gate(pen, stage, band, t, box, all);
+    else if (band.kind === "guesses") guesses(pen, stage, band, t, box, all);
+    else input(pen, stage, t, box, width);
+    pen.globalAlpha = 1;
+  }
+}
+
+function fill(pen, colour, { left, top, width, height }) {
+  pen.fillStyle = colour;
+  pen.fillRect(left, top, width, height);
+}
+
+function wires(pen, { colour }, { bands }, x) {
+  bands.forEach((band, k) => {
+    const above = bands[k - 1],
+      from = above ? above.top + above.height + 2 : 0;
+    if (above && band.top - from > 4) fill(pen, colour.soft, { left: x - 0.6, top: from, width: 1.2, height: band.top - 2 - from });
+  });
+}
+
+function units(pen, stage, plan, band, t, box, all) {
+  const { timeline, colour } = stage,
+    values = timeline.values(band.layer, band.signal.id);
+  const shown = all ? Array.from({ length: timeline.hidden }, (_, unit) => unit) : plan.units;
+  const inset = band.kind === "lane" ? Math.round(band.height * 0.12) : 0,
+    room = box.height - 2 * inset;
+  const { columns, rows } = all ? gridOf(timeline.hidden, box.width, room) : { columns: 1, rows: shown.length };
+  const wide = box.width / columns,
+    tall = room / rows,
+    gap = tall > 4 && wide > 4 ? 1 : 0.5;
+  shown.forEach((unit, k) => {
+    const cell = { left: box.left + (k % columns) * wide, top: box.top + inset + Math.floor(k / columns) * tall };
+    fill(pen, colour.diverging.css(values[t * timeline.hidden + unit]), { ...cell, width: wide - gap, height: tall - gap });
+    if (!all || unit !== plan.pinned || band.layer !== plan.chosen) return;
+    Object.assign(pen, { strokeStyle: colour.ink, lineWidth: 1.5 });
+    pen.strokeRect(cell.left, cell.top, wide - gap, tall - gap);
+  });
+}
+
+function gate(pen, { timeline, colour }, band, t, box, all) {
+  const mean = timeline.mean(band.layer, band.signal.id)[t];
+  fill(pen, colour.ghost, box);
+  if (!(mean >= 0)) return;
+  const full = all ? { width: box.width * mean } : { top: box.top + box.height * (1 - mean), height: box.height * mean };
+  fill(pen, colour.hue(band.signal.id), { ...box, ...full });
+}
+
+let family = null; // asked once: asking makes the browser lay out what has changed
+
+function write(pen, text, x, y, { points, align = "center", bold = false, colour }) {
+  family ??= getComputedStyle(document.documentElement).getPropertyValue("--mono");
+  Object.assign(pen, { font: `${bold ? 700 : 400} ${points}px ${family}`, textAlign: align, textBaseline: "middle", fillStyle: colour });
+  pen.fillText(text, x, y);
+}
+
+function guesses(pen, { timeline, network, colour }, band, t, box, all) {
+  const line = box.height / band.rows,
+    points = Math.max(11, Math.min(16, line - 3)),
+    roomy = all && box.width > 96;
+  (timeline.top[t] ?? []).slice(0, band.rows).forEach(([token, share], k) => {
+    const middle = box.top + (k + 0.5) * line,
+      hit = token === timeline.tokens[t + 1];
+    if (hit) fill(pen, colour.tint(timeline.cell.states[0], 0.22), { ...box, top: middle - line / 2 + 0.5, height: line - 1 });
+    write(pen, visible(network.vocabulary[token]), all ? box.left + 12 : box.left + box.width / 2, middle, { points, bold: hit, colour: colour.ink });
+    if (!all) return;
+    const long = box.width - (roomy ? 68 : 30);
+    fill(pen, hit ? colour.accent : colour.ink, { left: box.left + 26, top: middle - 3, width: Math.max(1, long * share), height: 6 });
+    if (roomy)
+      write(pen, percent(share), box.left + box.width - 5, middle, { points: 12, align: "right", bold: hit, colour: hit ? colour.accent : colour.soft });
+  });
+}
+
+function input(pen, { timeline, network, colour }, t, box, width) {
+  fill(pen, colour.ghost, { ...box, left: 1, width: width - 2 });
+  write(pen, visible(network.vocabulary[timeline.tokens[t]]), width / 2, box.top + box.height / 2, {
+    points: Math.min(20, box.height / 2 + 3),
+    bold: true,
+    colour: colour.ink,
+  });
+}

@@ -1,0 +1,142 @@
+// The network folded: the same cell at every step, what it remembers going round in loops.
+
+import { number, visible } from "../../core/words.js";
+import { chosenLayer, chosenUnit, shortTitle } from "../../figures/description.js";
+import { cellOf, make, pulse, restyle, retext } from "../../figures/figure.js";
+import { widestNorm } from "./backward.js";
+import { canvasPen, gridOf, paintColumn } from "./column.js";
+import { placeFolded } from "./loops.js";
+import { ribbonWidth } from "./paths.js";
+import { pulseTime } from "./pulses.js";
+
+const SPACE = "http://www.w3.org/2000/svg";
+const AIR = 10;
+const NAMED = 132; // px beside the column from which names are written out
+
+function path(parent, className, d) {
+  const element = document.createElementNS(SPACE, "path");
+  element.setAttribute("class", className);
+  element.setAttribute("d", d);
+  parent.append(element);
+  return element;
+}
+
+/** Draws the folded network into a layer; returns {place, label, step(position), find(x, y), unroll(duration, delay)}. */
+export function drawFolded(layer, stage, { width, height, guesses, units }) {
+  const { timeline, description, colour, network } = stage;
+  const place = placeFolded(stage, { width, height, chosen: chosenLayer(stage), pinned: chosenUnit(stage), guesses, units });
+  layer.replaceChildren();
+  layer.style.fontSize = `${Math.max(12, Math.min(15, height / 36))}px`;
+  const svg = document.createElementNS(SPACE, "svg");
+  for (const [name, value] of Object.entries({ width, height, "aria-hidden": "true" })) svg.setAttribute(name, value);
+  layer.append(svg);
+  const most = widestNorm(stage),
+    { widest } = place;
+  const loops = place.loops.map((loop) => {
+    const line = path(svg, loop.signal.road ? "folded-road" : "folded-line", loop.path);
+    line.style.strokeWidth = loop.thick;
+    const back = path(svg, "folded-back", loop.path);
+    path(svg, "folded-head is-forward", head(place.left - 3, loop.y, 1));
+    path(svg, "folded-head is-backward", head(place.right + 3, loop.y, -1));
+    return { ...loop, line, back, norms: timeline.gradientNorm(loop.layer, loop.signal.id) };
+  });
+  const pen = canvasPen(make(layer, "canvas", "folded-column", { style: `left:${place.left}px` }), place.column, height);
+  for (const loop of loops) {
+    loop.dot = make(layer, "i", "folded-dot");
+    loop.dot.style.offsetPath = `path("${loop.path}")`;
+  }
+  const words = writeWords();
+
+  function writeWords() {
+    const named = place.clear >= NAMED,
+      numbers = [];
+    for (const band of place.bands) {
+      const loop = loops.find(({ layer: of, signal }) => of === band.layer && signal === band.signal);
+      const y = band.middle - (loop ? Math.max(loop.thick, widest) / 2 + 9 : 0);
+      const tag = make(layer, "div", "folded-name", { style: `right:${place.width - place.left + AIR + (loop ? 4 : 0)}px;top:${y}px` });
+      if (!band.signal) tag.textContent = band.kind === "guesses" ? "guesses" : "input";
+      else {
+        const several = loop && timeline.layers > 1;
+        if (named) tag.append(several ? `layer ${band.layer + 1} ` : `${shortTitle(band.signal)} `);
+        make(tag, "b", "", { text: band.signal.id });
+        if (several && !named) tag.append(` ${band.layer + 1}`);
+        if (band.kind === "gate") tag.style.color = colour.hue(band.signal.id);
+      }
+      if (band.kind === "gate" || loop) {
+        const count = make(layer, "div", `folded-count${loop ? " is-loop" : ""}`, { style: `left:${place.right + AIR + (loop ? 4 : 0)}px;top:${y}px` });
+        numbers.push({ band, loop, count });
+      }
+    }
+    const box = make(layer, "div", `folded-words${place.beside ? "" : " is-below"}`);
+    if (place.beside) box.style.left = `${place.right + place.outer + 28}px`;
+    if (place.beside) make(box, "h3", "", { text: `${timeline.layers > 1 ? `${timeline.layers} cells` : "One cell"}, ${timeline.steps} ${timeline.steps > 1 ? "times" : "time"}` });
+    if (place.beside || place.caption) make(box, "p", "", { text: "The same weights at every step." });
+    if (place.beside) {
+      const many = network.parameters ? `${network.parameters.toLocaleString("en")} numbers, learnt once. ` : "";
+      make(box, "p", "folded-more", { text: `${many}From step to step only what it reads and what it remembers is new.` });
+    }
+    return { named, numbers, at: make(box, "p", "folded-at") };
+  }
+
+  function step({ t, pass }) {
+    const back = pass === "backward",
+      duration = pulseTime(stage.clock),
+      character = visible(network.vocabulary[timeline.tokens[t]]);
+    layer.dataset.pass = pass;
+    paintColumn(pen, stage, place, t, { width: place.column, height, all: true, faint: back });
+    for (const loop of loops) {
+      const norm = loop.norms[t];
+      restyle(loop.back, "strokeWidth", `${back ? ribbonWidth(norm, most, widest) : 0}px`);
+      pulse(
+        loop.dot,
+        back
+          ? [{ offsetDistance: "100%", opacity: norm > 0 ? 1 : 0 }, { offsetDistance: "0%", opacity: norm > 0 ? 1 : 0 }]
+          : [{ offsetDistance: "0%", opacity: t ? 1 : 0 }, { offsetDistance: "100%", opacity: t ? 1 : 0, offset: 0.9 }, { opacity: 0 }],
+        duration,
+      );
+    }
+    for (const { band, loop, count } of words.numbers) {
+      const mean = loop ? 0 : timeline.mean(band.layer, band.signal.id)[t];
+      if (!loop) retext(count, `${words.named ? "mean " : ""}${number(mean)}`);
+      else if (back) retext(count, number(loop.norms[t]));
+      else retext(count, t + 1 < timeline.steps ? `${words.named ? "to step" : "→"} ${t + 2}` : "");
+    }
+    const at = `Step ${t + 1} of ${timeline.steps}`;
+    if (place.beside) retext(words.at, `${at} ${back ? "takes the gradient back through" : "reads"} “${character}”.`);
+    else if (place.caption) retext(words.at, `${at}.`);
+  }
+
+  /** The unit under a point. */
+  function find(x, y) {
+    const { t, pass } = stage.position,
+      band = place.bands.find(({ top, height: tall }) => y >= top && y < top + tall);
+    if (!band?.signal || x < place.left || x >= place.right) return null;
+    if (band.kind === "gate") return { text: `${band.signal.title}, mean: ${number(timeline.mean(band.layer, band.signal.id)[t])}` };
+    const inset = band.kind === "lane" ? Math.round(band.height * 0.12) : 0,
+      { columns, rows } = gridOf(timeline.hidden, place.column, band.height - 2 * inset);
+    const row = Math.floor(((y - band.top - inset) / (band.height - 2 * inset)) * rows),
+      unit = Math.max(0, row) * columns + Math.floor(((x - place.left) / place.column) * columns);
+    if (unit >= timeline.hidden) return null;
+    const table = pass === "backward" ? timeline.gradients(band.layer, band.signal.id) : timeline.values(band.layer, band.signal.id);
+    const what = pass === "backward" ? `∂L/∂${band.signal.id}` : band.signal.id;
+    return { unit, layer: band.layer, text: `${what} of unit ${unit}: ${number(cellOf(table, timeline.hidden, t, unit))}` };
+  }
+
+  return {
+    place,
+    step,
+    find,
+    label:
+      `${network.title ?? network.id} folded: one cell of ${description.title}, the same weights at all ${timeline.steps} steps, ` +
+      `its states ${description.states.join(", ")} going round in loops.`,
+    /** The loops draw themselves, from where a state leaves the cell to where it comes in again. */
+    unroll(duration, delay) {
+      for (const { line } of loops) {
+        const long = line.getTotalLength();
+        line.animate([{ strokeDasharray: `0 ${long}` }, { strokeDasharray: `${long} 0` }], { duration, delay, easing: "ease-in-out", fill: "backwards" });
+      }
+    },
+  };
+}
+
+const head = (x, y, way) => `M${x - way * 9} ${y - 6}L${x} ${y}L${x - way * 9} ${y + 6}z`;

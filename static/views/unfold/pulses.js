@@ -1,0 +1,71 @@
+// What moves with a step: the pulse from the input to the guess, the one along the state arrows, and the gradient's on its way back.
+
+import { number } from "../../core/words.js";
+import { make, pulse, restyle, retext } from "../../figures/figure.js";
+import { ribbonBands } from "./backward.js";
+
+const LONGEST = 900; // ms
+const NORM_ROOM = 72; // px left of the cursor that the norm's number needs
+const HIDE = [{ opacity: 0 }, { opacity: 0 }];
+
+/** How long a pulse takes at the clock's speed. */
+export const pulseTime = ({ speed }) => Math.min(LONGEST, Math.max(160, speed * 0.9));
+
+/** Makes the moving marks anew in their layer; returns step(position). */
+export function movingMarks(layer, stage, bands) {
+  layer.replaceChildren();
+  const first = bands[0],
+    last = bands.at(-1),
+    tall = last.top + last.height - first.top;
+  const up = make(layer, "i", "pulse-up", { style: `top:${first.top}px` });
+  const across = ribbonBands(bands).map((band) => ({
+    norms: stage.timeline.gradientNorm(band.layer, band.signal.id),
+    dot: make(layer, "i", "pulse-across", { style: `top:${band.middle}px` }),
+    back: make(layer, "i", "pulse-back", { style: `top:${band.middle}px` }),
+    now: make(layer, "b", "norm-now", { style: `top:${band.middle}px` }),
+  }));
+
+  // Input to guess in the new column, and along the arrows from the one before.
+  function runForward(x, duration, t) {
+    restyle(up, "left", `${x}px`);
+    pulse(
+      up,
+      [
+        { transform: `translateY(${tall}px)`, opacity: 0.2 },
+        { opacity: 0.9, offset: 0.25 },
+        { opacity: 0.8, offset: 0.8 },
+        { transform: "translateY(0)", opacity: 0 },
+      ],
+      duration,
+    );
+    const along = [
+      { transform: `translate(${-stage.axis.column}px, -50%)`, opacity: 0 },
+      { opacity: 1, offset: 0.5 },
+      { transform: "translate(0, -50%)", opacity: 0 },
+    ];
+    for (const { dot } of across) {
+      restyle(dot, "left", `${x}px`);
+      pulse(dot, t ? along : HIDE, duration);
+    }
+  }
+
+  function runBackward(x, duration, t) {
+    const { axis } = stage;
+    for (const { back, now, norms } of across) {
+      restyle(now, "transform", `translate(calc(${x - axis.column / 2 - 16}px - 100%), -50%)`);
+      retext(now, x - axis.gutter > NORM_ROOM ? number(norms[t]) : "");
+      restyle(back, "left", `${x}px`);
+      pulse(
+        back,
+        [
+          { transform: `translate(${axis.column}px, -50%)`, opacity: 0 },
+          { opacity: 1, offset: 0.4 },
+          { transform: `translate(${x - axis.gutter > axis.column ? -10 : 0}px, -50%)`, opacity: 0.9 },
+        ],
+        duration,
+      );
+    }
+  }
+
+  return ({ t, pass }) => (pass === "forward" ? runForward : runBackward)(stage.axis.x(t), pulseTime(stage.clock), t);
+}
