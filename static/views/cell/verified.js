@@ -46,12 +46,7 @@ export function verifiedMark(parent, stage) {
   }
 
   const waits = () =>
-    !asked &&
-    stage.askable &&
-    stage.timeline === seen &&
-    seen.done &&
-    !stage.clock.playing &&
-    stage.state.text.length <= LONGEST_TEXT;
+    !asked && stage.timeline === seen && seen.done && !stage.clock.playing && stage.state.text.length <= LONGEST_TEXT;
 
   return {
     consider() {
