@@ -44,10 +44,10 @@ def test_what_is_shown_is_what_wrote_it():
 
 
 def test_draws_follow_the_probabilities():
-    first = [NETWORK.tokens(list(generate(NETWORK, PROMPT, 1, seed=seed))[-1][1]["text"])[0] for seed in range(4000)]
+    first = [NETWORK.tokens(list(generate(NETWORK, PROMPT, 1, seed=seed))[-1][1]["text"])[0] for seed in range(1500)]
     logits = trace(NETWORK, PROMPT, backward=False).tensors["logits"][-1].astype(float)
     wanted = np.exp(logits) / np.exp(logits).sum()
-    np.testing.assert_allclose(np.bincount(first, minlength=7) / 4000, wanted, atol=0.03)
+    np.testing.assert_allclose(np.bincount(first, minlength=7) / 1500, wanted, atol=0.05)
 
 
 @pytest.mark.parametrize(
