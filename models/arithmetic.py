@@ -29,12 +29,14 @@ def arithmetic(network: Network, tokens: Sequence[int], layer: int = 0, unit: in
     layout = work.layers[layer].program.layout
     for stack, (source, blocks) in cell.stacks().items():
         weight = network.parameters[f"rnn.{stack}_l{layer}"]
-        bias = network.parameters[f"rnn.{stack.replace('weight', 'bias')}_l{layer}"]
+        bias = network.parameters.get(f"rnn.{stack.replace('weight', 'bias')}_l{layer}")
         for index, block in enumerate(blocks):
             row, reader = index * network.hidden + unit, layout.reader(block).signal
-            values = _given(network, reading, layer, stack) @ weight[row]
-            constant = np.full(reading.steps, bias[row], values.dtype)
+            values = _mapped(network, reading, layer, stack, weight[row])
             found.setdefault(reader, []).append({"reads": source.label, "values": values})
+            if bias is None:
+                continue
+            constant = np.full(reading.steps, bias[row], values.dtype)
             if layout.is_plain(block):
                 _add_bias(found[reader], constant)
             else:
@@ -66,13 +68,11 @@ def _add_bias(terms: list[dict], constant: np.ndarray) -> None:
     terms.append({"reads": "bias", "values": constant})
 
 
-def _given(network: Network, reading: Reading, layer: int, stack: str) -> np.ndarray:
-    """What a stack of maps reads at every step, (N, width)."""
+def _mapped(network: Network, reading: Reading, layer: int, stack: str, row: np.ndarray) -> np.ndarray:
+    """What one row of a stack of maps makes of what it reads, at every step, (N,)."""
     if stack != "weight_ih":
-        return reading.work.layers[layer].source(stack, 0, reading.steps)[:, 0]
+        return reading.work.layers[layer].source(stack, 0, reading.steps)[:, 0] @ row
     if layer:
-        return reading.work.layers[layer - 1].output[:, 0]
-    characters = reading.tokens[:, 0]
-    if network.embedding:
-        return network.parameters["embedding.weight"][characters]
-    return np.eye(len(network.vocabulary), dtype="float32")[characters]
+        return reading.work.layers[layer - 1].output[:, 0] @ row
+    each = network.parameters["embedding.weight"] @ row if network.embedding else row
+    return each[reading.tokens[:, 0]]

@@ -33,7 +33,9 @@ def generate(
     character. Raises ValueError naming the parameter and its range, before the first
     event.
     """
-    characters = len(network.vocabulary)
+    characters = network.vocabulary_size
+    if network.task != "characters":
+        raise ValueError("model: must have a readout and a vocabulary to write a text")
     if not len(prompt):
         raise ValueError("prompt: at least one character is needed")
     if not 1 <= length <= LONGEST:

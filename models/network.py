@@ -37,10 +37,10 @@ class UnknownCharacters(ValueError):
 
 @dataclass(eq=False)
 class Network:
-    """A character network: embedding or one-hot input, equal recurrent layers, linear readout.
+    """A network over tokens: embedding or one-hot input, equal recurrent layers, linear readout or none.
 
-    vocabulary: the characters in the order of their numbers. parameters: arrays by PyTorch name. card: how it was
-    trained.
+    vocabulary: the tokens' texts in the order of their numbers, empty where only the numbers are known. parameters:
+    arrays by PyTorch name. card: how it was trained. absent: biases, and the readout, that the network was made without.
     """
 
     id: str
@@ -53,9 +53,15 @@ class Network:
     embedding: int | None = None
     card: dict = field(default_factory=dict)
     origin: str = "shipped"
+    absent: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        wanted = parameter_shapes(self.cell, self.layers, self.hidden, len(self.vocabulary), self.embedding)
+        if min(self.layers, self.hidden, self.vocabulary_size) < 1:
+            raise BadNetwork("a network has at least one layer, one unit and one token")
+        wanted = parameter_shapes(self.cell, self.layers, self.hidden, self.vocabulary_size, self.embedding)
+        for name in self.absent:
+            if wanted.pop(name, None) is None or not ("bias" in name or name == "readout.weight"):
+                raise BadNetwork(f"a network cannot be without the parameter {name}")
         for name, shape in wanted.items():
             if name not in self.parameters:
                 raise BadNetwork(f"the parameter {name} is missing")
@@ -80,6 +86,25 @@ class Network:
         return "".join(self.vocabulary[token] for token in tokens)
 
     @property
+    def vocabulary_size(self) -> int:
+        """The number of different tokens it can be given."""
+        if self.vocabulary:
+            return len(self.vocabulary)
+        if self.embedding:
+            return self.parameters["embedding.weight"].shape[0]
+        return self.parameters["rnn.weight_ih_l0"].shape[1]
+
+    @property
+    def predicts(self) -> bool:
+        """Whether it has a readout; without one there is no loss and nothing to send back."""
+        return "readout.weight" in self.parameters
+
+    @property
+    def task(self) -> str:
+        """What it does: predict `characters`, predict `tokens` whose texts are not known, or only carry `states`."""
+        return ("characters" if self.vocabulary else "tokens") if self.predicts else "states"
+
+    @property
     def size(self) -> int:
         """The number of weights."""
         return sum(array.size for array in self.parameters.values())
@@ -93,8 +118,8 @@ class Network:
             "cell": self.cell.id,
             "layers": self.layers,
             "hidden": self.hidden,
-            "task": "characters",
-            "vocabulary_size": len(self.vocabulary),
+            "task": self.task,
+            "vocabulary_size": self.vocabulary_size,
             "parameters": self.size,
             "bits_per_character": None if loss is None else round(loss / math.log(2), 4),
             "origin": self.origin,
@@ -114,6 +139,7 @@ class Network:
             "title": self.title,
             "vocabulary": json.dumps(self.vocabulary),
             "card": json.dumps(self.card),
+            "absent": json.dumps(self.absent),
         }
         return save({name: np.ascontiguousarray(array) for name, array in self.parameters.items()}, facts)
 
@@ -126,41 +152,64 @@ class Network:
                 parameters = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 – not a dict
         except (SafetensorError, OSError) as error:
             raise BadNetwork(f"{Path(path).name} is not a readable safetensors file") from error
-        name = Path(path).name
+        return cls.of(parameters, facts, Path(path).stem, Path(path).name)
+
+    @classmethod
+    def of(cls, parameters: dict[str, np.ndarray], facts: dict[str, str], id: str, name: str) -> Network:
+        """The network that a file's tensors and metadata make; `name` is what errors call the file. Raises
+        BadNetwork.
+        """
         if facts.get("cell") not in cells():
             raise BadNetwork(f"{name} names no known cell; known are {', '.join(cells())}")
-        vocabulary, card = _stored(facts, "vocabulary", list, name), _stored(facts, "card", dict, name)
         try:
             cell = cells()[facts["cell"]].with_options(*_stored(facts, "options", dict, name).items())
         except (ValueError, TypeError) as error:
             raise BadNetwork(f"{name}: {error}") from None
-        if not all(isinstance(character, str) and character for character in vocabulary):
-            raise BadNetwork(f"the vocabulary in {name} must be a list of characters")
-        if len(set(vocabulary)) < len(vocabulary):
-            raise BadNetwork(f"the vocabulary in {name} holds a character twice")
-        for matrix in ("readout.weight", "embedding.weight"):
+        absent = tuple(map(str, _stored(facts, "absent", list, name)))
+        for matrix in ("readout.weight", "embedding.weight", "rnn.weight_ih_l0"):
             if matrix in parameters and parameters[matrix].ndim != 2:
                 raise BadNetwork(f"the parameter {matrix} must be a matrix")
-        if "readout.weight" not in parameters:
-            raise BadNetwork("the parameter readout.weight is missing")
+        for matrix in ("readout.weight", "rnn.weight_ih_l0"):
+            if matrix not in parameters and matrix not in absent:
+                raise BadNetwork(f"the parameter {matrix} is missing")
+        if "readout.weight" in parameters:
+            hidden = parameters["readout.weight"].shape[1]
+        else:
+            hidden = len(parameters["rnn.weight_ih_l0"]) // len(cell.stacks()["weight_ih"][1])
         return cls(
-            id=Path(path).stem,
-            title=facts.get("title", Path(path).stem),
+            id=id,
+            title=facts.get("title", id),
             cell=cell,
             layers=sum(name.startswith("rnn.weight_ih_l") for name in parameters),
-            hidden=parameters["readout.weight"].shape[1],
-            vocabulary=vocabulary,
+            hidden=hidden,
+            vocabulary=vocabulary_of(facts, name),
             parameters=parameters,
             embedding=parameters["embedding.weight"].shape[1] if "embedding.weight" in parameters else None,
-            card=card,
+            card=_stored(facts, "card", dict, name),
+            absent=absent,
         )
+
+
+def vocabulary_of(facts: dict[str, str], name: str) -> list[str]:
+    """The vocabulary in a file's metadata, empty where there is none; raises BadNetwork."""
+    vocabulary = _stored(facts, "vocabulary", list, name)
+    if not all(isinstance(text, str) and text and _is_unicode(text) for text in vocabulary):
+        raise BadNetwork(f"the vocabulary in {name} must be a list of characters")
+    if len(set(vocabulary)) < len(vocabulary):
+        raise BadNetwork(f"the vocabulary in {name} holds a character twice")
+    return vocabulary
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text has no half of a surrogate pair, which no file and no answer can hold."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _stored(facts: dict[str, str], key: str, kind: type, name: str) -> list | dict:
     """A list or an object that the metadata holds as JSON, empty where it holds none."""
     try:
         value = json.loads(facts.get(key, "[]" if kind is list else "{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, kind):
         raise BadNetwork(f"the {key} in {name} is not a JSON {'list' if kind is list else 'object'}")

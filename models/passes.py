@@ -19,11 +19,14 @@ BLOCK = 96
 class NetworkWeights:
     """A network's parameters laid out for its programs, in one precision.
 
-    parameters: by their PyTorch names (`embedding.weight`, `rnn.weight_ih_l0`, `readout.weight`, …).
+    parameters: by their PyTorch names (`embedding.weight`, `rnn.weight_ih_l0`, `readout.weight`, …). A bias that is
+    not among them counts as zeros, a readout that is not as one without rows; neither has a gradient.
     """
 
     def __init__(self, cell, layers: int, hidden: int, parameters: dict[str, np.ndarray], dtype: np.dtype):
-        self.cell, self.hidden, self.dtype = cell, hidden, np.dtype(dtype)
+        self.cell, self.hidden, self.dtype, self.names = cell, hidden, np.dtype(dtype), frozenset(parameters)
+        shapes = cell.parameter_shapes(1, hidden)
+        biases = {name: np.zeros(shape, dtype) for name, shape in shapes.items() if name.startswith("bias")}
         self.layers = []
         for index in range(layers):
             mine = {
@@ -31,10 +34,10 @@ class NetworkWeights:
                 for name, array in parameters.items()
                 if name.startswith("rnn.") and name.endswith(f"_l{index}")
             }
-            self.layers.append(Weights(cell, mine, hidden, dtype))
+            self.layers.append(Weights(cell, biases | mine, hidden, dtype))
         embedding = np.asarray(parameters["embedding.weight"], dtype) if "embedding.weight" in parameters else None
-        self.readout = np.asarray(parameters["readout.weight"], dtype)
-        self.readout_bias = np.asarray(parameters["readout.bias"], dtype)
+        self.readout = np.asarray(parameters.get("readout.weight", np.zeros((0, hidden))), dtype)
+        self.readout_bias = np.asarray(parameters.get("readout.bias", np.zeros(len(self.readout))), dtype)
         self.characters = Characters(self.layers[0].maps, self.layers[0].bias, embedding)
 
 
@@ -134,6 +137,8 @@ class Pass:
                 if length is not None:
                     norms[name.replace("weight", "bias")] = size
         for name, share in norms.items():
+            if f"rnn.{name}_l{index}" not in self.weights.names:
+                continue
             kept = self.norms[index].setdefault(name, np.zeros(self.steps, self.weights.dtype))
             kept[first:last] = share
 
@@ -143,6 +148,8 @@ class Pass:
 
     def _add(self, name: str, gradient: np.ndarray, rows: np.ndarray | None = None) -> None:
         """Accumulate a parameter's gradient; rows puts the program's order of blocks back into the stored one."""
+        if name not in self.weights.names:
+            return
         total = self.gradients.get(name)
         if total is None:
             total = self.gradients[name] = np.zeros(gradient.shape, self.weights.dtype)

@@ -59,16 +59,17 @@ class Reading:
             _check("signals", signal, known)
         if not len(tokens):
             raise ValueError("tokens: a text of at least one character is needed")
-        if min(tokens) < 0 or max(tokens) >= len(network.vocabulary):
-            raise ValueError(f"tokens: numbers must be between 0 and {len(network.vocabulary) - 1}")
-        self.network, self.steps, self.loss, self.wants_backward = network, len(tokens), loss, backward
+        if min(tokens) < 0 or max(tokens) >= network.vocabulary_size:
+            raise ValueError(f"tokens: numbers must be between 0 and {network.vocabulary_size - 1}")
+        self.network, self.steps, self.loss = network, len(tokens), loss
+        self.wants_backward = backward and network.predicts
         self.signals = [signal for signal in known if not signals or signal in signals]
         self.tokens = np.asarray(tokens, np.intp)[:, None]
         self.targets = np.append(self.tokens[1:], [[-1]], axis=0)
         self.began = time.perf_counter()
         overwritten = clamps(network, self.steps, interventions, precision)
-        self.work = Pass(network.weights(precision), self.steps, backward=backward, clamps=overwritten)
-        self.losses = np.full(self.steps, np.nan, precision)
+        self.work = Pass(network.weights(precision), self.steps, backward=self.wants_backward, clamps=overwritten)
+        self.losses = np.full(self.steps if network.predicts else 0, np.nan, precision)
 
     def forward(self, first: int, last: int) -> None:
         """Read steps first…last−1."""
@@ -77,6 +78,8 @@ class Reading:
 
     def score(self, first: int, last: int) -> np.ndarray:
         """Fill in the losses of a block; gives the probabilities of every next character, (n, 1, V)."""
+        if not self.network.predicts:
+            return self.work.logits[first:last]
         losses, probabilities = cross_entropy(self.work.logits[first:last], self.targets[first:last])
         self.losses[first:last] = losses[:, 0]
         return probabilities
@@ -110,7 +113,7 @@ class Reading:
         total = float(counted.sum(dtype=np.float64) if self.loss == "every" else counted[-1:].sum())
         squares = [float(np.vdot(gradient, gradient)) for gradient in self.work.gradients.values()]
         return {
-            "loss": total,
+            "loss": total if self.network.predicts else None,
             "bits_per_character": float(counted.mean()) / math.log(2) if len(counted) else None,
             "gradient_norm": math.sqrt(sum(squares)) if self.wants_backward else None,
             "seconds": round(time.perf_counter() - self.began, 6),
@@ -135,14 +138,15 @@ def trace(
 
     loss: `every` (L is the sum of −ln p of each next character) or `last` (only the last one's). signals: which to
     return, None for all. interventions: what is overwritten before anything reads it. Raises ValueError naming the
-    parameter and what it may be. Gradients of states are total derivatives, through every path.
+    parameter and what it may be. Gradients of states are total derivatives, through every path. Without a readout
+    there are none: `logits` and `loss` are empty and the pass is forward only.
     """
     reading = Reading(network, tokens, loss, backward, precision, signals, interventions)
     for first, last in blocks(reading.steps):
         reading.forward(first, last)
-        if not backward:
+        if not reading.wants_backward:
             reading.score(first, last)
-    for first, last in reversed(blocks(reading.steps)) if backward else ():
+    for first, last in reversed(blocks(reading.steps)) if reading.wants_backward else ():
         reading.backward(first, last)
     tensors = {
         f"layer{index}.{signal}": values
@@ -150,7 +154,7 @@ def trace(
         for signal, values in layer.items()
     }
     tensors |= {"logits": reading.work.logits[:, 0], "loss": reading.losses[:-1]}
-    if backward:
+    if reading.wants_backward:
         tensors |= {
             f"grad.layer{index}.{signal}": values
             for index, layer in enumerate(reading.layers(0, reading.steps, True))
@@ -170,6 +174,7 @@ def trace(
             "cell": describe(network.cell),
             "layers": network.layers,
             "hidden": network.hidden,
+            "task": network.task,
             "objective": loss,
         }
         | reading.summary(),
@@ -196,7 +201,7 @@ def stream(
 
 def opening(network: Network, tokens: list[int]) -> tuple[str, dict]:
     """The `begin` event: who reads what."""
-    about = {"model": network.id, "cell": describe(network.cell), "tokens": tokens}
+    about = {"model": network.id, "task": network.task, "cell": describe(network.cell), "tokens": tokens}
     return "begin", about | {"layers": network.layers, "hidden": network.hidden, "dtype": "float16"}
 
 
@@ -230,7 +235,11 @@ def _events(reading: Reading) -> Iterator[tuple[str, dict]]:
 
 
 def guesses(logits: np.ndarray) -> list[list]:
-    """The likeliest next tokens with their probabilities, likeliest first: [[token, probability], …]."""
+    """The likeliest next tokens with their probabilities, likeliest first: [[token, probability], …]; none without
+    logits.
+    """
+    if not logits.size:
+        return []
     probabilities = softmax(logits)
     best = np.argsort(-probabilities, kind="stable")[:GUESSES]
     return [[int(token), round(float(probabilities[token]), 4)] for token in best]

@@ -21,6 +21,8 @@ def verify(network: Network, tokens: Sequence[int], loss: str = "every", seed: i
     norm, the typical size of its product with a direction drawn from the normal distribution. Raises ValueError as
     `trace` does.
     """
+    if not network.predicts:
+        raise ValueError("model: must have a readout; without one there is no loss to differentiate")
     random = np.random.default_rng(seed)
     gradients = trace(network, tokens, loss=loss, precision="float64").tensors
     direction = {name: random.standard_normal(array.shape) for name, array in network.parameters.items()}

@@ -7,6 +7,7 @@ from fastapi.responses import Response
 
 from app.api.fields import VerificationQuery
 from app.networks import tokens_of
+from app.problems import of_models
 from app.wire import json_response
 from models.verification import verify
 
@@ -19,4 +20,7 @@ def read_verification(request: Request, query: Annotated[VerificationQuery, Quer
     """The gradient of this network on this text against finite differences, along a random direction of all weights."""
     network = request.app.state.networks.get(query.model)
     tokens = tokens_of(network, query.text, request.app.state.settings.text_limit_get)
-    return json_response(verify(network, tokens, query.loss))
+    try:
+        return json_response(verify(network, tokens, query.loss))
+    except ValueError as error:
+        raise of_models(error) from None
