@@ -8,6 +8,9 @@ export const signalOf = (cell, id) => cell.signals.find((signal) => signal.id ==
 /** The states that stand in a lane of their own: carried along a road and not what the cell shows outside. */
 export const lanesOf = (cell) => statesOf(cell).filter((state) => state.road && state.id !== cell.states[0]);
 
+/** Whether the next step reads a state: not every cell hands on what it shows. */
+export const isCarried = (cell, state) => cell.graph.some(({ op, name }) => op === "state" && name === state.id);
+
 /** The layer and unit that are chosen, within what the network has; layers count from 0 here. */
 export function chosenLayer(stage) {
   return within(stage.state.layer, stage.timeline.layers);

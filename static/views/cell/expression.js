@@ -78,7 +78,7 @@ export function sentenceOf(cell, state) {
   const { graph, signals } = cell,
     root = graph.findIndex((node) => node.signal === state);
   const title = signals.find((signal) => signal.id === state).title;
-  if (inside(graph, root)) return (read) => `The sum is squashed to ${signed(read(root))}: the ${title} is written anew at every step.`;
+  if (inside(graph, root)) return (read) => `The sum is squashed to ${signed(read(root))}, and written anew at every step.`;
   const clauses = flattened(graph, root, "add")
     .map((term) => clause(cell, state, flattened(graph, term, "mul")))
     .filter(Boolean);

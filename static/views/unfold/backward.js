@@ -21,7 +21,7 @@ export function widestNorm(stage) {
 /** Bands a gradient runs through, with the height its widest arrow may take and where its number stands. */
 export function ribbonBands(bands) {
   return bands
-    .filter(({ kind }) => kind === "tiles" || kind === "lane")
+    .filter(({ carried }) => carried)
     .map((band) => {
       const outside = band.kind === "lane" && band.room >= NUMBER_HEIGHT;
       const inside = band.kind === "tiles" && band.height > 3 * NUMBER_HEIGHT;

@@ -1,6 +1,6 @@
 // Where everything in the unfolded network stands: horizontal bands from the guesses above to the input below, one stack a layer.
 
-import { gatesOf, lanesOf, outputOf } from "../../figures/description.js";
+import { gatesOf, isCarried, lanesOf, outputOf } from "../../figures/description.js";
 
 const DENSITIES = [
   { guess: 15, tile: 7, rows: 12, lane: 40, gate: 20, input: 26, gap: 11, above: 17, between: 5 },
@@ -23,7 +23,7 @@ const WIDEST_GAP = 14; // px more than needed
 const BETWEEN_LAYERS = 6;
 const TALLEST_TILE = 19; // px; wider columns take taller ones
 
-/** Bands that fill `height` pixels: [{kind: guesses|tiles|lane|gate|input, layer, signal, top, height, room}], `room` the free pixels above. */
+/** Bands that fill `height` pixels: [{kind: guesses|tiles|lane|gate|input, layer, signal, carried, top, height, room}], `room` the free pixels above, `carried`: on to the next step. */
 export function stackBands(cell, { layers, chosen, height, column, guesses = 3, input = true }) {
   const tallest = Math.max(TALLEST_TILE, column * 0.9);
   for (const sacrifice of SACRIFICES) {
@@ -43,8 +43,12 @@ function wantedBands(cell, density, { layers, chosen, gates = "all", guesses, in
   const put = (kind, height, room, more = {}) => bands.push({ kind, height, room: bands.length ? room : 2, ...more });
   if (guesses) put("guesses", density.guess * guesses, 0, { rows: guesses });
   for (const layer of shown) {
-    put("tiles", density.tile * density.rows, density.gap + (layer === shown[0] ? 0 : BETWEEN_LAYERS), { layer, signal: outputOf(cell) });
-    for (const lane of lanesOf(cell)) put("lane", density.lane, density.above, { layer, signal: lane });
+    put("tiles", density.tile * density.rows, density.gap + (layer === shown[0] ? 0 : BETWEEN_LAYERS), {
+      layer,
+      signal: outputOf(cell),
+      carried: isCarried(cell, outputOf(cell)),
+    });
+    for (const lane of lanesOf(cell)) put("lane", density.lane, density.above, { layer, signal: lane, carried: true });
     if (gates === "none" || (gates === "chosen" && layer !== chosen)) continue;
     gatesOf(cell).forEach((gate, k) => put("gate", density.gate, k ? density.between : density.gap, { layer, signal: gate }));
   }

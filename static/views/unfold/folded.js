@@ -73,7 +73,7 @@ export function drawFolded(layer, stage, { width, height, guesses, units }) {
     if (place.beside || place.caption) make(box, "p", "", { text: "The same weights at every step." });
     if (place.beside) {
       const many = network.parameters ? `${network.parameters.toLocaleString("en")} numbers, learnt once. ` : "";
-      make(box, "p", "folded-more", { text: `${many}From step to step only what it reads and what it remembers is new.` });
+      make(box, "p", "folded-more", { text: `${many}From step to step only what it reads ${loops.length ? "and what it remembers " : ""}is new.` });
     }
     return { named, numbers, at: make(box, "p", "folded-at") };
   }

@@ -17,7 +17,7 @@ export function forwardTraces(stage, plan) {
     else if (band.kind === "input")
       for (let t = plan.from; t < plan.to; t++)
         ghost.box(t - 0.5 + 1 / axis.column, band.top, t + 0.5 - 1 / axis.column, band.top + band.height);
-    else if (band.kind === "tiles" || band.kind === "lane")
+    else if (band.carried)
       for (let t = plan.from; t < plan.to - 1; t++) arrow(wires, t, band.middle, axis.column);
   }
   wireUp(plan, wires, axis.column);

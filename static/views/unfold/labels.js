@@ -5,8 +5,8 @@ import { chosenLayer, shortTitle } from "../../figures/description.js";
 import { make } from "../../figures/figure.js";
 import { widestNorm } from "./backward.js";
 
-/** The first layer's tiles, if they are tall enough for words under them. */
-export const captioned = ({ bands }) => bands.find(({ kind, height }) => kind === "tiles" && height > 60);
+/** The first layer's tiles, if a gradient runs through them and they are tall enough for words under it. */
+export const captioned = ({ bands }) => bands.find(({ kind, height, carried }) => kind === "tiles" && carried && height > 60);
 
 /** Writes the label of every band. */
 export function writeLabels(labels, stage, plan) {
@@ -17,11 +17,11 @@ export function writeLabels(labels, stage, plan) {
 function label(labels, stage, plan, { kind, layer, signal, top, height, middle, rows }) {
   const { axis, colour, timeline } = stage,
     narrow = axis.gutter < 80;
-  const box = make(labels, "div", `figure-label is-${kind}`, { style: `top:${middle}px;width:${axis.gutter - 10}px` });
+  const box = make(labels, "div", `figure-label is-${kind}${narrow ? " is-narrow" : ""}`, { style: `top:${middle}px;width:${axis.gutter - 10}px` });
   if (kind === "guesses") {
     make(box, "span", "", { text: rows > 1 ? "guesses" : "guess" });
     if (rows > 1 && captioned(plan) && !narrow) make(box, "small", "", { text: "shaded: right" });
-    if (rows > 1 && !captioned(plan))
+    if (rows > 1 && !captioned(plan) && plan.bands.some(({ carried }) => carried))
       for (const text of narrow ? ["widest", number(widestNorm(stage))] : ["width ∝ √norm", `widest ${number(widestNorm(stage))}`])
         make(box, "small", "unfold-scale", { text });
     return;

@@ -57,7 +57,7 @@ export function placeFolded({ description, timeline }, { width, height, chosen, 
 function loopedStates(cell, bands) {
   const found = [];
   for (const band of bands) {
-    if (band.kind === "tiles") found.push({ band, signal: outputOf(cell), side: "above" });
+    if (band.kind === "tiles" && band.carried) found.push({ band, signal: outputOf(cell), side: "above" });
     if (band.kind === "lane") found.push({ band, signal: band.signal, side: "below" });
   }
   return [...found.filter(({ side }) => side === "above"), ...found.filter(({ side }) => side === "below").reverse()];
