@@ -10,8 +10,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# where the control word lies in the C library's fenv_t, its format, and the bits that flush (glibc)
+# where the control word lies in the C library's fenv_t, and the bits that flush (glibc)
 _PLACES = {"x86_64": (28, 0x8040), "aarch64": (0, 1 << 24)}
+_PLACE = _PLACES.get(platform.machine()) if sys.platform == "linux" else None
+_LIBRARY = ctypes.CDLL(None) if _PLACE else None
+_SIZE = 64
 
 
 @contextmanager
@@ -19,18 +22,16 @@ def flushed() -> Iterator[None]:
     """Flush denormals to zero in this thread for the length of a `with` block; where the machine is unknown, do
     nothing.
     """
-    place = _PLACES.get(platform.machine()) if sys.platform == "linux" else None
-    if place is None:
+    if _PLACE is None:
         yield
         return
-    offset, bits = place
-    library, before, during = ctypes.CDLL(None), ctypes.create_string_buffer(64), ctypes.create_string_buffer(64)
-    library.fegetenv(before)
-    ctypes.memmove(during, before, 64)
-    word = ctypes.c_uint32.from_buffer(during, offset)
-    word.value |= bits
-    library.fesetenv(during)
+    offset, bits = _PLACE
+    before = ctypes.create_string_buffer(_SIZE)
+    _LIBRARY.fegetenv(before)
+    during = ctypes.create_string_buffer(before.raw, _SIZE)
+    ctypes.c_uint32.from_buffer(during, offset).value |= bits
+    _LIBRARY.fesetenv(during)
     try:
         yield
     finally:
-        library.fesetenv(before)
+        _LIBRARY.fesetenv(before)

@@ -6,14 +6,19 @@ All of it is read off the traced step, so that what is drawn is what is computed
 from __future__ import annotations
 
 import math
+from functools import cache
 from itertools import product
 
 from models.cell import Cell
 from models.graph import ACTIVATIONS, LEAVES, Graph, Node, terms, walk
 
 
+@cache
 def describe(cell: type[Cell]) -> dict:
-    """A cell in words and wiring, as a page needs it: signals (role, range, reads, equation) and the graph."""
+    """A cell in words and wiring, as a page needs it: signals (role, range, reads, equation) and the graph.
+
+    It is made once: whoever wants to change it makes a copy.
+    """
     graph = cell.graph()
     spans = _ranges(cell)
     signals = []
