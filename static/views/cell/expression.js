@@ -75,9 +75,8 @@ export function numbersAt(cell, valueOf, sums) {
 
 /** What a state's equation does, as a function of the numbers that writes a sentence. */
 export function sentenceOf(cell, state) {
-  const { graph, signals } = cell,
+  const { graph } = cell,
     root = graph.findIndex((node) => node.signal === state);
-  const title = signals.find((signal) => signal.id === state).title;
   if (inside(graph, root)) return (read) => `The sum is squashed to ${signed(read(root))}, and written anew at every step.`;
   const clauses = flattened(graph, root, "add")
     .map((term) => clause(cell, state, flattened(graph, term, "mul")))
