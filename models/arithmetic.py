@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from models.graph import Node
 from models.layer import Layer
 from models.network import Network
 from models.trace import Reading
@@ -32,8 +33,8 @@ def arithmetic(network: Network, tokens: Sequence[int], layer: int = 0, unit: in
         bias = network.parameters.get(f"rnn.{stack.replace('weight', 'bias')}_l{layer}")
         for index, block in enumerate(blocks):
             row, reader = index * network.hidden + unit, layout.reader(block).signal
-            values = _mapped(network, reading, layer, stack, weight[row])
-            found.setdefault(reader, []).append({"reads": source.label, "values": values})
+            values = _mapped(network, reading, layer, source, weight[row])
+            found.setdefault(reader, []).append({"reads": cell.graph().label(source), "values": values})
             if bias is None:
                 continue
             constant = np.full(reading.steps, bias[row], values.dtype)
@@ -55,7 +56,12 @@ def _looks(network: Network, layer: Layer, signal: str, number: int, unit: int) 
         if summand.op == "mul" and weights:
             (seen,) = (node for node in summand.reads if node not in weights)
             weight = network.parameters[f"rnn.{weights[0].name}_l{number}"][unit]
-            found.append({"reads": seen.label, "values": weight * layer.read(seen, 0, layer.steps)[:, 0, unit]})
+            found.append(
+                {
+                    "reads": network.cell.graph().label(seen),
+                    "values": weight * layer.read(seen, 0, layer.steps)[:, 0, unit],
+                }
+            )
     return found
 
 
@@ -68,11 +74,14 @@ def _add_bias(terms: list[dict], constant: np.ndarray) -> None:
     terms.append({"reads": "bias", "values": constant})
 
 
-def _mapped(network: Network, reading: Reading, layer: int, stack: str, row: np.ndarray) -> np.ndarray:
+def _mapped(network: Network, reading: Reading, layer: int, source: Node, row: np.ndarray) -> np.ndarray:
     """What one row of a stack of maps makes of what it reads, at every step, (N,)."""
-    if stack != "weight_ih":
-        return reading.work.layers[layer].source(stack, 0, reading.steps)[:, 0] @ row
+    lag = network.cell.graph().lags.get(source)
+    if lag is None:
+        return reading.work.layers[layer].read(source, 0, reading.steps)[:, 0] @ row
     if layer:
-        return reading.work.layers[layer - 1].output[:, 0] @ row
-    each = network.parameters["embedding.weight"] @ row if network.embedding else row
-    return each[reading.tokens[:, 0]]
+        values = reading.work.layers[layer - 1].output[:, 0] @ row
+    else:
+        each = network.parameters["embedding.weight"] @ row if network.embedding else row
+        values = each[reading.tokens[:, 0]]
+    return np.concatenate([np.zeros(min(lag, len(values)), values.dtype), values[: len(values) - lag]])

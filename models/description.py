@@ -38,7 +38,12 @@ def describe(cell: type[Cell]) -> dict:
         )
     place = {id(node): index for index, node in enumerate(graph.nodes)}
     nodes = [
-        {"op": node.op, "reads": [place[id(read)] for read in node.reads], "signal": node.signal, "name": node.name}
+        {
+            "op": "input" if node in graph.lags else node.op,
+            "reads": [place[id(read)] for read in node.reads],
+            "signal": node.signal,
+            "name": graph.label(node) if node in graph.lags else node.name,
+        }
         for node in graph.nodes
     ]
     return {
@@ -82,7 +87,7 @@ def _reads(graph: Graph, signal: Node) -> list[str]:
         for read in node.reads:
             if read.op in ("input", "state") or (read.signal and read is not signal):
                 if _belongs(node, signal):
-                    names.append(read.label)
+                    names.append(graph.label(read))
     return list(dict.fromkeys(names))
 
 
@@ -101,10 +106,13 @@ def _belongs(node: Node, signal: Node) -> bool:
 
 
 def _equation(graph: Graph, node: Node, top: bool = True) -> str:
+    if graph.lags.get(node):
+        return f"x_{{t−{graph.lags[node]}}}"
     if not top and (node.signal or node.op in LEAVES):
         return {"state": f"{node.name}_{{t−1}}", "input": "x_t", "constant": "1"}.get(node.op, _symbol(node))
     if node.op == "linear":
-        letter = {"input": "W", "state": "U"}.get(node.reads[0].op, "V")
+        lag = graph.lags.get(node.reads[0])
+        letter = f"W{lag}" if lag else {"input": "W", "state": "U"}.get(node.reads[0].op, "V")
         return f"({letter}_{node.name} {_equation(graph, node.reads[0], False)} + b_{node.name})"
     if node.op in ACTIVATIONS:
         name = {"sigmoid": "σ", "tanh": "tanh", "relu": "relu"}[node.op]

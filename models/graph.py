@@ -35,11 +35,6 @@ class Node:
         return self.signal or self.name or f"{self.op}{self.reads}"
 
     @property
-    def label(self) -> str:
-        """What a page calls a vector that is read: `x`, `h_prev` for a state before the step, else the signal's id."""
-        return f"{self.name}_prev" if self.op == "state" else self.signal or self.name or ""
-
-    @property
     def is_record(self) -> bool:
         """Whether the vector keeps a place of its own: a leaf, a named signal, or what a matrix map gives."""
         return self.signal is not None or self.op == "linear" or self.op in LEAVES
@@ -115,6 +110,12 @@ class Graph:
             if after in lags:
                 lags[self.before[state]] = lags[after] + 1
         return lags
+
+    def label(self, node: Node) -> str:
+        """What a page calls a vector that is read: `x`, `x−2` for an earlier input, `h_prev`, or the signal's id."""
+        if self.lags.get(node):
+            return f"x−{self.lags[node]}"
+        return f"{node.name}_prev" if node.op == "state" else node.signal or node.name or ""
 
     def pre_activation(self, signal: str) -> list[Node] | None:
         """The summands inside a signal's activation if a matrix map is among them, else None."""
