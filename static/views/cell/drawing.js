@@ -74,8 +74,9 @@ export function drawCell(holder, stage, placed, open) {
     class: "cell-letter",
   });
   placed.buses.forEach((source, k) => {
-    svg(from, "tspan", { dy: k ? -3 : 0 }, (k ? ", " : "") + source.name);
-    svg(from, "tspan", { dy: 3, "font-size": 10 }, source.op === "state" ? "t−1" : "t");
+    const [name, ago = source.op === "state" ? 1 : 0] = source.name.split("−"); // an earlier input is named with how long ago
+    svg(from, "tspan", { dy: k ? -3 : 0 }, (k ? ", " : "") + name);
+    svg(from, "tspan", { dy: 3, "font-size": 10 }, Number(ago) ? `t−${ago}` : "t");
   });
   const given = svg(from, "tspan", { dy: -3, class: "cell-soft" });
   const most = new Map();

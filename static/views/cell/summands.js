@@ -46,9 +46,11 @@ function nameOf({ description }, graph, map, others, layer) {
   const source = graph[map].reads[0],
     { op, name, signal } = graph[source],
     before = others.map((index) => `${graph[index].signal}·`).join("");
-  const letter = op === "input" ? "W" : op === "state" ? "U" : "V";
+  const letter = op === "input" ? "W" : op === "state" ? "U" : "V",
+    ago = op === "input" && name.split("−")[1];
+  const given = (layer ? `what layer ${layer} says` : "the character") + (ago ? `, ${ago} before` : "");
   return {
     symbol: `${before}${letter}·${signal ?? name}`,
-    words: op !== "input" ? title(source) : layer ? `what layer ${layer} says` : "the character",
+    words: op === "input" ? given : (title(source) ?? "a map of its own"),
   };
 }
