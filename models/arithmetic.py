@@ -9,7 +9,7 @@ import numpy as np
 from models.graph import Node
 from models.layer import Layer
 from models.network import Network
-from models.trace import Reading
+from models.reading import Reading
 
 
 def arithmetic(network: Network, tokens: Sequence[int], layer: int = 0, unit: int = 0) -> dict:

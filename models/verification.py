@@ -8,7 +8,8 @@ import numpy as np
 
 from models.network import Network
 from models.passes import NetworkWeights
-from models.trace import Reading, trace
+from models.reading import Reading
+from models.trace import trace
 
 STEP = 1e-5
 TOLERANCE = 1e-5
@@ -39,7 +40,7 @@ def _loss(network: Network, tokens: Sequence[int], loss: str, direction: dict, s
     """The loss with all weights moved along the direction."""
     moved = {name: array.astype(np.float64) + step * direction[name] for name, array in network.parameters.items()}
     weights = NetworkWeights(network.cell, network.layers, network.hidden, moved, np.dtype("float64"))
-    reading = Reading(network, tokens, loss, backward=False, precision="float64")
+    reading = Reading(network, tokens, loss=loss, backward=False, precision="float64")
     reading.work.use(weights)
     reading.forward(0, reading.steps)
     reading.score(0, reading.steps)

@@ -13,8 +13,8 @@ TOKENS = NETWORK.tokens("a bad cab fed a deaf bee " * 4)
 
 @pytest.mark.parametrize("loss", ["every", "last"])
 def test_the_stream_carries_each_step_once_and_says_what_the_trace_says(loss):
-    whole = trace(NETWORK, TOKENS, loss).tensors
-    events = list(stream(NETWORK, TOKENS, loss))
+    whole = trace(NETWORK, TOKENS, loss=loss).tensors
+    events = list(stream(NETWORK, TOKENS, loss=loss))
     assert [name for name, _ in events[:1]] == ["begin"] and events[-1][0] == "end"
     forward = [data for name, data in events if name == "forward"]
     backward = [data for name, data in events if name == "backward"]
