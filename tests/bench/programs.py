@@ -16,33 +16,33 @@ TOKENS = np.random.default_rng(0).integers(0, CHARACTERS, STEPS).tolist()
 SEEN = torch.tensor(TOKENS)
 
 
-def network(cell: str) -> Network:
+def network(cell: str, hidden: int = HIDDEN) -> Network:
     """A network of the size that is measured."""
-    return untrained(cells()[cell], 1, HIDDEN, [chr(64 + number) for number in range(CHARACTERS)], EMBEDDING)
+    return untrained(cells()[cell], 1, hidden, [chr(64 + number) for number in range(CHARACTERS)], EMBEDDING)
 
 
-def ours(cell: str, loss: str = "every") -> Callable[[], object]:
+def ours(cell: str, loss: str = "every", hidden: int = HIDDEN) -> Callable[[], object]:
     """Forward and backward with everything recorded."""
-    read = network(cell)
+    read = network(cell, hidden)
     return lambda: trace(read, TOKENS, loss=loss)
 
 
 class Around(torch.nn.Module):
     """What lies around the recurrence, the same for every contestant of PyTorch's."""
 
-    def __init__(self) -> None:
+    def __init__(self, hidden: int = HIDDEN) -> None:
         super().__init__()
-        self.embedding, self.readout = torch.nn.Embedding(CHARACTERS, EMBEDDING), torch.nn.Linear(HIDDEN, CHARACTERS)
+        self.embedding, self.readout = torch.nn.Embedding(CHARACTERS, EMBEDDING), torch.nn.Linear(hidden, CHARACTERS)
 
     def learn(self, output: torch.Tensor) -> None:
         """The loss of every step and its backward pass."""
         torch.nn.functional.cross_entropy(self.readout(output)[:-1], SEEN[1:], reduction="sum").backward()
 
 
-def blind(cell: str) -> Callable[[], object]:
+def blind(cell: str, hidden: int = HIDDEN) -> Callable[[], object]:
     """torch.nn's own module: nothing of its inside is recorded."""
-    around = Around()
-    module = getattr(torch.nn, cells()[cell].reference.split(".")[-1])(EMBEDDING, HIDDEN)
+    around = Around(hidden)
+    module = getattr(torch.nn, cells()[cell].reference.split(".")[-1])(EMBEDDING, hidden)
 
     def run() -> None:
         module.zero_grad()
