@@ -18,8 +18,11 @@ from app.networks import Networks, chosen_signals, tokens_of
 from app.problems import Problem
 from app.server import create_app
 from app.settings import Settings
+from app.uploads import written
 from app.wire import as_safetensors, to_json
-from models.network import Network
+from models.convert import convert as run_conversion
+from models.convert import read_vocabulary
+from models.network import BadNetwork, Network
 from models.trace import trace as run_trace
 from models.training import Recipe
 from models.training import train as run_training
@@ -159,6 +162,31 @@ def train(
     path.write_bytes(network.to_bytes())
     path.with_suffix(".json").write_text(json.dumps(network.card, indent=1) + "\n")
     print(f"{path}: {network.card['validation_loss']} nats a character on the held-out end")
+
+
+@cli.command()
+def convert(
+    weights: Annotated[Path, typer.Argument(help="model.pt, or Keras' model.weights.h5 or model.h5", metavar="FILE")],
+    out: Annotated[Path | None, typer.Option(help="The .safetensors file to write; else one beside FILE")] = None,
+    vocabulary: Annotated[Path | None, typer.Option(help="JSON: a list of texts, or {text: number}")] = None,
+    title: Annotated[str, typer.Option(help="What to call the network")] = "",
+    nonlinearity: Annotated[str | None, typer.Option(help="tanh or relu, of an nn.RNN or SimpleRNN")] = None,
+) -> None:
+    """Make a network of PyTorch or Keras weights, here on this machine; no program in the file is run."""
+    path = out or weights.with_name(f"{weights.name.removesuffix('.h5').partition('.')[0]}.safetensors")
+    if path.suffix != ".safetensors":
+        raise Problem(("--out", "must end in .safetensors"))
+    try:
+        texts = read_vocabulary(vocabulary) if vocabulary else None
+        network, recognised = run_conversion(weights, texts, title, nonlinearity)
+    except BadNetwork as bad:
+        raise Problem((str(weights), str(bad))) from None
+    written(path, network.to_bytes())
+    for name, file in recognised["names"].items():
+        print(f"{name} {network.parameters[name].shape} from {file}")
+    for name in recognised["absent"]:
+        print(f"{name} is absent")
+    print(f"{path}: {network.cell.id}, layers {network.layers}, hidden {network.hidden}, {network.size:,} weights")
 
 
 def cell_option(text: str) -> tuple[str, int | str]:

@@ -63,7 +63,7 @@ def first_light(networks: Networks, query: Mapping[str, str], limit: int) -> Mar
     A bad address gives the example and a notice that says what was wrong.
     """
     carried = {
-        "models": [{**network.describe(), "vocabulary": network.vocabulary} for network in networks.all().values()],
+        "models": [{**network.describe(), "vocabulary": network.vocabulary} for network in shown(networks, query)],
         "cells": descriptions(),
     }
     try:
@@ -73,6 +73,12 @@ def first_light(networks: Networks, query: Mapping[str, str], limit: int) -> Mar
     except Problem as problem:
         carried |= picture(networks, Address(), limit) | {"notice": notice(*problem.errors[0])}
     return Markup(to_json(carried, "float16").replace(b"<", rb"\u003c").decode())
+
+
+def shown(networks: Networks, query: Mapping[str, str]) -> list[Network]:
+    """The listed networks, and an uploaded one where the address names it."""
+    id = query.get("model", MODEL)
+    return [*networks.all().values(), *([networks.get(id)] if networks.uploads.path(id) else [])]
 
 
 def notice(field: str, detail: str) -> str:

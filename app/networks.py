@@ -1,10 +1,13 @@
-"""The networks the service has: the shipped ones and those in the data directory, each loaded when first asked for."""
+"""The networks the service has: the shipped ones, those in the data directory and the uploaded ones, each loaded when
+first asked for.
+"""
 
 import logging
 from functools import lru_cache
 from pathlib import Path
 
 from app.problems import Problem, one_of, unknown_characters
+from app.uploads import Uploads
 from models.cells import describe
 from models.network import BadNetwork, Network, UnknownCharacters
 from models.zoo import shipped
@@ -13,22 +16,23 @@ log = logging.getLogger("uvicorn.error")
 
 
 @lru_cache(maxsize=64)
-def load(path: Path, changed: int) -> Network | None:
+def load(path: Path, changed: int, origin: str) -> Network | None:
     """The network in a file as it was at a time of change, or None (and a line in the log) where it holds none."""
     try:
         network = Network.load(path)
     except BadNetwork as bad:
         log.warning("%s is left out: %s", path, bad)
         return None
-    network.origin = "shipped" if path in shipped().values() else "run"
+    network.origin = origin
     return network
 
 
 class Networks:
-    """The networks by id."""
+    """The networks by id. An uploaded one is had by its id and never listed: who cannot guess it does not see it."""
 
     def __init__(self, data: Path):
         self.data = data.expanduser()
+        self.uploads = Uploads(self.data / "uploads")
 
     def files(self) -> dict[str, Path]:
         """The file of every network by id, the shipped ones first; a shipped id is not given away."""
@@ -36,14 +40,14 @@ class Networks:
         return {**shipped(), **{id: path for id, path in own.items() if id not in shipped()}}
 
     def all(self) -> dict[str, Network]:
-        """Every network by id."""
-        found = {id: load(path, path.stat().st_mtime_ns) for id, path in self.files().items()}
+        """Every network by id, without the uploaded ones."""
+        found = {id: self._load(path) for id, path in self.files().items()}
         return {id: network for id, network in found.items() if network is not None}
 
     def get(self, id: str, status: int = 422) -> Network:
         """The network with this id; a Problem of this status when there is none."""
-        path = self.files().get(id)
-        network = load(path, path.stat().st_mtime_ns) if path else None
+        path = self.files().get(id) or self.uploads.path(id)
+        network = self._load(path) if path else None
         if network is None:
             raise one_of("model", self.all(), status)
         return network
@@ -51,7 +55,11 @@ class Networks:
     def path(self, id: str) -> Path:
         """The file of the network with this id; a Problem (404) when there is none."""
         self.get(id, status=404)
-        return self.files()[id]
+        return self.files().get(id) or self.uploads.path(id)
+
+    def _load(self, path: Path) -> Network | None:
+        origin = "upload" if path.parent == self.uploads.folder else "run" if path.parent == self.data else "shipped"
+        return load(path, path.stat().st_mtime_ns, origin)
 
 
 def tokens_of(network: Network, text: str, limit: int, field: str = "text") -> list[int]:

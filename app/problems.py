@@ -13,9 +13,11 @@ from starlette.status import HTTP_422_UNPROCESSABLE_CONTENT, HTTP_500_INTERNAL_S
 MEDIA_TYPE = "application/problem+json"
 TITLES = {
     400: "The request cannot be read",
+    403: "This is not allowed",
     404: "There is nothing here",
     405: "This address does not take this method",
     413: "The request is too large",
+    415: "The request is of another kind than this address takes",
     422: "A value is not allowed",
     500: "Something went wrong here",
 }

@@ -4,14 +4,14 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from app import pages
-from app.api import arithmetic, cells, generate, models, trace, verification
+from app.api import arithmetic, cells, generate, models, trace, uploads, verification
 from app.headers import HouseHeaders, ProblemsOnly
+from app.limits import BodyLimits
 from app.networks import Networks
 from app.paths import STATIC
 from app.problems import SCHEMA, add_handlers
@@ -34,14 +34,14 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.networks = Networks(settings.data)
     add_handlers(app)
-    for part in (cells, models, trace, generate, arithmetic, verification, pages):
+    for part in (cells, models, uploads, trace, generate, arithmetic, verification, pages):
         app.include_router(part.router)
     app.add_api_route("/healthz", health, tags=["service"])
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     # The last one added is the first to see a request.
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=settings.hosts(), www_redirect=False)
     app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET"])  # a sandboxed frame has no origin
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=settings.body_limit)
+    app.add_middleware(BodyLimits, others=settings.body_limit, by_path={"/api/models": settings.upload_limit})
     app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=NOT_COMPRESSED)
     app.add_middleware(ProblemsOnly)
     app.add_middleware(HouseHeaders, frame_ancestors=settings.frame_ancestors)

@@ -21,6 +21,7 @@ class Settings(BaseSettings):
     text_limit_post: int = Field(20_000, ge=1, description="most characters of a text sent by POST")
     text_limit_get: int = Field(2_000, ge=1, description="most characters of a text sent by GET")
     body_limit: int = Field(1_048_576, ge=1, description="most bytes of a request's body")
+    upload_limit: int = Field(67_108_864, ge=1, description="most bytes of an uploaded network")
     allowed_hosts: str = Field(
         "",
         pattern=r"^[A-Za-z0-9.:*\- ]*$",

@@ -40,7 +40,7 @@ class Network:
     """A network over tokens: embedding or one-hot input, equal recurrent layers, linear readout or none.
 
     vocabulary: the tokens' texts in the order of their numbers, empty where only the numbers are known. parameters:
-    arrays by PyTorch name. card: how it was trained. absent: biases, and the readout, that the network was made without.
+    arrays by PyTorch name. card: how it was trained. absent: the biases, and the readout, that it was made without.
     """
 
     id: str
@@ -193,14 +193,14 @@ class Network:
 def vocabulary_of(facts: dict[str, str], name: str) -> list[str]:
     """The vocabulary in a file's metadata, empty where there is none; raises BadNetwork."""
     vocabulary = _stored(facts, "vocabulary", list, name)
-    if not all(isinstance(text, str) and text and _is_unicode(text) for text in vocabulary):
+    if not all(isinstance(text, str) and text and is_unicode(text) for text in vocabulary):
         raise BadNetwork(f"the vocabulary in {name} must be a list of characters")
     if len(set(vocabulary)) < len(vocabulary):
         raise BadNetwork(f"the vocabulary in {name} holds a character twice")
     return vocabulary
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
     """Whether a text has no half of a surrogate pair, which no file and no answer can hold."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 

@@ -43,7 +43,9 @@ def _layer(network: Network, layer: int, inputs: torch.Tensor, weights_at, clamp
                 value = weights[f"rnn.{node.name}_l{layer}"]
             elif node.op == "linear":
                 name, block = rows[node]
-                value = weights[name][block] @ values[node.reads[0]] + weights[name.replace("weight", "bias")][block]
+                value = weights[name][block] @ values[node.reads[0]]
+                if name.replace("weight", "bias") not in network.absent:
+                    value = value + weights[name.replace("weight", "bias")][block]
             else:
                 value = OPERATIONS[node.op](*(values[read] for read in node.reads))
             for clamp in clamps:
@@ -65,7 +67,7 @@ def _objective(
 ) -> tuple[dict, torch.Tensor, torch.Tensor]:
     """(signals by trace name, logits, losses) of a reading."""
     characters = torch.tensor(tokens)
-    inputs = torch.eye(len(network.vocabulary), dtype=torch.float64)[characters]
+    inputs = torch.eye(network.vocabulary_size, dtype=torch.float64)[characters]
     if network.embedding:
         inputs = weights["embedding.weight"][characters]
     signals: dict[str, list[torch.Tensor]] = {}
@@ -73,7 +75,9 @@ def _objective(
         recorded = _layer(network, layer, inputs, weights_at, clamps)
         signals |= {f"layer{layer}.{name}": steps for name, steps in recorded.items()}
         inputs = torch.stack(recorded[network.cell.states[0]])
-    logits = inputs @ weights["readout.weight"].T + weights["readout.bias"]
+    logits = inputs @ weights["readout.weight"].T
+    if "readout.bias" not in network.absent:
+        logits = logits + weights["readout.bias"]
     return signals, logits, torch.nn.functional.cross_entropy(logits[:-1], characters[1:], reduction="none")
 
 

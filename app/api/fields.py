@@ -81,6 +81,13 @@ class StreamBody(FileBody):
     encoding: ArrayEncoding = "float16"
 
 
+class UploadQuery(BaseModel):
+    """How a network is brought."""
+
+    model_config = QUERY
+    dry_run: bool = Field(False, description="only say what is recognised, and store nothing")
+
+
 class GenerateBody(BaseModel):
     """A text to be continued."""
 

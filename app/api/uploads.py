@@ -1,0 +1,81 @@
+"""Networks of people's own."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
+
+from app.api.fields import UploadQuery
+from app.networks import Networks
+from app.problems import Problem
+from app.wire import json_response
+from models.imported import recognise
+from models.network import BadNetwork
+from models.tensor_file import LENGTH, check_start
+
+BYTES = "application/octet-stream"
+BODY = {"requestBody": {"required": True, "content": {BYTES: {"schema": {"type": "string", "format": "binary"}}}}}
+STORED = {
+    200: {"description": "what was recognised; nothing is stored", "content": {"application/json": {}}},
+    201: {"description": "id, owner_token, recognised, and the network as /api/models lists one"},
+}
+
+router = APIRouter(prefix="/api/models", tags=["models"])
+
+
+@router.post("", status_code=201, responses=STORED, openapi_extra=BODY)
+async def upload_model(request: Request, query: Annotated[UploadQuery, Query()]) -> Response:
+    """Bring a network: the safetensors state_dict of a torch module with one nn.RNN, nn.LSTM or nn.GRU, as
+    application/octet-stream.
+
+    It is served to whoever knows its id, which cannot be guessed, and is not listed: /api/models does not tell
+    strangers of it. The owner_token, needed to delete it, is told this once.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != BYTES:
+        raise Problem(("content-type", f"must be {BYTES}, the bytes of a safetensors file"), status=415)
+    try:
+        content = await received(request)
+        return await run_in_threadpool(accepted, request.app.state.networks, content, query.dry_run)
+    except BadNetwork as bad:
+        raise Problem(("body", str(bad))) from None
+
+
+@router.delete("/{id}", status_code=204)
+def delete_model(request: Request, id: str, authorization: Annotated[str, Header()] = "") -> Response:
+    """Delete an uploaded network, with the owner_token from its upload as `Authorization: Bearer …`."""
+    uploads = request.app.state.networks.uploads
+    if uploads.path(id) is None:
+        raise Problem(("id", "is no uploaded network; others cannot be deleted here"), status=404)
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not uploads.is_owner(id, token.strip()):
+        raise Problem(
+            ("authorization", "must be Bearer and the owner_token that the upload was answered with"), status=403
+        )
+    uploads.remove(id)
+    return Response(status_code=204)
+
+
+async def received(request: Request) -> bytearray:
+    """The body; what is no safetensors file is refused at its first bytes, before the rest has come."""
+    content, checked = bytearray(), False
+    async for chunk in request.stream():
+        content += chunk
+        if not checked and len(content) >= LENGTH:
+            check_start(content[:LENGTH])
+            checked = True
+    return content
+
+
+def accepted(networks: Networks, content: bytearray, dry_run: bool) -> Response:
+    """The answer to an upload, which is stored unless this is a dry run."""
+    network, recognised = recognise(content)
+    network.origin = "upload"
+    if dry_run:
+        return json_response({**network.describe(), "id": None, "recognised": recognised})
+    network.id, token = networks.uploads.keep(network)
+    response = json_response({**network.describe(), "owner_token": token, "recognised": recognised})
+    response.status_code = 201
+    response.headers["Location"] = f"/api/models/{network.id}"
+    response.headers["Cache-Control"] = "no-store"  # it holds the token
+    return response

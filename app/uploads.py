@@ -1,0 +1,70 @@
+"""The networks that people upload: each in a file of its own under an id that nobody can guess, its owner's token only
+as a hash beside it.
+"""
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from pathlib import Path
+
+from models.network import Network
+
+ID = re.compile(r"[0-9a-f]{32}")
+
+
+class Uploads:
+    """The uploaded networks of one directory."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def path(self, id: str) -> Path | None:
+        """The file of the network with this id, or None where there is none."""
+        path = self.folder / f"{id}.safetensors"
+        return path if ID.fullmatch(id) and path.is_file() else None
+
+    def keep(self, network: Network) -> tuple[str, str]:
+        """Store a network; gives its id and its owner's token, which is told once and kept nowhere."""
+        id, token = secrets.token_hex(16), secrets.token_urlsafe(32)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # the owner first: what is served can always be deleted
+        written(self._owner(id), fingerprint(token).encode())
+        written(self.folder / f"{id}.safetensors", network.to_bytes())
+        return id, token
+
+    def is_owner(self, id: str, token: str) -> bool:
+        """Whether this is the token that was told when the network with this id was stored."""
+        return hmac.compare_digest(self._owner(id).read_text(), fingerprint(token))
+
+    def remove(self, id: str) -> None:
+        """Delete the network with this id."""
+        for path in (self.folder / f"{id}.safetensors", self._owner(id)):
+            path.unlink(missing_ok=True)
+
+    def _owner(self, id: str) -> Path:
+        return self.folder / f"{id}.owner"
+
+
+def fingerprint(token: str) -> str:
+    """What is kept of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def written(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, also when the machine stops meanwhile."""
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with unfinished.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
