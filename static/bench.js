@@ -3,6 +3,7 @@
 import { readAddress } from "./core/address.js";
 import { Stage } from "./core/stage.js";
 import { mountSentence } from "./core/sentence.js";
+import { mountOpen } from "./core/open.js";
 import { mountShare, watchFolds } from "./core/share.js";
 import { mountTransport } from "./core/transport.js";
 import { playUntilTouched, watchKeys, watchTracks } from "./core/hands.js";
@@ -14,6 +15,7 @@ import gradients from "./views/gradients.js";
 import cell from "./views/cell.js";
 import generate from "./views/generate.js";
 
+const FROM_A_FILE = "This address is of a trace in a file on somebody’s own machine; drop the file here to see it. Until then this is the example.";
 const byId = (id) => document.getElementById(id);
 const light = JSON.parse(byId("first-light").textContent);
 const { state: chosen, notices } = readAddress(location.search);
@@ -21,7 +23,7 @@ const tracks = byId("tracks");
 const stage = new Stage({ light, chosen, tracks, layout: "bench", writesAddress: true });
 
 mountSentence(byId("sentence"), stage);
-showNotice(byId("sentence"), stage, light.notice ? [light.notice] : notices);
+showNotice(byId("sentence"), stage, light.notice ? [light.notice] : chosen.trace ? [...notices, FROM_A_FILE] : notices);
 mountTransport(byId("transport"), stage);
 for (const view of [unfold, text, gates, gradients]) {
   const element = byId(`track-${view.id}`);
@@ -66,6 +68,7 @@ theme.addEventListener("click", () => {
 showTheme();
 
 watchFolds([...document.querySelectorAll("[data-fold]")]);
+mountOpen(byId("open"), stage);
 mountShare(byId("share"), stage, [unfold, text, gates, gradients, generate, cell]);
 watchTracks(tracks, stage);
 watchKeys(document.body, stage, { everywhere: true });

@@ -1,5 +1,7 @@
 // What is chosen, as the address bar holds it: one table of typed properties, nothing else is ever stored.
 
+import { clampInAddress } from "./clamps.js";
+
 const whole = (low, high) => ({
   read: (text) => (/^\d{1,7}$/.test(text) && +text >= low && +text <= high ? +text : undefined),
   write: String,
@@ -24,6 +26,8 @@ const TABLE = {
   signal: name,
   unit: whole(0, 65535),
   loss: oneOf("every", "last"),
+  clamp: clampInAddress,
+  trace: oneOf("file"),
   order: name,
   shown: name,
   norms: name,
@@ -34,7 +38,8 @@ const TABLE = {
   play: oneOf("0", "1"),
 };
 
-const DEFAULTS = { pass: "forward", layer: 0, loss: "every", speed: 200, theme: "auto", fold: "0", hide: [] };
+const DEFAULTS = { pass: "forward", layer: 0, loss: "every", speed: 200, theme: "auto", fold: "0", clamp: [], hide: [] };
+const READ_BY_THE_SERVER = ["model", "text", "loss", "clamp"]; // not what a file shows
 
 /** Query string → {state, notices}: only properties that are there and valid are in `state`; every other is said in a sentence. */
 export function readAddress(query) {
@@ -44,7 +49,8 @@ export function readAddress(query) {
     if (!property) continue;
     const value = property.read(text);
     if (value === undefined) notices.push(`The address has a wrong “${key}”: it takes ${property.expected}.`);
-    else state[key] = value;
+    else if (!property.many) state[key] = value;
+    else if ((state[key] ??= []).length < property.many) state[key].push(value);
   }
   return { state, notices };
 }
@@ -59,7 +65,11 @@ export function writeAddress(state) {
   const query = new URLSearchParams();
   for (const [key, property] of Object.entries(TABLE)) {
     const value = state[key];
-    if (value === undefined || value === null) continue;
+    if (value === undefined || value === null || (state.trace && READ_BY_THE_SERVER.includes(key))) continue;
+    if (property.many) {
+      for (const each of value) query.append(key, property.write(each));
+      continue;
+    }
     const text = property.write(value);
     if (key in DEFAULTS && text === property.write(DEFAULTS[key])) continue;
     if (property.read(text) !== undefined) query.set(key, text);

@@ -7,7 +7,8 @@ export function showNotice(element, stage, first = []) {
   const line = document.createElement("p");
   line.className = "notice";
   line.setAttribute("role", "alert");
-  const say = (text) => {
+  const say = (text, quiet = false) => {
+    line.classList.toggle("quiet", quiet);
     line.textContent = text ?? "";
     line.hidden = !text;
   };
@@ -25,6 +26,10 @@ export function showNotice(element, stage, first = []) {
   stage.addEventListener("notice", (event) => {
     wait(false);
     say(event.detail);
+  });
+  stage.addEventListener("told", (event) => {
+    wait(false);
+    say(event.detail, true);
   });
   stage.addEventListener("reading", () => wait(true));
   stage.addEventListener("taken", () => wait(false));

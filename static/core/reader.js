@@ -1,6 +1,7 @@
 // Asks the server for traces and arithmetic; the picture changes only when a good answer has begun to come.
 
 import { LONGEST_TEXT } from "./address.js";
+import { asInterventions, holds } from "./clamps.js";
 import { Problem, readEvents, readJson } from "./stream.js";
 import { Timeline } from "./timeline.js";
 
@@ -17,39 +18,72 @@ export class Reader {
   constructor(stage) {
     this.stage = stage;
     this.asked = {}; // what was asked for and is not the picture yet
+    this.plain = {}; // the trace read last with nothing held, and what it is of
   }
 
-  /** Reads the trace of a {model, text, loss} over what is shown; a later call stops an earlier one. */
+  /** Reads the trace of a {model, text, loss, clamp} over what is shown; a later call stops an earlier one. */
   async read(changes) {
     const { stage } = this;
-    this.tracing?.abort();
+    this.stop();
     const tracing = this.tracing = new AbortController();
     Object.assign(this.asked, changes);
-    const { model, text, loss } = { ...stage.state, ...this.asked };
-    let timeline = null;
+    const { model, text, loss, clamp } = { ...stage.state, ...this.asked };
+    const network = stage.models.find(({ id }) => id === model), cell = stage.cells.find(({ id }) => id === network.cell);
+    const kept = clamp.filter((each) => holds(each, network, cell));
+    const interventions = asInterventions(kept, text === stage.state.text && !stage.state.trace ? stage.timeline.steps : [...text].length);
+    const key = JSON.stringify([model, text, loss]);
     stage.tell("reading");
     try {
-      await readEvents("/api/trace", {
-        body: { model, text, loss }, signal: tracing.signal,
-        onEvent: (name, data) => {
-          if (tracing.signal.aborted) return;
-          if (name === "begin") return void (timeline = new Timeline(data, stage.cells));
-          if (name === "error") throw new Problem(500, data.title ?? "The reading broke off", data.detail);
-          timeline.add(name, data);
-          if (timeline === stage.timeline) return stage.requestDraw();
-          stage.state.loss = loss;
-          if (model !== stage.state.model || text !== stage.state.text) stage.arithmetic = null; // what it adds up is another network's
-          this.asked = {};
-          stage.take(timeline);
-        },
+      // before and after: what the network does when it is left alone is read once for a text
+      if (interventions.length && this.plain.key !== key) {
+        await this.#trace({ model, text, loss, backward: false, signals: [cell.states[0]] }, tracing, (timeline) => { if (timeline.done) this.plain = { key, timeline }; });
+      }
+      await this.#trace({ model, text, loss, interventions }, tracing, (timeline) => {
+        if (timeline.done && !interventions.length) this.plain = { key, timeline };
+        if (timeline === stage.timeline) return stage.requestDraw();
+        Object.assign(stage.state, { loss, clamp: kept, trace: undefined });
+        // what it adds up is another network's, or another text's
+        if (model !== stage.state.model || text !== stage.state.text || interventions.length) stage.arithmetic = null;
+        this.asked = {};
+        stage.untouched = interventions.length ? this.plain.timeline : null;
+        stage.take(timeline);
       });
-      stage.notice(text.length > LONGEST_TEXT ? `The address bar holds ${LONGEST_TEXT.toLocaleString("en")} characters: a copied link leaves this text out.` : "");
+      stage.notice(this.#remark(text, clamp.length - kept.length));
       stage.remember();
       this.readArithmetic();
     } catch (problem) {
       if (problem.name === "AbortError") return;
       stage.notice(`${asSentence(problem.message)} The picture still shows the last text that could be read.`);
     }
+  }
+
+  /** Lets go of what is being read. */
+  stop() {
+    this.tracing?.abort();
+    this.summing?.abort();
+  }
+
+  /** The first picture is what a network left alone does. */
+  keep(timeline, { model, text, loss }) { this.plain = { key: JSON.stringify([model, text, loss]), timeline }; }
+
+  #remark(text, lost) {
+    if (lost) return "What was held is let go: this network has no such unit.";
+    return text.length > LONGEST_TEXT ? `The address bar holds ${LONGEST_TEXT.toLocaleString("en")} characters: a copied link leaves this text out.` : "";
+  }
+
+  // One event stream into one timeline; `onFrame` is called with it after every frame.
+  async #trace(body, { signal }, onFrame) {
+    let timeline = null;
+    await readEvents("/api/trace", {
+      body, signal,
+      onEvent: (name, data) => {
+        if (signal.aborted) return;
+        if (name === "begin") return void (timeline = new Timeline(data, this.stage.cells));
+        if (name === "error") throw new Problem(500, data.title ?? "The reading broke off", data.detail);
+        timeline.add(name, data);
+        onFrame(timeline);
+      },
+    });
   }
 
   /** What each linear map adds to the chosen unit, for the text shown. */
@@ -59,7 +93,7 @@ export class Reader {
     const summing = this.summing = new AbortController();
     if (stage.arithmetic && (stage.arithmetic.layer !== layer || stage.arithmetic.unit !== unit || this.summed !== `${model} ${text}`)) stage.arithmetic = null;
     this.summed = `${model} ${text}`;
-    if (text.length > LONGEST_TEXT) return;
+    if (!stage.askable || text.length > LONGEST_TEXT) return;
     try {
       stage.arithmetic = await readJson(`/api/arithmetic?${new URLSearchParams({ model, text, layer, unit })}`, { signal: summing.signal });
       stage.requestDraw();

@@ -1,42 +1,10 @@
 // What is chosen, as a sentence whose underlined words are the controls.
 
+import { choiceWord, numberWord } from "./controls.js";
+import { mountHeld } from "./held.js";
 import { inOneLine } from "./words.js";
 
 const TYPING_PAUSE = 300; // ms
-
-// A word that opens the browser's own list: the select lies unseen over the word, so that the sentence keeps its width and the keyboard its list.
-function choiceWord(label, change) {
-  const word = document.createElement("span"), shown = document.createElement("span"), select = document.createElement("select");
-  word.className = "control";
-  shown.setAttribute("aria-hidden", "true");
-  select.setAttribute("aria-label", label);
-  word.append(shown, select);
-  let byPointer = false;
-  select.addEventListener("pointerdown", () => { byPointer = true; });
-  select.addEventListener("keydown", () => { byPointer = false; });
-  select.addEventListener("change", () => {
-    change(select.value);
-    if (byPointer) select.blur(); // so that space and arrows drive the clock again
-  });
-  let known = "";
-  return {
-    word,
-    /** `options`: [[value, label, word in the sentence]…] */
-    show(options, value, style = {}) {
-      const key = JSON.stringify(options);
-      if (key !== known) {
-        known = key;
-        select.replaceChildren(...options.map(([option, text]) => new Option(text, option)));
-        word.classList.toggle("fixed", options.length < 2);
-        select.disabled = options.length < 2;
-      }
-      select.value = value;
-      const chosen = options.find(([option]) => String(option) === String(value));
-      shown.textContent = chosen?.[2] ?? chosen?.[1] ?? value;
-      Object.assign(word.style, style);
-    },
-  };
-}
 
 function textWord(stage) {
   const word = document.createElement("span"), shown = document.createElement("span"), field = document.createElement("textarea");
@@ -70,25 +38,6 @@ function textWord(stage) {
   };
 }
 
-function numberWord(label, change) {
-  const word = document.createElement("span"), field = document.createElement("input");
-  word.className = "control number";
-  Object.assign(field, { type: "number", min: 0, step: 1, inputMode: "numeric" });
-  field.setAttribute("aria-label", label);
-  word.append(field);
-  field.addEventListener("input", () => {
-    if (field.value !== "" && field.checkValidity()) change(field.valueAsNumber);
-  });
-  return {
-    word,
-    show(value, max) {
-      field.max = max;
-      field.style.width = `${Math.max(2, String(value).length)}ch`;
-      if (document.activeElement !== field || field.valueAsNumber !== value) field.value = value;
-    },
-  };
-}
-
 /** Fills an element with the sentence and keeps it true. */
 export function mountSentence(element, stage) {
   const model = choiceWord("Network", (value) => stage.choose({ model: value }));
@@ -100,14 +49,23 @@ export function mountSentence(element, stage) {
   const quoted = document.createElement("span"); // keeps the quotes beside the text when the sentence breaks
   quoted.className = "quoted";
   quoted.append("“", text.word, "”");
-  element.append("The network ", model.word, " reads ", quoted, " in layer ", layer.word, "; its loss is taken at ", loss.word,
-    " character. The text is coloured by unit ", unit.word, " of ", signal.word, ".");
+  const objective = document.createElement("span");
+  objective.append("; its loss is taken at ", loss.word, " character");
+  const subject = document.createTextNode("The network ");
+  element.append(subject, model.word, " reads ", quoted, " in layer ", layer.word, objective,
+    ". The text is coloured by unit ", unit.word, " of ", signal.word, ".");
+  if (stage.layout === "bench") mountHeld(element, stage);
   const show = () => {
-    const { state, timeline, description, colour, reader } = stage, asked = { ...state, ...reader.asked };
-    model.show(stage.models.map(({ id, title }) => [id, title && title !== id ? `${id}: ${title}` : id, id]), asked.model);
-    text.show(asked.text);
-    layer.show(Array.from({ length: timeline.layers }, (_, k) => [k, String(k + 1), timeline.layers > 1 ? `${k + 1}` : "1"]), state.layer);
-    loss.show([["every", "every character", "every"], ["last", "the last character only", "the last"]], asked.loss);
+    const { state, timeline, network, description, colour, reader } = stage, asked = { ...state, ...reader.asked };
+    const networks = stage.models.map(({ id, title }) => [id, title && title !== id ? `${id}: ${title}` : id, id]);
+    if (network.opened) networks.push(["", `${network.title}: a trace`, network.title]);
+    subject.data = network.opened ? "The trace " : "The network ";
+    model.show(networks, reader.asked.model ?? (network.opened ? "" : state.model));
+    text.show(reader.asked.text ?? (network.opened ? stage.text : state.text));
+    layer.show(Array.from({ length: timeline.layers }, (_, k) => [k, String(k + 1), `${k + 1}`]), state.layer);
+    const every = ["every", "every character", "every"], last = ["last", "the last character only", "the last"];
+    objective.hidden = network.opened && !stage.objective;
+    loss.show(network.opened ? [every, last].filter(([id]) => id === stage.objective) : [every, last], network.opened ? stage.objective : asked.loss);
     unit.show(state.unit, timeline.hidden - 1);
     signal.show(description.signals.map(({ id, title }) => [id, `${id}: ${title}`, id]), state.signal, { color: colour.hue(state.signal) });
   };

@@ -19,7 +19,7 @@ export function mountShare(fold, stage, views) {
     if (fold.hidden) return;
     const view = what.value;
     link.value = view ? `<iframe src="${address(`/embed/${view}`).replaceAll("&", "&amp;")}" title="Gatescope: ${view}" width="640" height="360" style="border:0"></iframe>` : address("/");
-    said.textContent = "";
+    said.textContent = stage.state.trace ? "The trace is a file of yours: whoever opens this sees the page’s example until they drop the same file." : "";
   };
   what.addEventListener("change", show);
   fold.addEventListener("fold", show);

@@ -13,7 +13,7 @@ export class Stage extends EventTarget {
   /** `light`: the first-light object; `chosen`: what the address says; `tracks`: the element whose width the axis fits and the band runs through. */
   constructor({ light, chosen, tracks, layout = "alone", writesAddress = false }) {
     super();
-    Object.assign(this, { models: light.models, cells: light.cells, tracks, layout, arithmetic: light.arithmetic ?? null });
+    Object.assign(this, { models: light.models, cells: light.cells, tracks, layout, arithmetic: light.arithmetic ?? null, untouched: null });
     this.axis = new Axis();
     this.colour = new Colour();
     this.clock = new Clock();
@@ -24,11 +24,15 @@ export class Stage extends EventTarget {
     this.last = { drawn: 0, turn: null };
     const served = light.address ?? {}; // the unit whose arithmetic came along
     this.state = withDefaults({ ...chosen, unit: chosen.unit ?? served.unit, model: undefined, text: undefined, loss: served.loss ?? chosen.loss });
+    const clamp = this.state.clamp.splice(0); // the picture that came with the page has nothing held
+    this.state.trace = undefined; // a file is on somebody's own machine
     this.reader = new Reader(this);
     this.take(firstTimeline(light));
+    this.reader.keep(this.timeline, this.state);
     this.clock.speed = this.state.speed;
     if (chosen.t !== undefined) this.clock.seek(this.clock.at(Math.min(chosen.t, this.timeline.steps - 1), this.state.pass));
     if (this.arithmetic?.layer !== this.state.layer || this.arithmetic?.unit !== this.state.unit) this.reader.readArithmetic();
+    if (clamp.length) this.reader.read({ clamp });
     this.clock.subscribe(() => { this.remember(); this.step(); });
     new ResizeObserver(() => this.requestDraw()).observe(tracks);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.retheme());
@@ -50,17 +54,20 @@ export class Stage extends EventTarget {
   }
 
   /** A new trace becomes the picture; what was chosen is kept where the new network has it. */
-  take(timeline) {
-    this.timeline = timeline;
-    this.network = this.models.find((model) => model.id === timeline.model);
+  take(timeline, network = this.models.find((model) => model.id === timeline.model)) {
+    Object.assign(this, { timeline, network });
     this.description = timeline.cell;
     this.colour.learn(this.description);
-    const { state } = this, { signals } = this.description, text = timeline.tokens.map((token) => this.network.vocabulary[token]).join("");
-    const sameText = text === state.text;
-    Object.assign(state, { model: timeline.model, text });
+    const { state } = this, { signals } = this.description, text = timeline.tokens.map((token) => network.vocabulary[token]).join("");
+    const sameText = text === this.text, there = ({ id }) => timeline.values(state.layer, id).some(Number.isFinite);
+    this.text = text;
+    if (!state.trace) Object.assign(state, { model: timeline.model, text });
     state.layer = Math.min(state.layer, timeline.layers - 1);
+    for (let layer = 0; layer < timeline.layers && !signals.some(there); layer++) state.layer = layer; // a file may lack layers
     // a gate is what most people come to see; a cell without one shows its output
-    if (!signals.some((signal) => signal.id === state.signal)) state.signal = signals.find((signal) => signal.role === "gate")?.id ?? this.description.states[0];
+    if (!signals.some((signal) => signal.id === state.signal && there(signal))) {
+      state.signal = (signals.find((signal) => signal.role === "gate" && there(signal)) ?? signals.find(there) ?? signals[0]).id;
+    }
     if (!(state.unit < timeline.hidden)) state.unit = liveliest(timeline, state);
     this.hovered = null;
     this.clock.resize(timeline.steps);
@@ -69,9 +76,23 @@ export class Stage extends EventTarget {
     this.requestDraw();
   }
 
+  /** A trace out of a file becomes the picture; the network and the text read last stay for whoever goes back to them. */
+  open({ timeline, network, objective }) {
+    this.reader.stop();
+    Object.assign(this.state, { trace: "file", clamp: [] });
+    Object.assign(this, { objective, untouched: null, arithmetic: null });
+    this.take(timeline, network);
+    this.remember();
+  }
+
+  /** Whether the picture is what the service says of this model and text, with nothing more to it. */
+  get askable() { return !this.state.trace && !this.untouched; }
+
+  get whyNoSums() { return this.state.trace ? "A trace from a file has no weights to add up." : "The sums are not shown while a unit is held."; }
+
   /** Changes what is chosen; a new model, text or loss is read first and only then becomes the picture. */
   choose(changes) {
-    const { model, text, loss, t, pass, speed, ...rest } = changes;
+    const { model, text, loss, clamp, t, pass, speed, ...rest } = changes;
     if (speed) this.clock.setSpeed(this.state.speed = speed);
     if (t !== undefined || pass) this.clock.seek(this.clock.at(t ?? this.clock.position.t, pass ?? this.clock.position.pass));
     const other = Object.keys(rest).filter((key) => rest[key] !== this.state[key]);
@@ -81,7 +102,7 @@ export class Stage extends EventTarget {
     this.remember();
     this.tell("chosen");
     if (other.length) this.requestDraw();
-    const asked = Object.fromEntries(Object.entries({ model, text, loss }).filter(([, value]) => value !== undefined));
+    const asked = Object.fromEntries(Object.entries({ model, text, loss, clamp }).filter(([, value]) => value !== undefined));
     if (Object.keys(asked).length) this.reader.read(asked);
   }
 
@@ -102,6 +123,7 @@ export class Stage extends EventTarget {
   /** Moves the overlays of every view to where the picture stands. */
   step() {
     const { position } = this;
+    if (this.drawn !== this.timeline) return this.tell("stepped"); // the views still show another trace: drawing moves them on
     if (this.axis.show(position.t)) for (const { handle, shown } of this.views) if (shown) handle.page();
     this.band.move(this.axis, position, this.clock.playing ? this.hovered?.t : null);
     for (const { handle, shown } of this.views) if (shown) handle.step(position);
@@ -114,6 +136,7 @@ export class Stage extends EventTarget {
 
   draw() {
     Object.assign(this.last, { turn: null, drawn: performance.now() });
+    this.drawn = this.timeline;
     this.axis.fit(this.tracks.clientWidth, this.timeline.steps);
     this.axis.show(this.position.t);
     for (const mounted of this.views) {

@@ -1,13 +1,6 @@
 // One trace as the page holds it: filled frame by frame, NaN where nothing has come yet.
 
-// Half precision to single by table: a 65,536-entry look-up is far quicker than taking bits apart for every number.
-const SINGLE = new Float32Array(65536);
-for (let bits = 0; bits < 65536; bits++) {
-  const sign = bits & 0x8000 ? -1 : 1, exponent = (bits >> 10) & 31, fraction = bits & 1023;
-  SINGLE[bits] = exponent === 31 ? (fraction ? NaN : sign * Infinity)
-    : exponent === 0 ? sign * fraction * 2 ** -24
-    : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
+import { SINGLE } from "./half.js";
 
 /** Base64 of little-endian float16 → Float32Array. */
 export function decode(base64) {
@@ -106,6 +99,11 @@ export class Timeline {
   /** Mean over the units: Float32Array (N). */
   mean(layer, signal) {
     return this.#perStep(this.means, layer, signal, this.values(layer, signal), (sum, value) => sum + value, (sum) => sum / this.hidden);
+  }
+
+  /** Says that all there will ever be has been put into the tables; without gradients the backward pass stays empty. */
+  complete({ gradients, summary }) {
+    Object.assign(this, { forwardTo: this.steps, backwardFrom: gradients ? 0 : this.steps, done: true, summary });
   }
 
   // One number a step, kept until new data come.

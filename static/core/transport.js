@@ -89,11 +89,11 @@ export function mountTransport(element, stage, { small = false } = {}) {
 function describe({ timeline, network, clock, state }, { t, pass }) {
   const at = `Step ${t + 1} of ${timeline.steps}`, read = visible(network.vocabulary[timeline.tokens[t]]);
   if (pass === "backward") {
-    if (t < timeline.backwardFrom) return `${at}, backward: the gradient is on its way.`;
+    if (t < timeline.backwardFrom) return `${at}, backward: ${timeline.done ? "this trace holds no gradient" : "the gradient is on its way"}.`;
     return `${at}, backward: the gradient is back at “${read}”, ‖∂L/∂${state.signal}‖ = ${number(timeline.gradientNorm(state.layer, state.signal)[t])}.`;
   }
   const best = timeline.top[t]?.[0];
-  if (!best) return `${at}, forward: still being read.`;
+  if (!best) return `${at}, forward: ${timeline.done ? `reads “${read}”` : "still being read"}.`;
   const loss = timeline.losses[t], next = timeline.tokens[t + 1];
   const guess = `${at}, forward: reads “${read}”, expects “${visible(network.vocabulary[best[0]])}” (${percent(best[1])})`;
   if (next === undefined) return `${guess}. ${clock.steps > 1 ? "Now the loss turns it round." : ""}`;

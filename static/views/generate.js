@@ -2,6 +2,7 @@
 
 import { decode } from "../core/timeline.js";
 import { readEvents } from "../core/stream.js";
+import { asInterventions } from "../core/clamps.js";
 import { inOneLine, number, percent, visible } from "../core/words.js";
 import { writeAddress } from "../core/address.js";
 
@@ -57,6 +58,7 @@ function mount(element, stage) {
     if (!form.reportValidity()) return;
     clear();
     say("");
+    if (network.opened) return say("A trace from a file has no network behind it that could write.");
     promptOf = prompt.value;
     const given = document.createElement("span");
     given.className = "given";
@@ -66,6 +68,7 @@ function mount(element, stage) {
     write.disabled = !(stop.disabled = false);
     const body = { model: network.id, prompt: promptOf };
     for (const [id, field] of Object.entries(fields)) body[id] = field.valueAsNumber;
+    body.interventions = asInterventions(stage.state.clamp, [...promptOf].length + body.length);
     body.top_k = Math.min(body.top_k, network.vocabulary.length);
     try {
       await readEvents("/api/generate", { body, signal: request.signal, onEvent: (name, data) => {

@@ -1,5 +1,6 @@
 // The text as the plot: each character coloured by one unit of one signal, and what was guessed to come after the one at the cursor.
 
+import { changedGuesses } from "../core/clamps.js";
 import { number, percent, unitName, visible } from "../core/words.js";
 import { pageOf, setInLines } from "./text/lines.js";
 
@@ -16,6 +17,7 @@ function mount(element, stage) {
   came.className = "came";
   guessRow.append(came);
   const tiles = [];
+  let changed = new Set(); // steps whose likeliest guess is another one while a unit is held
   let lines = null, sight = { first: 0, count: 0 }, painted = null, seen = null;
 
   // In a row the text stands on the axis like every other track; alone and with room it is set in lines.
@@ -47,6 +49,7 @@ function mount(element, stage) {
       const here = sight.first + k;
       tile.hidden = k >= sight.count;
       if (tile.hidden) return;
+      tile.classList.toggle("changed", changed.has(here));
       tile.textContent = visible(stage.network.vocabulary[stage.timeline.tokens[here]]);
       const [x, y] = lines ? [lines.col[here] * lines.column, (lines.row[here] - top) * lines.leading] : [k * stage.axis.column, 0];
       tile.style.transform = `translate(${x}px, ${y}px)`;
@@ -72,14 +75,16 @@ function mount(element, stage) {
     low.textContent = number(scale.low);
     ramp.style.background = `linear-gradient(to right, ${scale.plotly.map(([, stop]) => stop).join(", ")})`;
     high.textContent = `${number(scale.high)} · ${name}: ${number(least)} … ${number(most)}`;
-    root.setAttribute("aria-label", `The text “${state.text.slice(0, 200)}”, each character coloured by unit ${unit} of ${state.signal}, which runs from ${number(least)} to ${number(most)}.`);
+    root.setAttribute("aria-label", `The text “${stage.text.slice(0, 200)}”, each character coloured by unit ${unit} of ${state.signal}, which runs from ${number(least)} to ${number(most)}.`);
   }
 
   function guess(t) {
-    const { timeline, network } = stage, guesses = timeline.top[t] ?? [], next = timeline.tokens[t + 1];
+    const { timeline, network, untouched } = stage, guesses = timeline.top[t] ?? [], next = timeline.tokens[t + 1];
     slots.forEach((fill, k) => fill(guesses[k], network, guesses[k]?.[0] === next));
     const outside = next !== undefined && guesses.length && !guesses.some(([token]) => token === next);
-    came.textContent = outside ? `came: ${visible(network.vocabulary[next])} ${percent(Math.exp(-timeline.losses[t]))}` : "";
+    const before = changed.has(t) ? untouched.top[t][0] : null;
+    if (before) came.textContent = `left alone: ${visible(network.vocabulary[before[0]])} ${percent(before[1])}`;
+    else came.textContent = outside ? `came: ${visible(network.vocabulary[next])} ${percent(Math.exp(-timeline.losses[t]))}` : "";
   }
 
   function step({ t, pass }) {
@@ -102,6 +107,7 @@ function mount(element, stage) {
 
   function draw() {
     lay();
+    changed = new Set(stage.untouched ? changedGuesses(stage.timeline, stage.untouched) : []);
     painted = null;
   }
 

@@ -16,7 +16,7 @@ export function openSignal(panel, stage, { signal, layer, unit, summands }) {
   make(head, "span", "opened-signal", { text: described.title });
   const lines = make(panel, "div", "opened-lines");
   if (!summands) {
-    make(lines, "p", "opened-wait", { text: "adding up …" });
+    make(lines, "p", "opened-wait", { text: stage.askable ? "adding up …" : stage.whyNoSums });
     return () => {};
   }
   const sums = summands[0].values.map((_, t) => summands.reduce((sum, { values }) => sum + values[t], 0));

@@ -46,7 +46,12 @@ export function verifiedMark(parent, stage) {
   }
 
   const waits = () =>
-    !asked && stage.timeline === seen && seen.done && !stage.clock.playing && stage.state.text.length <= LONGEST_TEXT;
+    !asked &&
+    stage.askable &&
+    stage.timeline === seen &&
+    seen.done &&
+    !stage.clock.playing &&
+    stage.state.text.length <= LONGEST_TEXT;
 
   return {
     consider() {

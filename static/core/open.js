@@ -1,0 +1,70 @@
+// Opening a file from anywhere: dropped on the page or picked. A trace is read here and sent nowhere.
+
+import { BadFile, Safetensors } from "./safetensors.js";
+import { isTrace, readTrace } from "./tracefile.js";
+
+const STILL = 600; // ms without a drag event: the file has left the window
+
+/** Fills the fold with the picker and watches the page for dropped files. */
+export function mountOpen(fold, stage) {
+  fold.innerHTML = `
+    <p>Drop a file anywhere on this page, or <button type="button">choose one</button> <input type="file" accept=".safetensors" hidden>
+    <b>A trace</b> written by any program opens as it is; it is read by this browser and sent nowhere.</p>`;
+  const [choose, picker] = ["button", "input"].map((selector) => fold.querySelector(selector));
+  choose.addEventListener("click", () => picker.click());
+  picker.addEventListener("change", () => {
+    const [file] = picker.files;
+    if (file) openFile(file);
+    picker.value = ""; // so that the same file can be picked again
+  });
+  watchDrops((files) => (files.length > 1 ? stage.notice("One file at a time, please.") : openFile(files[0])));
+
+  async function openFile(file) {
+    stage.touched = true;
+    stage.clock.pause();
+    try {
+      const opened = await Safetensors.open(file);
+      if (!isTrace(opened)) throw new BadFile(`“${file.name}” is no trace: none of its tensors is called like “layer0.<signal>”.`);
+      const trace = await readTrace(opened, stage);
+      stage.open(trace);
+      stage.tell("told", `“${file.name}” is open. It was read here and sent nowhere, so its address shows nothing to others.${left(trace.aside)}`);
+    } catch (problem) {
+      if (problem instanceof BadFile) stage.notice(problem.message);
+      else if (problem instanceof DOMException) stage.notice(`“${file.name}” could not be read: ${problem.message}`);
+      else throw problem;
+    }
+  }
+}
+
+function left(names) {
+  if (!names.length) return "";
+  return ` Left aside: ${names.slice(0, 4).map((name) => `“${name}”`).join(", ")}${names.length > 4 ? ` and ${names.length - 4} more` : ""}.`;
+}
+
+// The zone shows itself only while a file is dragged over the page.
+function watchDrops(take) {
+  const zone = document.createElement("div");
+  zone.className = "drop";
+  zone.hidden = true;
+  zone.textContent = "Drop a .safetensors file to open it";
+  document.body.append(zone);
+  let timer = 0;
+  const hide = () => { zone.hidden = true; };
+  for (const name of ["dragenter", "dragover"]) {
+    document.addEventListener(name, (event) => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      event.dataTransfer.dropEffect = "copy";
+      zone.hidden = false;
+      clearTimeout(timer);
+      timer = setTimeout(hide, STILL);
+    });
+  }
+  document.addEventListener("drop", (event) => {
+    if (!event.dataTransfer?.files.length) return;
+    event.preventDefault();
+    clearTimeout(timer);
+    hide();
+    take([...event.dataTransfer.files]);
+  });
+}

@@ -1,0 +1,251 @@
+"""What people bring to the bench in a real Chromium: traces made elsewhere, networks of their own, a held unit."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from playwright.sync_api import Browser, Page, expect
+from safetensors.torch import save, save_file
+
+from tests.browser import chromium
+from tests.test_browser import BENCH, PAUSED, TEXT, in_address, opened, state, until
+
+READ = "See me"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests of this file."""
+    with chromium() as browser:
+        yield browser
+
+
+def written_by_torch(path: Path) -> dict[str, torch.Tensor]:
+    """A trace of an LSTM cell as somebody would write it in their own loop; gives the tensors."""
+    torch.manual_seed(1)
+    cell, readout = torch.nn.LSTMCell(20, 7), torch.nn.Linear(7, 20)
+    tokens, state, kept = torch.randint(20, (6,)), (torch.zeros(7), torch.zeros(7)), []
+    for x in torch.nn.functional.one_hot(tokens, 20).float():
+        i, f, g, o = (cell.weight_ih @ x + cell.bias_ih + cell.weight_hh @ state[0] + cell.bias_hh).chunk(4)
+        f, i, g, o = f.sigmoid(), i.sigmoid(), g.tanh(), o.sigmoid()
+        c = f * state[1] + i * g
+        state = o * c.tanh(), c
+        kept.append({"f": f, "i": i, "g": g, "o": o, "c": c, "h": state[0]})
+        [signal.retain_grad() for signal in kept[-1].values()]
+    logits = readout(torch.stack([step["h"] for step in kept]))
+    loss = torch.nn.functional.cross_entropy(logits[:-1], tokens[1:], reduction="none")
+    loss.sum().backward()
+    tensors = {f"layer0.{name}": torch.stack([step[name] for step in kept]) for name in kept[0]}
+    tensors |= {f"grad.layer0.{name}": torch.stack([step[name].grad for step in kept[:-1]]) for name in kept[0]}
+    tensors |= {"logits": logits, "loss": loss, "norm.layer0.weight_hh": torch.rand(6)}
+    for name in kept[0]:  # nothing after the last step reads it
+        tensors[f"grad.layer0.{name}"] = torch.cat([tensors[f"grad.layer0.{name}"], torch.zeros(1, 7)])
+    tensors = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    save_file(tensors, path, {"cell": "lstm", "tokens": json.dumps(tokens.tolist()), "text": READ})
+    return tensors
+
+
+def pick(page: Page, file: Path | dict) -> None:
+    """Chooses a file with the page's own picker."""
+    page.locator("#open input[type=file]").set_input_files(file)
+
+
+def bytes_of(tensors: dict[str, torch.Tensor], **metadata: str) -> bytes:
+    """A trace file in memory."""
+    return save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata)
+
+
+def file(content: bytes, name: str = "mine.safetensors") -> dict:
+    """A file as the picker takes it."""
+    return {"name": name, "mimeType": "application/octet-stream", "buffer": content}
+
+
+def shown(page: Page, expression: str) -> np.ndarray:
+    """Numbers that the page holds; NaN travels as null."""
+    values = page.evaluate(f"Array.from(gatescope.stage.timeline.{expression}, v => Number.isFinite(v) ? v : null)")
+    return np.array([np.nan if value is None else value for value in values], dtype=float)
+
+
+def test_a_trace_written_by_plain_torch_shows_the_same_numbers(browser, address, tmp_path):
+    tensors = written_by_torch(tmp_path / "mine.safetensors")
+    with opened(browser, address + PAUSED) as page:
+        sent = []
+        page.on("request", lambda request: sent.append(request))
+        pick(page, tmp_path / "mine.safetensors")
+        until(page, "stage.state.trace === 'file' && stage.timeline.done")
+        assert not [request for request in sent if request.method != "GET"]
+        sent.clear()
+        for name, tensor in tensors.items():
+            kind, _, signal = name.removeprefix("grad.").partition(".")
+            if kind == "layer0":
+                table = "gradients" if name.startswith("grad.") else "values"
+                np.testing.assert_array_equal(shown(page, f"{table}(0, '{signal}')"), tensor.double().flatten())
+        np.testing.assert_array_equal(shown(page, "losses")[:-1], tensors["loss"].double())
+        np.testing.assert_array_equal(shown(page, "norms(0, 'weight_hh')"), tensors["norm.layer0.weight_hh"].double())
+        norms = tensors["grad.layer0.c"].double().norm(dim=1)
+        np.testing.assert_allclose(shown(page, "gradientNorm(0, 'c')"), norms, rtol=1e-6)
+        best = tensors["logits"].softmax(1).topk(5)
+        top = np.array(page.evaluate("gatescope.stage.timeline.top"))
+        np.testing.assert_array_equal(top[..., 0], best.indices)
+        np.testing.assert_allclose(top[..., 1], best.values, rtol=1e-5)
+        expect(page.locator("#track-text .tiles span:not([hidden])")).to_have_text(list("See␣me"))
+        expect(page.locator("#sentence .notice")).to_contain_text("sent nowhere")
+        for key in ("Home", "ArrowRight", "End"):
+            page.keyboard.press(key)
+        page.wait_for_timeout(1200)  # the page rests: it would ask for the verification now
+        assert sent == []
+        assert in_address(page)["trace"] == "file" and not {"model", "text"} & set(in_address(page))
+        copied = page.url
+        page.get_by_role("button", name="Share").click()
+        expect(page.locator("#share")).to_contain_text("a file of yours")
+        page.get_by_label("Text to read").fill("no more")
+        until(page, "!stage.state.trace && stage.state.text === 'no more' && stage.timeline.done")
+        page.wait_for_timeout(500)
+        assert "trace" not in in_address(page) and in_address(page)["model"] == "small-lstm"
+    with opened(browser, copied) as page:
+        expect(page.locator("#sentence .notice")).to_contain_text("drop the file here")
+
+
+def test_a_downloaded_trace_opens_and_choosing_a_network_leaves_it(browser, address, client):
+    asked = {"model": "small-gru", "text": TEXT, "precision": "float64"}
+    content = client.get("/api/trace.safetensors", params=asked).content
+    with opened(browser, address + PAUSED) as page:
+        pick(page, file(content))
+        until(page, "stage.state.trace === 'file' && stage.description.id === 'gru'")
+        assert page.evaluate("gatescope.stage.text") == TEXT and state(page)["layers"] == 2
+        page.get_by_label("Network", exact=True).select_option("small-lstm")
+        until(page, "!stage.state.trace && stage.timeline.cell.id === 'lstm' && stage.timeline.done")
+        assert state(page)["text"] == TEXT
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_what_a_trace_lacks_stays_empty(browser, address, dtype):
+    values = torch.rand(4, 3).to(dtype)
+    with opened(browser, address + PAUSED) as page:
+        pick(page, file(bytes_of({"layer1.o": values, "extra": values.clone()}, cell="lstm")))
+        until(page, "stage.state.trace === 'file'")
+        expect(page.locator("#sentence .notice")).to_contain_text("Left aside: “extra”")
+        np.testing.assert_array_equal(shown(page, "values(1, 'o')"), values.float().flatten())
+        assert (state(page)["layer"], state(page)["signal"]) == (1, "o")
+        assert np.isnan(shown(page, "values(0, 'f')")).all() and np.isnan(shown(page, "losses")).all()
+        for key in ("Home", "ArrowRight", "End", "ArrowLeft"):
+            page.keyboard.press(key)
+        page.get_by_role("tab", name="Write").click()
+        page.get_by_role("button", name="Write", exact=True).click()
+        expect(page.locator("#panel-write .notice")).to_contain_text("no network behind it")
+        expect(page.locator(".transport .status")).to_contain_text("holds no gradient")
+
+
+def header(declared: dict, data: bytes = b"", length: int | None = None) -> bytes:
+    """A safetensors file whose header says what it is told to."""
+    text = json.dumps(declared).encode()
+    return (len(text) if length is None else length).to_bytes(8, "little") + text + data
+
+
+SMALL = torch.rand(4, 3)
+CELL = {"cell": "gru"}
+PLACED = {"dtype": "F32", "shape": [4, 3], "data_offsets": [0, 48]}
+LONGER = torch.rand(5, 3)
+BAD = {
+    "too short": (b"abc", "only 3 bytes"),
+    "longer header": (header({}, length=9999), "header should have 9,999 bytes"),
+    "no json": ((5).to_bytes(8, "little") + b"{nope", "not JSON"),
+    "outside": (header({"layer0.h": PLACED, "__metadata__": CELL}), "“layer0.h” should lie at bytes 0 to 48"),
+    "wrong size": (header({"layer0.h": PLACED | {"shape": [4, 4]}}, bytes(48)), "“layer0.h” of shape (4, 4) needs 64"),
+    "integers": (bytes_of({"layer0.h": SMALL.long()}, **CELL), "“layer0.h” is stored as I64"),
+    "lengths": (bytes_of({"layer0.h": SMALL, "layer0.r": LONGER}, **CELL), "“layer0.r” has the shape (5, 3)"),
+    "a batch": (bytes_of({"layer0.h": torch.rand(4, 1, 3)}, **CELL), "“layer0.h” has the shape (4, 1, 3)"),
+    "logits": (bytes_of({"layer0.h": SMALL, "logits": torch.rand(9)}, **CELL), "“logits” has the shape (9)"),
+    "losses": (bytes_of({"layer0.h": SMALL, "loss": torch.rand(4)}, **CELL), "“loss” has the shape (4), but 4 steps"),
+    "another cell's": (bytes_of({"layer0.o": SMALL}, **CELL), "No tensor is a signal of the cell “gru”"),
+    "gradients only": (bytes_of({"grad.layer0.h": SMALL}, **CELL), "No tensor is a signal"),
+    "no cell": (bytes_of({"layer0.h": SMALL}), "does not say which cell"),
+    "unknown cell": (bytes_of({"layer0.h": SMALL}, cell="mine"), "not a cell this page knows"),
+    "half a description": (bytes_of({"layer0.h": SMALL}, cell='{"id":"mine"}'), "it lacks “signals”"),
+    "tokens": (bytes_of({"layer0.h": SMALL}, tokens="[1,2]", **CELL), "“tokens” has 2 entries"),
+    "words": (bytes_of({"layer0.h": SMALL}, tokens='["a"]', **CELL), "“tokens” takes a JSON list"),
+    "text": (bytes_of({"layer0.h": SMALL}, text="ab", **CELL), "“text” has 2 characters"),
+    "vocabulary": (bytes_of({"layer0.h": SMALL}, tokens="[0,1,2,3]", vocabulary='["a"]', **CELL), "“tokens” has 3,"),
+    "pickle": (b"PK\x03\x04" + bytes(40), "gatescope convert model.pt"),
+    "older pickle": (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9" + bytes(40), "gatescope convert model.pt"),
+}
+
+
+def test_a_file_that_does_not_fit_says_why_in_one_sentence(browser, address):
+    with opened(browser, address + PAUSED) as page:
+        notice = page.locator("#sentence .notice")
+        for name, (content, sentence) in BAD.items():
+            pick(page, file(content, f"{name}.safetensors"))
+            expect(notice).to_contain_text(sentence)
+        assert state(page)["text"] == TEXT and page.evaluate("gatescope.stage.state.trace ?? null") is None
+
+
+def test_a_file_is_dropped_where_the_zone_shows_itself(browser, address):
+    content = list(bytes_of({"layer0.h": SMALL}, **CELL))
+    dragged = """([name, bytes]) => {
+        const carried = new DataTransfer();
+        carried.items.add(new File([new Uint8Array(bytes)], 'mine.safetensors'));
+        document.body.dispatchEvent(new DragEvent(name, {dataTransfer: carried, bubbles: true, cancelable: true})); }"""
+    with opened(browser, address + PAUSED) as page:
+        zone = page.locator(".drop")
+        expect(zone).to_be_hidden()
+        page.evaluate(dragged, ["dragover", content])
+        expect(zone).to_be_visible()
+        expect(zone).to_be_hidden()  # the file went away again
+        page.evaluate(dragged, ["drop", content])
+        until(page, "stage.state.trace === 'file' && stage.description.id === 'gru'")
+
+
+def test_the_picker_is_within_reach_of_the_keyboard(browser, address):
+    with opened(browser, address + PAUSED) as page:
+        page.get_by_role("button", name="Open").press("Enter")
+        with page.expect_file_chooser():
+            page.get_by_role("button", name="choose one").press("Enter")
+
+
+def test_a_held_unit_changes_the_guesses_and_letting_go_restores_them(browser, address, client):
+    best = "gatescope.stage.timeline.top.map(guesses => guesses[0][0])"
+    with opened(browser, address + BENCH + "&t=6&layer=1&unit=3") as page:
+        before = page.evaluate(best)
+        page.get_by_label("Signal", exact=True).select_option("h")
+        page.get_by_role("button", name="Hold it").click()
+        until(page, "stage.untouched && stage.timeline.done")
+        page.get_by_label("What is held", exact=True).select_option("all")
+        page.get_by_label("Value it is held at, as a number").fill("1")
+        until(page, "stage.state.clamp[0]?.value === 1 && stage.state.clamp[0].units === 'all' && stage.timeline.done")
+        held = page.evaluate(best)
+        changed = [t for t, (now, then) in enumerate(zip(held, before, strict=True)) if now != then]
+        assert changed and min(changed) >= 6
+        assert (shown(page, "values(1, 'h')").reshape(-1, 8)[6:] == 1).all()
+        clamp = {"layer": 1, "signal": "h", "units": "all", "value": 1, "from": 6}
+        asked = {"model": "small-lstm", "text": TEXT, "interventions": [clamp]}
+        loss = client.post("/api/trace.json", json=asked).json()["metadata"]["loss"]
+        assert page.evaluate("gatescope.stage.timeline.summary.loss") == pytest.approx(loss)
+        expect(page.locator(".effect")).to_contain_text(f"{len(changed)} of {len(TEXT)} guesses changed")
+        expect(page.locator(".tiles .changed")).to_have_count(len(changed))
+        page.wait_for_timeout(500)
+        assert in_address(page)["clamp"] == "1.h.all.1.6.end"
+        copied = page.url
+        page.get_by_role("button", name="Let go of what is held").click()
+        until(page, "!stage.untouched && stage.timeline.done")
+        assert page.evaluate(best) == before
+        expect(page.locator(".held")).to_be_hidden()
+        page.wait_for_timeout(500)
+        assert "clamp" not in in_address(page)
+    with opened(browser, copied) as page:
+        until(page, "stage.untouched && stage.timeline.done")
+        assert page.evaluate(best) == held
+        page.get_by_role("tab", name="Write").click()
+        page.get_by_label("characters", exact=True).fill("12")
+        with page.expect_request("**/api/generate") as asked:
+            page.get_by_role("button", name="Write", exact=True).click()
+        assert asked.value.post_data_json["interventions"] == [clamp | {"to": None}]
+        expect(page.get_by_role("button", name="Read on the bench")).to_be_enabled()
+        page.get_by_label("Network", exact=True).select_option("small-gru")
+        until(page, "stage.timeline.cell.id === 'gru' && stage.timeline.done && stage.untouched")
+        page.evaluate("document.activeElement.blur()")
+        page.keyboard.press("Escape")
+        until(page, "!stage.untouched && stage.timeline.done && !stage.state.clamp.length")
