@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,6 @@ import numpy as np
 from models.cell import Cell
 from models.cells import cells
 from models.network import BadNetwork, Network, parameter_shapes, vocabulary_of
-
-try:
-    import h5py
-except ImportError:  # it is an optional extra
-    h5py = None
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 # by how many blocks are stacked: the cell, and Keras' order of its blocks
@@ -38,8 +33,10 @@ def keras_network(path: Path, facts: dict[str, str]) -> tuple[Network, dict[str,
 
     facts: `vocabulary`, `title` and `nonlinearity` as the metadata of a safetensors file has them.
     """
-    if h5py is None:
-        raise BadNetwork("reading Keras' weights needs h5py: pip install 'gatescope[keras]'")
+    try:
+        import h5py
+    except ImportError:
+        raise BadNetwork("reading Keras' weights needs h5py: pip install 'gatescope[keras]'") from None
     try:
         with h5py.File(path, "r") as file:
             layers, config = _layers(file), file.attrs.get("model_config", "{}")
@@ -75,7 +72,7 @@ def keras_network(path: Path, facts: dict[str, str]) -> tuple[Network, dict[str,
     return made, {parameter: name for parameter, (name, _) in found.items()}
 
 
-def _layers(file: h5py.File) -> Layers:
+def _layers(file: Mapping) -> Layers:
     """Every layer that has weights, first to last."""
     root = file.get("model_weights", file)
     if "layer_names" in root.attrs:
@@ -99,11 +96,11 @@ def _check_directions(layers: Layers) -> None:
         raise BadNetwork(f"bidirectional networks are not read yet; these layers are: {', '.join(both)}")
 
 
-def _variables(group: h5py.Group, place: str) -> Iterator[tuple[str, list[np.ndarray]]]:
+def _variables(group: Mapping, place: str) -> Iterator[tuple[str, list[np.ndarray]]]:
     """The arrays in every group `vars`, by the path of what they belong to."""
     for name, inner in group.items():
         path = f"{place}/{name}".removeprefix("/")
-        if not isinstance(inner, h5py.Group) or NOT_WEIGHTS.search(path):
+        if not isinstance(inner, Mapping) or NOT_WEIGHTS.search(path):
             continue
         if name == "vars" and len(inner):
             yield place, [np.asarray(inner[str(index)]) for index in range(len(inner))]
