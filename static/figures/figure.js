@@ -12,8 +12,16 @@ export function make(parent, tag, className, { text, ...attributes } = {}) {
   return element;
 }
 
+// The drawing library is large and comes when it can; until then the last drawing of each layer waits, and all else works.
+const waiting = new Map();
+document.getElementById("plotly")?.addEventListener("load", () => {
+  for (const [layer, drawing] of waiting) drawPlot(layer, ...drawing);
+  waiting.clear();
+});
+
 /** Draws into a layer: `y` is the range of the vertical axis, everything horizontal comes from the time axis. */
 export function drawPlot(layer, traces, stage, height, y) {
+  if (!globalThis.Plotly) return void waiting.set(layer, [traces, stage, height, y]);
   const shared = stage.axis.plotly();
   const layout = {
     ...shared,
@@ -34,6 +42,7 @@ export function turnPlot(layer, stage) {
 }
 
 export function clearPlot(layer) {
+  waiting.delete(layer);
   if (layer.layout) globalThis.Plotly.purge(layer);
 }
 
