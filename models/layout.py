@@ -43,16 +43,24 @@ class Layout:
         return list(self.graph.signals).index(signal)
 
     def reader(self, linear: Node) -> Node:
-        """The signal whose equation a matrix map belongs to."""
-        for node in self.graph.signals.values():
-            pending = list(node.reads)
-            while pending:
-                at = pending.pop()
-                if at is linear:
-                    return node
-                if not at.is_record or at.op == "linear":
-                    pending.extend(at.reads)
-        raise TypeError(f"{self.cell.__name__}: the map {linear.name} is read by no signal")
+        """The one signal whose equation a matrix map belongs to; TypeError where none or several read it."""
+        readers = [node for node in self.graph.signals.values() if self._reads(node, linear)]
+        if len(readers) != 1:
+            names = " and ".join(str(node.signal) for node in readers) or "no signal"
+            raise TypeError(
+                f"{self.cell.__name__}: the map {linear.name} must belong to one signal; it is read by {names}"
+            )
+        return readers[0]
+
+    def _reads(self, signal: Node, linear: Node) -> bool:
+        pending = list(signal.reads)
+        while pending:
+            at = pending.pop()
+            if at is linear:
+                return True
+            if not at.is_record or at.op == "linear":
+                pending.extend(at.reads)
+        return False
 
     def is_plain(self, linear: Node) -> bool:
         """Whether a map is a summand of its reader's activation (and not multiplied by something first)."""
