@@ -68,7 +68,7 @@ theme.addEventListener("click", () => {
 showTheme();
 
 watchFolds([...document.querySelectorAll("[data-fold]")]);
-mountOpen(byId("open"), stage);
+mountOpen(byId("open"), stage, () => byId("open").hidden && document.querySelector("[data-fold=open]").click());
 mountShare(byId("share"), stage, [unfold, text, gates, gradients, generate, cell]);
 watchTracks(tracks, stage);
 watchKeys(document.body, stage, { everywhere: true });

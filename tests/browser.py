@@ -4,7 +4,9 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -29,3 +31,19 @@ def waited(page: Page, condition: str, seconds: float = 20) -> bool:
     while not (holds := page.evaluate(condition)) and time.monotonic() < end:
         page.wait_for_timeout(20)
     return holds
+
+
+def pick(page: Page, file: Path | dict) -> None:
+    """Chooses a file with the page's own picker."""
+    page.locator("#open input[type=file]").set_input_files(file)
+
+
+def file(content: bytes, name: str = "mine.safetensors") -> dict:
+    """A file as the picker takes it."""
+    return {"name": name, "mimeType": "application/octet-stream", "buffer": content}
+
+
+def shown(page: Page, expression: str) -> np.ndarray:
+    """Numbers that the page holds; NaN travels as null."""
+    values = page.evaluate(f"Array.from(gatescope.stage.timeline.{expression}, v => Number.isFinite(v) ? v : null)")
+    return np.array([np.nan if value is None else value for value in values], dtype=float)

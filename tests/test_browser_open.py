@@ -1,4 +1,4 @@
-"""What people bring to the bench in a real Chromium: traces made elsewhere, networks of their own, a held unit."""
+"""Traces made elsewhere, opened on the bench in a real Chromium: the same numbers, or one sentence why not."""
 
 import json
 from collections.abc import Iterator
@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 from safetensors.torch import save, save_file
 
-from tests.browser import chromium
-from tests.test_browser import BENCH, PAUSED, TEXT, in_address, opened, state, until
+from tests.browser import chromium, file, pick, shown
+from tests.test_browser import PAUSED, TEXT, in_address, opened, state, until
 
 READ = "See me"
 
@@ -48,25 +48,9 @@ def written_by_torch(path: Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def pick(page: Page, file: Path | dict) -> None:
-    """Chooses a file with the page's own picker."""
-    page.locator("#open input[type=file]").set_input_files(file)
-
-
 def bytes_of(tensors: dict[str, torch.Tensor], **metadata: str) -> bytes:
     """A trace file in memory."""
     return save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata)
-
-
-def file(content: bytes, name: str = "mine.safetensors") -> dict:
-    """A file as the picker takes it."""
-    return {"name": name, "mimeType": "application/octet-stream", "buffer": content}
-
-
-def shown(page: Page, expression: str) -> np.ndarray:
-    """Numbers that the page holds; NaN travels as null."""
-    values = page.evaluate(f"Array.from(gatescope.stage.timeline.{expression}, v => Number.isFinite(v) ? v : null)")
-    return np.array([np.nan if value is None else value for value in values], dtype=float)
 
 
 def test_a_trace_written_by_plain_torch_shows_the_same_numbers(browser, address, tmp_path):
@@ -204,48 +188,3 @@ def test_the_picker_is_within_reach_of_the_keyboard(browser, address):
         page.get_by_role("button", name="Open").press("Enter")
         with page.expect_file_chooser():
             page.get_by_role("button", name="choose one").press("Enter")
-
-
-def test_a_held_unit_changes_the_guesses_and_letting_go_restores_them(browser, address, client):
-    best = "gatescope.stage.timeline.top.map(guesses => guesses[0][0])"
-    with opened(browser, address + BENCH + "&t=6&layer=1&unit=3") as page:
-        before = page.evaluate(best)
-        page.get_by_label("Signal", exact=True).select_option("h")
-        page.get_by_role("button", name="Hold it").click()
-        until(page, "stage.untouched && stage.timeline.done")
-        page.get_by_label("What is held", exact=True).select_option("all")
-        page.get_by_label("Value it is held at, as a number").fill("1")
-        until(page, "stage.state.clamp[0]?.value === 1 && stage.state.clamp[0].units === 'all' && stage.timeline.done")
-        held = page.evaluate(best)
-        changed = [t for t, (now, then) in enumerate(zip(held, before, strict=True)) if now != then]
-        assert changed and min(changed) >= 6
-        assert (shown(page, "values(1, 'h')").reshape(-1, 8)[6:] == 1).all()
-        clamp = {"layer": 1, "signal": "h", "units": "all", "value": 1, "from": 6}
-        asked = {"model": "small-lstm", "text": TEXT, "interventions": [clamp]}
-        loss = client.post("/api/trace.json", json=asked).json()["metadata"]["loss"]
-        assert page.evaluate("gatescope.stage.timeline.summary.loss") == pytest.approx(loss)
-        expect(page.locator(".effect")).to_contain_text(f"{len(changed)} of {len(TEXT)} guesses changed")
-        expect(page.locator(".tiles .changed")).to_have_count(len(changed))
-        page.wait_for_timeout(500)
-        assert in_address(page)["clamp"] == "1.h.all.1.6.end"
-        copied = page.url
-        page.get_by_role("button", name="Let go of what is held").click()
-        until(page, "!stage.untouched && stage.timeline.done")
-        assert page.evaluate(best) == before
-        expect(page.locator(".held")).to_be_hidden()
-        page.wait_for_timeout(500)
-        assert "clamp" not in in_address(page)
-    with opened(browser, copied) as page:
-        until(page, "stage.untouched && stage.timeline.done")
-        assert page.evaluate(best) == held
-        page.get_by_role("tab", name="Write").click()
-        page.get_by_label("characters", exact=True).fill("12")
-        with page.expect_request("**/api/generate") as asked:
-            page.get_by_role("button", name="Write", exact=True).click()
-        assert asked.value.post_data_json["interventions"] == [clamp | {"to": None}]
-        expect(page.get_by_role("button", name="Read on the bench")).to_be_enabled()
-        page.get_by_label("Network", exact=True).select_option("small-gru")
-        until(page, "stage.timeline.cell.id === 'gru' && stage.timeline.done && stage.untouched")
-        page.evaluate("document.activeElement.blur()")
-        page.keyboard.press("Escape")
-        until(page, "!stage.untouched && stage.timeline.done && !stage.state.clamp.length")

@@ -1,15 +1,18 @@
-// Opening a file from anywhere: dropped on the page or picked. A trace is read here and sent nowhere.
+// Opening a file from anywhere: dropped on the page or picked. A trace is read here and sent nowhere; a network goes to the service once it is agreed to.
 
+import { mountOffer } from "./offer.js";
 import { BadFile, Safetensors } from "./safetensors.js";
 import { isTrace, readTrace } from "./tracefile.js";
 
 const STILL = 600; // ms without a drag event: the file has left the window
 
-/** Fills the fold with the picker and watches the page for dropped files. */
-export function mountOpen(fold, stage) {
+/** Fills the fold with the picker and watches the page for dropped files; `unfold` opens the fold. */
+export function mountOpen(fold, stage, unfold) {
   fold.innerHTML = `
     <p>Drop a file anywhere on this page, or <button type="button">choose one</button> <input type="file" accept=".safetensors" hidden>
-    <b>A trace</b> written by any program opens as it is; it is read by this browser and sent nowhere.</p>`;
+    <b>A trace</b> written by any program opens as it is; it is read by this browser and sent nowhere.
+    <b>A network</b> (the state_dict of a recurrent PyTorch module as safetensors) goes to this service, which says what it recognises before it is kept.</p>`;
+  const offer = mountOffer(fold, stage);
   const [choose, picker] = ["button", "input"].map((selector) => fold.querySelector(selector));
   choose.addEventListener("click", () => picker.click());
   picker.addEventListener("change", () => {
@@ -24,7 +27,11 @@ export function mountOpen(fold, stage) {
     stage.clock.pause();
     try {
       const opened = await Safetensors.open(file);
-      if (!isTrace(opened)) throw new BadFile(`“${file.name}” is no trace: none of its tensors is called like “layer0.<signal>”.`);
+      if (!isTrace(opened)) {
+        unfold();
+        stage.notice("");
+        return void (await offer.consider(file));
+      }
       const trace = await readTrace(opened, stage);
       stage.open(trace);
       stage.tell("told", `“${file.name}” is open. It was read here and sent nowhere, so its address shows nothing to others.${left(trace.aside)}`);

@@ -2,6 +2,7 @@
 
 import { LONGEST_TEXT } from "./address.js";
 import { asInterventions, holds } from "./clamps.js";
+import { asked as askedFor, legible, stepsOf } from "./networks.js";
 import { Problem, readEvents, readJson } from "./stream.js";
 import { Timeline } from "./timeline.js";
 
@@ -18,6 +19,7 @@ export class Reader {
   constructor(stage) {
     this.stage = stage;
     this.asked = {}; // what was asked for and is not the picture yet
+    Object.assign(this, { numbered: false, left: null }); // whether it reads token numbers, and what was read before that changed
     this.plain = {}; // the trace read last with nothing held, and what it is of
   }
 
@@ -27,23 +29,27 @@ export class Reader {
     this.stop();
     const tracing = this.tracing = new AbortController();
     Object.assign(this.asked, changes);
-    const { model, text, loss, clamp } = { ...stage.state, ...this.asked };
+    const { model, loss, clamp, text: wanted } = { ...stage.state, ...this.asked };
     const network = stage.models.find(({ id }) => id === model), cell = stage.cells.find(({ id }) => id === network.cell);
     const kept = clamp.filter((each) => holds(each, network, cell));
-    const interventions = asInterventions(kept, text === stage.state.text && !stage.state.trace ? stage.timeline.steps : [...text].length);
+    // from a text to token numbers, or back, nothing can be taken along
+    const text = network.numbered !== this.numbered && changes.text === undefined ? legible(this.left ?? wanted, network) : wanted;
     const key = JSON.stringify([model, text, loss]);
     stage.tell("reading");
     try {
+      const what = askedFor(text, network);
+      const interventions = asInterventions(kept, text === stage.state.text && !stage.state.trace ? stage.timeline.steps : stepsOf(text, network));
       // before and after: what the network does when it is left alone is read once for a text
       if (interventions.length && this.plain.key !== key) {
-        await this.#trace({ model, text, loss, backward: false, signals: [cell.states[0]] }, tracing, (timeline) => { if (timeline.done) this.plain = { key, timeline }; });
+        await this.#trace({ model, ...what, loss, backward: false, signals: [cell.states[0]] }, tracing, (timeline) => { if (timeline.done) this.plain = { key, timeline }; });
       }
-      await this.#trace({ model, text, loss, interventions }, tracing, (timeline) => {
+      await this.#trace({ model, ...what, loss, interventions }, tracing, (timeline) => {
         if (timeline.done && !interventions.length) this.plain = { key, timeline };
         if (timeline === stage.timeline) return stage.requestDraw();
         Object.assign(stage.state, { loss, clamp: kept, trace: undefined });
         // what it adds up is another network's, or another text's
         if (model !== stage.state.model || text !== stage.state.text || interventions.length) stage.arithmetic = null;
+        if (network.numbered !== this.numbered) [this.numbered, this.left] = [network.numbered, stage.state.text];
         this.asked = {};
         stage.untouched = interventions.length ? this.plain.timeline : null;
         stage.take(timeline);

@@ -49,15 +49,18 @@ export function mountSentence(element, stage) {
   const quoted = document.createElement("span"); // keeps the quotes beside the text when the sentence breaks
   quoted.className = "quoted";
   quoted.append("“", text.word, "”");
+  const numbers = document.createElement("span");
+  numbers.textContent = "token numbers ";
   const objective = document.createElement("span");
   objective.append("; its loss is taken at ", loss.word, " character");
   const subject = document.createTextNode("The network ");
-  element.append(subject, model.word, " reads ", quoted, " in layer ", layer.word, objective,
+  element.append(subject, model.word, " reads ", numbers, quoted, " in layer ", layer.word, objective,
     ". The text is coloured by unit ", unit.word, " of ", signal.word, ".");
   if (stage.layout === "bench") mountHeld(element, stage);
   const show = () => {
     const { state, timeline, network, description, colour, reader } = stage, asked = { ...state, ...reader.asked };
-    const networks = stage.models.map(({ id, title }) => [id, title && title !== id ? `${id}: ${title}` : id, id]);
+    const networks = stage.models.map(({ id, title, origin }) => (origin === "upload" ? [id, `${title} (yours)`, title] : [id, title && title !== id ? `${id}: ${title}` : id, id]));
+    numbers.hidden = !network.numbered;
     if (network.opened) networks.push(["", `${network.title}: a trace`, network.title]);
     subject.data = network.opened ? "The trace " : "The network ";
     model.show(networks, reader.asked.model ?? (network.opened ? "" : state.model));

@@ -5,6 +5,7 @@ import { Axis } from "./axis.js";
 import { Clock } from "./clock.js";
 import { Colour } from "./colour.js";
 import { Band } from "./band.js";
+import { legible, readable, textOf } from "./networks.js";
 import { firstTimeline, Reader } from "./reader.js";
 
 const DRAW_EVERY = 100; // ms: figures are drawn at most ten times a second
@@ -13,7 +14,7 @@ export class Stage extends EventTarget {
   /** `light`: the first-light object; `chosen`: what the address says; `tracks`: the element whose width the axis fits and the band runs through. */
   constructor({ light, chosen, tracks, layout = "alone", writesAddress = false }) {
     super();
-    Object.assign(this, { models: light.models, cells: light.cells, tracks, layout, arithmetic: light.arithmetic ?? null, untouched: null });
+    Object.assign(this, { models: light.models.map(readable), cells: light.cells, tracks, layout, arithmetic: light.arithmetic ?? null, untouched: null });
     this.axis = new Axis();
     this.colour = new Colour();
     this.clock = new Clock();
@@ -32,7 +33,9 @@ export class Stage extends EventTarget {
     this.clock.speed = this.state.speed;
     if (chosen.t !== undefined) this.clock.seek(this.clock.at(Math.min(chosen.t, this.timeline.steps - 1), this.state.pass));
     if (this.arithmetic?.layer !== this.state.layer || this.arithmetic?.unit !== this.state.unit) this.reader.readArithmetic();
-    if (clamp.length) this.reader.read({ clamp });
+    const asked = this.models.find(({ id }) => id === chosen.model); // the page cannot come with what token numbers say
+    if (asked?.numbered) this.reader.read({ model: asked.id, text: legible(chosen.text ?? "", asked), clamp });
+    else if (clamp.length) this.reader.read({ clamp });
     this.clock.subscribe(() => { this.remember(); this.step(); });
     new ResizeObserver(() => this.requestDraw()).observe(tracks);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.retheme());
@@ -58,7 +61,7 @@ export class Stage extends EventTarget {
     Object.assign(this, { timeline, network });
     this.description = timeline.cell;
     this.colour.learn(this.description);
-    const { state } = this, { signals } = this.description, text = timeline.tokens.map((token) => network.vocabulary[token]).join("");
+    const { state } = this, { signals } = this.description, text = textOf(timeline.tokens, network);
     const sameText = text === this.text, there = ({ id }) => timeline.values(state.layer, id).some(Number.isFinite);
     this.text = text;
     if (!state.trace) Object.assign(state, { model: timeline.model, text });
@@ -86,9 +89,12 @@ export class Stage extends EventTarget {
   }
 
   /** Whether the picture is what the service says of this model and text, with nothing more to it. */
-  get askable() { return !this.state.trace && !this.untouched; }
+  get askable() { return !this.state.trace && !this.untouched && !this.network.numbered; }
 
-  get whyNoSums() { return this.state.trace ? "A trace from a file has no weights to add up." : "The sums are not shown while a unit is held."; }
+  get whyNoSums() {
+    if (this.state.trace) return "A trace from a file has no weights to add up.";
+    return this.untouched ? "The sums are not shown while a unit is held." : "The sums are shown for a text, and this network reads numbers.";
+  }
 
   /** Changes what is chosen; a new model, text or loss is read first and only then becomes the picture. */
   choose(changes) {

@@ -24,9 +24,10 @@ async function ask(url, options) {
   return response;
 }
 
-/** One JSON answer; throws Problem. */
+/** One JSON answer, null where there is none; throws Problem. */
 export async function readJson(url, options = {}) {
-  return (await ask(url, options)).json();
+  const response = await ask(url, options);
+  return response.status === 204 ? null : response.json();
 }
 
 /** Calls `onEvent(name, data)` for every event of a stream until it ends; `body` is sent as JSON by POST. Throws Problem. */

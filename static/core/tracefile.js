@@ -33,7 +33,7 @@ export async function readTrace(file, { cells, models }) {
   const width = has("logits") ? file.shape("logits")[1] : undefined;
   if (has("logits")) expect("logits", [steps, width || 1], `${steps} steps take`);
   if (has("loss")) expect("loss", [steps - 1], `${steps} steps have`);
-  const { tokens, vocabulary } = readText(metadata, { steps, width, models });
+  const { tokens, vocabulary, numbered: byNumber = false } = readText(metadata, { steps, width, models });
 
   const layers = Math.max(...signals.map(({ layer }) => layer), ...norms.map(({ layer }) => layer)) + 1;
   const timeline = new Timeline({ model: metadata.model, tokens, layers, hidden, cell }, cells);
@@ -42,7 +42,7 @@ export async function readTrace(file, { cells, models }) {
   if (has("loss")) timeline.losses.set(await file.values("loss"));
   if (has("logits")) timeline.top = guesses(await file.values("logits"), steps, width);
   timeline.complete({ gradients: signals.some(({ gradient }) => gradient), summary: {} });
-  const network = { id: file.file.name, title: file.file.name, vocabulary, opened: true };
+  const network = { id: file.file.name, title: file.file.name, vocabulary, numbered: byNumber, opened: true };
   return { timeline, network, objective: ["every", "last"].find((word) => word === metadata.objective), aside };
 }
 
@@ -112,7 +112,7 @@ function readText(metadata, { steps, width, models }) {
   const fits = known?.length && (!width || known.length === width) && last < known.length;
   vocabulary ??= fits ? known : null;
   if (vocabulary && last >= vocabulary.length) throw new BadFile(`The metadata “tokens” has ${last}, but “vocabulary” ends at ${vocabulary.length - 1}.`);
-  if (tokens) return { tokens, vocabulary: vocabulary ?? numbered(Math.max(width ?? 0, last + 1), tokens, characters) };
+  if (tokens) return { tokens, vocabulary: vocabulary ?? numbered(Math.max(width ?? 0, last + 1), tokens, characters), numbered: !vocabulary && !characters };
   const names = [...(vocabulary ?? numbered(width ?? 0))], read = characters ?? Array(steps).fill("·");
   return { vocabulary: names, tokens: read.map((character) => (names.includes(character) ? names.indexOf(character) : names.push(character) - 1)) };
 }

@@ -22,11 +22,12 @@ function mount(element, stage) {
       <p class="actions"><button type="submit" class="main">Write</button> <button type="button" disabled>Stop</button> <button type="button" class="plain" disabled>Read on the bench</button></p>
       <p class="notice" role="alert" hidden></p>
       <div class="written" tabindex="0" role="log" aria-label="What the network wrote"></div>
+      <p class="alone-too" hidden>Left alone, the same seed writes: <span></span></p>
       <div class="wrote" aria-live="off"></div>
     </form>`;
   const form = element.firstElementChild, prompt = form.querySelector("textarea");
   const [write, stop, read] = form.querySelectorAll("button"), notice = form.querySelector(".notice");
-  const written = form.querySelector(".written"), beside = form.querySelector(".wrote");
+  const written = form.querySelector(".written"), beside = form.querySelector(".wrote"), alone = form.querySelector(".alone-too span");
   const fields = Object.fromEntries(FIELDS.map((field) => [field.id, makeField(form.querySelector(".fields"), field)]));
   let characters = [], shown = 0, network = stage.network, description = stage.description, promptOf = "", running = null, timer = 0, own = false;
 
@@ -46,6 +47,7 @@ function mount(element, stage) {
     [characters, shown, network, description] = [[], 0, stage.network, stage.description];
     written.replaceChildren();
     beside.replaceChildren();
+    alone.parentElement.hidden = true;
     read.disabled = true;
   }
 
@@ -59,6 +61,7 @@ function mount(element, stage) {
     clear();
     say("");
     if (network.opened) return say("A trace from a file has no network behind it that could write.");
+    if (network.numbered) return say("This network has no vocabulary, so what it writes could not be read.");
     promptOf = prompt.value;
     const given = document.createElement("span");
     given.className = "given";
@@ -76,11 +79,21 @@ function mount(element, stage) {
         characters.push({ ...data, layers: data.layers.map((signals) => Object.fromEntries(Object.entries(signals).map(([id, base64]) => [id, decode(base64)]))) });
         showNext();
       } });
+      if (body.interventions.length) await compare(body, request);
     } catch (problem) {
       if (problem.name !== "AbortError") say(problem.message);
     }
     if (running === request) running = null;
     if (!running) finish();
+  }
+
+  // While something is held: what the same seed writes when the network is left alone.
+  async function compare(body, { signal }) {
+    await readEvents("/api/generate", { body: { ...body, interventions: [] }, signal, onEvent: (name, { text }) => {
+      if (signal.aborted || name !== "end") return;
+      alone.textContent = text.startsWith(promptOf) ? text.slice(promptOf.length) : text;
+      alone.parentElement.hidden = false;
+    } });
   }
 
   // Characters may come faster than anybody reads: they are shown one by one, at once for people who asked for less motion.

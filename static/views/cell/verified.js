@@ -50,6 +50,7 @@ export function verifiedMark(parent, stage) {
     stage.askable &&
     stage.timeline === seen &&
     seen.done &&
+    seen.backwardFrom < seen.steps &&
     !stage.clock.playing &&
     stage.state.text.length <= LONGEST_TEXT;
 
