@@ -14,15 +14,16 @@ from models.graph import Graph, Node, sigmoid, tanh
 class Cell:
     """The contract of a cell: which states it carries, and `step`, which makes the next ones.
 
-    states: names; the first is the cell's output. blocks: the order in which the matrix maps are stacked in the weights
-    (PyTorch's where there is one). words: for each signal a title and the course's name for it.
+    states: names; the first is the cell's output. May be left out: blocks, the order in which the matrix maps are
+    stacked in the weights (PyTorch's where there is one); words, for each signal a title and the course's name for it;
+    options, what may be chosen of the cell, by name, the first value being the usual one.
     """
 
     id: str
     title: str
     states: tuple[str, ...]
-    blocks: tuple[str, ...]
-    words: dict[str, tuple[str, str]]
+    blocks: tuple[str, ...] = ()
+    words: dict[str, tuple[str, str]] = {}
     reference: str | None = None
     options: dict[str, Sequence[int | str]] = {}
     chosen: dict[str, int | str] = {}
@@ -121,7 +122,8 @@ class Cell:
         order])}.
         """
         graph, found = cls.graph(), {}
-        for node in sorted(graph.linears, key=lambda linear: cls.blocks.index(linear.name)):
+        order = cls.blocks or list(dict.fromkeys(linear.name for linear in graph.linears))
+        for node in sorted(graph.linears, key=lambda linear: order.index(linear.name)):
             source = node.reads[0]
             found.setdefault(cls.parameter_name(source), (source, []))[1].append(node)
         return dict(sorted(found.items(), key=lambda item: item[1][0] is not graph.input))

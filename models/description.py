@@ -23,7 +23,7 @@ def describe(cell: type[Cell]) -> dict:
     spans = _ranges(cell)
     signals = []
     for name, node in graph.signals.items():
-        title, course_title = cell.words[name]
+        title, course_title = cell.words.get(name, (name, name))
         signals.append(
             {
                 "id": name,
