@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +11,6 @@ from typing import Annotated
 import typer
 import uvicorn
 from pydantic import ValidationError
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from app.networks import Networks, chosen_signals, tokens_of
 from app.problems import Problem
@@ -64,13 +62,15 @@ def serve(
 @cli.command()
 def models() -> None:
     """List the networks."""
-    table = Table("id", "cell", "layers", "hidden", "parameters", "bits a character", "title")
+    rows = [("id", "cell", "layers", "hidden", "parameters", "bits a character", "title")]
     for network in Networks(Settings().data).all().values():
         said = network.describe()
         bits = "" if said["bits_per_character"] is None else f"{said['bits_per_character']:.3f}"
         sizes = [str(said["layers"]), str(said["hidden"]), f"{said['parameters']:,}"]
-        table.add_row(said["id"], said["cell"], *sizes, bits, said["title"])
-    Console().print(table)
+        rows.append((said["id"], said["cell"], *sizes, bits, said["title"]))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 @cli.command()
@@ -208,17 +208,16 @@ def embedding_size(text: str) -> int | None:
 
 def watched(events: Iterable[dict]) -> Network:
     """Show a training's events as a progress bar and a line an epoch; the network that comes at its end."""
-    columns = (TextColumn("epoch {task.fields[epoch]}"), BarColumn(), TextColumn("loss {task.fields[loss]:.3f}"))
-    speed = TextColumn("{task.fields[speed]:,.0f} characters/s")
-    with Progress(*columns, speed, TimeRemainingColumn()) as progress:
-        bar = progress.add_task("training", epoch=1, loss=float("nan"), speed=0)
+    with ExitStack() as stack:
+        bar = None
         for event in events:
             if event["event"] == "progress":
-                shown = {"epoch": event["epoch"], "loss": event["loss"], "speed": event["characters_per_second"]}
-                progress.update(bar, completed=event["step"], total=event["steps"], **shown)
+                bar = bar or stack.enter_context(typer.progressbar(length=event["steps"]))
+                bar.label = f"loss {event['loss']:.3f}, {event['characters_per_second']:,.0f} characters/s"
+                bar.update(1)
             elif event["event"] == "validation":
                 line = "epoch {epoch}: loss {loss:.4f}, held out {validation_loss:.4f} nats a character"
-                progress.console.print(line.format(**event))
+                typer.echo(f"\r{line.format(**event):<100}")
             else:
                 network = event["network"]
     return network

@@ -10,7 +10,7 @@ from functools import cache
 from itertools import product
 
 from models.cell import Cell
-from models.graph import ACTIVATIONS, LEAVES, Graph, Node, terms, walk
+from models.graph import ACTIVATIONS, LEAVES, Graph, Node, terms
 
 
 @cache
@@ -31,7 +31,7 @@ def describe(cell: type[Cell]) -> dict:
                 "range": spans[name],
                 "title": title,
                 "course_title": course_title,
-                "reads": _reads(graph, node),
+                "reads": [graph.label(read) for read in _read_by(node) if read.signal or read.op in ("input", "state")],
                 "equation": f"{name}_t = {_equation(graph, node)}",
                 "road": is_road(cell, name),
             }
@@ -81,28 +81,19 @@ def is_road(cell: type[Cell], signal: str) -> bool:
     return carries(graph.after[signal])
 
 
-def _reads(graph: Graph, signal: Node) -> list[str]:
-    names = []
-    for node in walk([signal]):
+def _read_by(signal: Node) -> list[Node]:
+    """The leaves and signals that a signal's own equation reads, in the order in which they are written."""
+    found: dict[int, Node] = {}
+
+    def visit(node: Node) -> None:
         for read in node.reads:
-            if read.op in ("input", "state") or (read.signal and read is not signal):
-                if _belongs(node, signal):
-                    names.append(graph.label(read))
-    return list(dict.fromkeys(names))
+            if read.signal or read.op in LEAVES:
+                found[id(read)] = read
+            else:
+                visit(read)
 
-
-def _belongs(node: Node, signal: Node) -> bool:
-    """Whether a node is part of this signal's own equation, not of a signal it reads."""
-    if node is signal:
-        return True
-    stack = list(signal.reads)
-    while stack:
-        at = stack.pop()
-        if at is node and not at.signal:
-            return True
-        if not at.signal:
-            stack.extend(at.reads)
-    return False
+    visit(signal)
+    return list(found.values())
 
 
 def _equation(graph: Graph, node: Node, top: bool = True) -> str:
@@ -158,13 +149,7 @@ def _ranges(cell: type[Cell]) -> dict[str, list[float] | None]:
             if graph.pre_activation(name) is not None:
                 reached[name] = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "relu": (0.0, math.inf)}[node.op]
                 continue
-            leaves = [
-                leaf
-                for leaf in walk([node])
-                if leaf is not node
-                and (leaf.signal or leaf.op == "state")
-                and any(leaf in inner.reads and _belongs(inner, node) for inner in walk([node]))
-            ]
+            leaves = [leaf for leaf in _read_by(node) if leaf.signal or leaf.op == "state"]
             corners = product(*[reached[leaf.signal] if leaf.signal else spans[leaf.name] for leaf in leaves])
             values = [_corner(node, dict(zip(map(id, leaves), corner, strict=True))) for corner in corners]
             reached[name] = (min(values), max(values))

@@ -78,7 +78,7 @@ class Layer:
         """clamps: for each signal to overwrite its (keep, set) records, (steps, batch, H) each; see `Program`."""
         clamps = clamps or {}
         self.weights, self.steps, self.batch, self.hidden = weights, steps, batch, weights.hidden
-        self.program = program(weights.program.cell, frozenset(clamps))
+        self.program = program(weights.program.cell, clamps)
         self.cell, self.states = self.program.cell, self.program.cell.memories()
         layout = self.program.layout
         self.records = {state: self._new(steps + 1, 1) for state in self.states}

@@ -11,6 +11,7 @@ product an arrow and one matrix product a state. Weight gradients are one matrix
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
@@ -243,6 +244,10 @@ def _leaves(node: Node) -> list[Node]:
 
 
 @cache
-def program(cell: type[Cell], clamped: frozenset[str] = frozenset()) -> Program:
-    """The program of a cell, with these signals open to interventions; derived once."""
+def _programs(cell: type[Cell], clamped: frozenset[str]) -> Program:
     return Program(cell, clamped)
+
+
+def program(cell: type[Cell], clamped: Iterable[str] = ()) -> Program:
+    """The program of a cell, with these signals open to interventions; derived once."""
+    return _programs(cell, frozenset(clamped))

@@ -50,6 +50,6 @@ def test_a_road_is_a_memory_that_nothing_squashes(cell, state, road):
 
 
 def test_what_a_signal_reads_is_named():
-    assert said("gru", "reads")["n"] == ["x", "h_prev", "r"]
+    assert said("gru", "reads")["n"] == ["x", "r", "h_prev"]
     assert said("lstm", "reads")["c"] == ["f", "c_prev", "i", "g"]
     assert said("lstm", "role") == {"f": "gate", "i": "gate", "g": "candidate", "o": "gate", "c": "state", "h": "state"}

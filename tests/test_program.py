@@ -45,7 +45,7 @@ def test_an_adjoint_two_stacks_share_is_computed_once():
 
 
 def test_only_a_program_open_to_it_pays_for_an_intervention():
-    plain, open_to = program(cells()["gru"]), program(cells()["gru"], frozenset({"z"}))
+    plain, open_to = program(cells()["gru"]), program(cells()["gru"], ["z"])
     assert "keep_z" not in plain.source and "keep_z" in open_to.source and "set_z" in open_to.source
 
 

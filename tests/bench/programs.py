@@ -89,6 +89,9 @@ def results() -> Iterator[Result]:
     yield compare("lstm, everything recorded / torch loop over LSTMCell", 1 / 6, ours("lstm"), loop(), rounds=7)
     for cell, bar in (("lstm", 3.0), ("gru", 0.3), ("elman", 0.3)):
         yield compare(f"{cell}, everything recorded / blind {cells()[cell].reference}", bar, ours(cell), blind(cell))
+    for hidden, bar in ((32, 5.0), (256, 1.8)):
+        name = f"lstm, everything recorded, {hidden} units / blind torch.nn.LSTM"
+        yield compare(name, bar, ours("lstm", hidden=hidden), blind("lstm", hidden), rounds=11)
     for cell in ("lstm", "gru", "elman"):
         yield compare(
             f"{cell}, loss at the last step / at every step", 1.0, ours(cell, "last"), ours(cell, "every"), rounds=31
