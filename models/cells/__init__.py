@@ -19,7 +19,7 @@ def cells() -> dict[str, type[Cell]]:
         kinds = [
             kind
             for kind in vars(module).values()
-            if isinstance(kind, type) and issubclass(kind, Cell) and kind is not Cell
+            if isinstance(kind, type) and issubclass(kind, Cell) and kind.__module__ == module.__name__
         ]
         if len(kinds) != 1:
             raise TypeError(f"models/cells/{file.name}.py must define one cell, not {len(kinds)}")

@@ -1,6 +1,7 @@
 """LSTM whose gates also see the long-term memory."""
 
 from models.cell import Cell
+from models.cells.lstm import LSTM
 from models.graph import tanh
 
 
@@ -11,15 +12,8 @@ class Peephole(Cell):
 
     title = "Peephole LSTM"
     states = ("h", "c")
-    blocks = ("i", "f", "g", "o")
-    words = {
-        "f": ("forget gate", "forget gate"),
-        "i": ("input gate", "learn gate (ignore)"),
-        "g": ("candidate", "learn gate (combine)"),
-        "o": ("output gate", "use gate"),
-        "c": ("long-term memory", "long-term memory (remember gate)"),
-        "h": ("short-term memory", "short-term memory"),
-    }
+    blocks = LSTM.blocks
+    words = LSTM.words
 
     def step(self, x, h, c):
         """One step; the output gate looks at the memory after it was written."""
