@@ -88,11 +88,20 @@ def test_typing_reads_the_new_text(browser, address):
         assert in_address(page)["text"] == TEXT + ": that"
 
 
+UNCOVERED = """(line) => {
+  const { left, width, top, bottom } = line.getBoundingClientRect(), across = (top + bottom) / 2;
+  return [0.1, 0.4, 0.9].every((part) => line.contains(document.elementFromPoint(left + part * width, across)));
+}"""
+
+
 def test_a_character_the_network_never_saw_leaves_the_picture(browser, address):
     with opened(browser, address + PAUSED, refusals=1) as page:
         field, notice = page.get_by_label("Text to read"), page.locator("#sentence .notice")
         field.fill("né")
         expect(notice).to_contain_text("é")
+        assert notice.evaluate(UNCOVERED), "the open field hides what is wrong"
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert notice.evaluate(UNCOVERED) and 0 <= field.bounding_box()["x"] <= 390 - field.bounding_box()["width"]
         assert state(page)["text"] == TEXT
         field.fill("")
         expect(notice).to_contain_text("empty")
