@@ -71,14 +71,14 @@ def _events(
     yield opening(network, prompt)
     for first, last in blocks(len(prompt), FRAME):
         frame = {"t": first, "n": last - first, "layers": read(prompt[first:last], first)}
-        yield "forward", frame | {"top": [guesses(logits) for logits in work.logits[first:last, 0]]}
+        yield "forward", frame | {"top": [guesses(expected) for expected in softmax(work.logits[first:last, 0])]}
     written = []
     for t in range(len(prompt), len(prompt) + length):
         expected = work.logits[t - 1, 0].astype(np.float64)
         token = _draw(expected, temperature, top_k, random)
         written.append(token)
         character = {"t": t, "token": token, "probability": float(softmax(expected)[token])}
-        yield "character", character | {"layers": read([token], t), "top": guesses(work.logits[t, 0])}
+        yield "character", character | {"layers": read([token], t), "top": guesses(softmax(work.logits[t, 0]))}
     yield "end", {"text": network.text(written)}
 
 

@@ -23,7 +23,7 @@ class Layout:
         squashed = [
             name for name in graph.signals if graph.pre_activation(name) is not None and name not in cell.memories()
         ]
-        ordered = sorted(squashed, key=lambda name: (graph.signals[name].op != "sigmoid", self._depth(name)))
+        ordered = sorted(squashed, key=lambda name: graph.signals[name].op != "sigmoid")
         others = [name for name in graph.signals if name not in squashed and name not in cell.memories()]
         self.gates = ordered + others
         self.place: dict[Node, Place] = {}
@@ -38,9 +38,6 @@ class Layout:
         self.stacks: dict[str, tuple[Node, list[Node]]] = {}
         for name, (source, blocks) in cell.stacks().items():
             self.stacks[name] = (source, sorted(blocks, key=lambda block: self.place[self.reader(block)]))
-
-    def _depth(self, signal: str) -> int:
-        return list(self.graph.signals).index(signal)
 
     def reader(self, linear: Node) -> Node:
         """The one signal whose equation a matrix map belongs to; TypeError where none or several read it."""

@@ -15,7 +15,7 @@ import numpy as np
 from models.description import describe
 from models.given import norm
 from models.network import Network
-from models.passes import blocks, softmax
+from models.passes import blocks
 from models.reading import Reading
 
 FRAME = 32
@@ -97,14 +97,14 @@ def _events(reading: Reading) -> Iterator[tuple[str, dict]]:
     yield opening(reading.network, reading.tokens[:, 0].tolist())
     for first, last in blocks(reading.steps, FRAME):
         reading.forward(first, last)
-        reading.score(first, last)
+        probabilities = reading.score(first, last)[:, 0]
         frame = {
             "t": first,
             "n": last - first,
             "layers": reading.layers(first, last),
             "loss": reading.losses[first:last],
         }
-        yield "forward", frame | {"top": [guesses(logits) for logits in work.logits[first:last, 0]]}
+        yield "forward", frame | {"top": [guesses(expected) for expected in probabilities]}
     for first, last in reversed(blocks(reading.steps, FRAME)) if reading.wants_backward else ():
         reading.backward(first, last)
         layers = [
@@ -121,12 +121,7 @@ def _events(reading: Reading) -> Iterator[tuple[str, dict]]:
     yield "end", reading.summary()
 
 
-def guesses(logits: np.ndarray) -> list[list]:
-    """The likeliest next tokens with their probabilities, likeliest first: [[token, probability], …]; none without
-    logits.
-    """
-    if not logits.size:
-        return []
-    probabilities = softmax(logits)
+def guesses(probabilities: np.ndarray) -> list[list]:
+    """The likeliest next tokens with their probabilities, likeliest first: [[token, probability], …]."""
     best = np.argsort(-probabilities, kind="stable")[:GUESSES]
     return [[int(token), round(float(probabilities[token]), 4)] for token in best]
