@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from app.networks import Networks, chosen_signals, tokens_of
 from app.problems import Problem
+from app.runs.database import Refused
 from app.server import create_app
 from app.settings import Settings
 from app.uploads import written
@@ -56,7 +57,9 @@ def serve(
     settings = Settings(**{name: value for name, value in flags.items() if value is not None})
     # No access log: its lines would hold the texts that people type.
     options = {"access_log": False, "timeout_graceful_shutdown": 2}
-    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, **options)
+    app = create_app(settings)
+    app.state.store.open()  # before the server starts, so that a refusal is one line
+    uvicorn.run(app, host=settings.host, port=settings.port, **options)
 
 
 @cli.command()
@@ -232,6 +235,8 @@ def main() -> None:
     except ValidationError as error:
         first = error.errors()[0]
         sys.exit(mistake(f"GATESCOPE_{'_'.join(map(str, first['loc'])).upper()}: {first['msg']}"))
+    except Refused as refused:
+        sys.exit(mistake(str(refused)))
     except OSError as error:
         sys.exit(mistake(f"{error.filename or 'gatescope'}: {error.strerror}"))
 

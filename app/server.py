@@ -1,5 +1,7 @@
 """The service, put together."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -15,6 +17,7 @@ from app.limits import BodyLimits
 from app.networks import Networks
 from app.paths import STATIC
 from app.problems import SCHEMA, add_handlers
+from app.runs.store import Store
 from app.settings import Settings
 
 # What may hold recorded activations: they hardly shrink, and compressing them takes longer than computing them.
@@ -29,10 +32,12 @@ def create_app(settings: Settings) -> FastAPI:
         summary="See inside a recurrent network: every gate, forwards and backwards, on your own text.",
         docs_url=None,  # FastAPI's own page loads its parts from elsewhere; pages.docs works offline
         redoc_url=None,
+        lifespan=lifespan,
         responses={422: {"description": "A problem (RFC 9457)", "content": {"application/problem+json": SCHEMA}}},
     )
     app.state.settings = settings
     app.state.networks = Networks(settings.data)
+    app.state.store = Store(settings.data.expanduser())
     add_handlers(app)
     for part in (cells, models, uploads, trace, generate, arithmetic, verification, pages):
         app.include_router(part.router)
@@ -46,6 +51,17 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(ProblemsOnly)
     app.add_middleware(HouseHeaders, frame_ancestors=settings.frame_ancestors)
     return app
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """What stands between the service's start and its end."""
+    store = app.state.store
+    store.open()
+    try:
+        yield
+    finally:
+        store.close()
 
 
 def health() -> dict[str, str]:

@@ -1,3 +1,4 @@
+import shutil
 import socket
 import subprocess
 import sys
@@ -95,8 +96,8 @@ def test_on_loopback_only_loopback_names_are_answered(client, host):
         assert client.get("/healthz", headers={"Host": loopback}).status_code == 200
 
 
-def test_settings_open_hosts_and_close_frames(data):
-    settings = Settings(data=data, allowed_hosts="lab.example", frame_ancestors="https://lab.example 'self'")
+def test_settings_open_hosts_and_close_frames(tmp_path):
+    settings = Settings(data=tmp_path, allowed_hosts="lab.example", frame_ancestors="https://lab.example 'self'")
     with serve(settings) as address:
         response = httpx.get(f"{address}/embed/text", headers={"Host": "lab.example"})
         assert response.headers["content-security-policy"].endswith("frame-ancestors https://lab.example 'self'")
@@ -123,7 +124,8 @@ def test_a_reader_that_leaves_stops_nothing(client, address):
     assert client.get("/healthz").status_code == 200
 
 
-def test_torch_is_never_imported_to_serve(data):
+def test_torch_is_never_imported_to_serve(data, tmp_path):
+    shutil.copy(data / "small-lstm.safetensors", tmp_path)
     program = """
         import sys
         import httpx
@@ -134,5 +136,5 @@ def test_torch_is_never_imported_to_serve(data):
                 assert httpx.get(address + path).status_code == 200
         assert "torch" not in sys.modules
     """
-    environment = {"GATESCOPE_DATA": str(data), "PATH": ""}
+    environment = {"GATESCOPE_DATA": str(tmp_path), "PATH": ""}
     subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=60, env=environment)
