@@ -63,7 +63,7 @@ def first_light(networks: Networks, query: Mapping[str, str], limit: int) -> Mar
     A bad address gives the example and a notice that says what was wrong.
     """
     carried = {
-        "models": [{**network.describe(), "vocabulary": network.vocabulary} for network in shown(networks, query)],
+        "models": [network.details() for network in shown(networks, query)],
         "cells": descriptions(),
     }
     try:

@@ -16,7 +16,7 @@ class Cell:
 
     states: names; the first is the cell's output. May be left out: blocks, the order in which the matrix maps are
     stacked in the weights (PyTorch's where there is one); words, for each signal a title and the course's name for it;
-    options, what may be chosen of the cell, by name, the first value being the usual one.
+    options, what may be chosen of the cell, by name, the first value being the usual one; usual, where it is another.
     """
 
     id: str
@@ -26,6 +26,7 @@ class Cell:
     words: dict[str, tuple[str, str]] = {}
     reference: str | None = None
     options: dict[str, Sequence[int | str]] = {}
+    usual: dict[str, int | str] = {}
     chosen: dict[str, int | str] = {}
 
     def __init__(self) -> None:
@@ -59,6 +60,16 @@ class Cell:
     def peep(self, block: str, memory: Node) -> Node:
         """A look at a memory through one weight a unit (a diagonal matrix)."""
         return Node("parameter", name=f"weight_c{block}") * memory
+
+    def signal(self, name: str, node: Node) -> Node:
+        """Any vector as a named signal, so that matrix maps can read it and pages show it."""
+        return self._name(name, node)
+
+    def project(self, source: Node, width: int) -> Node:
+        """A matrix map without bias to a vector of another size (Sak, Senior & Beaufays 2014); it must become a
+        state.
+        """
+        return Node("linear", (source,), "r", width)
 
     def map(self, block: str, source: Node) -> Node:
         """One matrix map, with bias, of any vector: also of what another map gave."""
@@ -113,8 +124,8 @@ class Cell:
 
     @classmethod
     def option(cls, name: str) -> int | str:
-        """The value of an option: the chosen one, else the first that is allowed."""
-        return cls.chosen.get(name, next(iter(cls.options[name])))
+        """The value of an option: the chosen one, else the usual one."""
+        return cls.chosen.get(name, cls.usual.get(name, next(iter(cls.options[name]))))
 
     @classmethod
     def stacks(cls) -> dict[str, tuple[Node, list[Node]]]:
@@ -123,9 +134,12 @@ class Cell:
         """
         graph, found = cls.graph(), {}
         order = cls.blocks or list(dict.fromkeys(linear.name for linear in graph.linears))
-        for node in sorted(graph.linears, key=lambda linear: order.index(linear.name)):
+        for node in sorted((node for node in graph.linears if not node.width), key=lambda node: order.index(node.name)):
             source = node.reads[0]
             found.setdefault(cls.parameter_name(source), (source, []))[1].append(node)
+        for node in graph.linears:
+            if node.width:
+                found["weight_hr"] = (node.reads[0], [node])
         return dict(sorted(found.items(), key=lambda item: item[1][0] is not graph.input))
 
     @classmethod
@@ -139,13 +153,20 @@ class Cell:
         return "weight_hh" if source is cls.graph().before[cls.states[0]] else f"weight_{name}h"
 
     @classmethod
+    def width(cls, signal: str, hidden: int) -> int:
+        """How many numbers a signal holds in a layer of `hidden` units: as many, or a projection's size."""
+        return cls.graph().signals[signal].width or hidden
+
+    @classmethod
     def parameter_shapes(cls, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
         """Shapes of one layer's parameters by name; a matrix has the rows of its blocks one under the other."""
         shapes: dict[str, tuple[int, ...]] = {}
         for name, (source, blocks) in cls.stacks().items():
-            shapes[name] = (len(blocks) * hidden, inputs if source in cls.graph().lags else hidden)
+            read = inputs if source in cls.graph().lags else source.width or hidden
+            shapes[name] = (sum(block.width or hidden for block in blocks), read)
         for name, (_, blocks) in cls.stacks().items():
-            shapes[name.replace("weight", "bias")] = (len(blocks) * hidden,)
+            if not blocks[0].width:
+                shapes[name.replace("weight", "bias")] = (len(blocks) * hidden,)
         return shapes | {node.name: (hidden,) for node in cls.graph().parameters}
 
 

@@ -52,7 +52,10 @@ def describe(cell: type[Cell]) -> dict:
         "states": list(cell.memories()),
         "signals": signals,
         "reference": cell.reference,
-        "options": {name: list(allowed) for name, allowed in cell.options.items()},
+        "options": {
+            name: {"from": allowed[0], "to": allowed[-1]} if isinstance(allowed, range) else list(allowed)
+            for name, allowed in cell.options.items()
+        },
         "chosen": cell.chosen,
         "summary": (cell.__doc__ or "").split("\n")[0],
         "parameters": list(cell.parameter_shapes(1, 1)),
@@ -101,6 +104,8 @@ def _equation(graph: Graph, node: Node, top: bool = True) -> str:
         return f"x_{{t−{graph.lags[node]}}}"
     if not top and (node.signal or node.op in LEAVES):
         return {"state": f"{node.name}_{{t−1}}", "input": "x_t", "constant": "1"}.get(node.op, _symbol(node))
+    if node.op == "linear" and node.width:
+        return f"P {_equation(graph, node.reads[0], False)}"
     if node.op == "linear":
         lag = graph.lags.get(node.reads[0])
         letter = f"W{lag}" if lag else {"input": "W", "state": "U"}.get(node.reads[0].op, "V")
@@ -149,6 +154,9 @@ def _ranges(cell: type[Cell]) -> dict[str, list[float] | None]:
             if graph.pre_activation(name) is not None:
                 reached[name] = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "relu": (0.0, math.inf)}[node.op]
                 continue
+            if node.op == "linear":
+                reached[name] = (-math.inf, math.inf)
+                continue
             leaves = [leaf for leaf in _read_by(node) if leaf.signal or leaf.op == "state"]
             corners = product(*[reached[leaf.signal] if leaf.signal else spans[leaf.name] for leaf in leaves])
             values = [_corner(node, dict(zip(map(id, leaves), corner, strict=True))) for corner in corners]
@@ -158,7 +166,7 @@ def _ranges(cell: type[Cell]) -> dict[str, list[float] | None]:
     # e.g. o·tanh(c) tends to 1 while c grows without end: a bounded signal's limit is what it rounds to
     return {
         name: None
-        if abs(history[-1][name][1] - history[-2][name][1]) > 0.5 or history[-1][name][1] == math.inf
+        if history[-1][name][1] == math.inf or abs(history[-1][name][1] - history[-2][name][1]) > 0.5
         else [float(round(end)) for end in history[-1][name]]
         for name in graph.signals
     }

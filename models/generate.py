@@ -10,8 +10,9 @@ import numpy as np
 
 from models.denormals import flushed
 from models.interventions import Intervention, clamps
+from models.losses import softmax
 from models.network import Network
-from models.passes import Pass, blocks, softmax
+from models.passes import Pass, blocks
 from models.trace import FRAME, guesses, opening
 
 LONGEST = 2000
@@ -34,8 +35,10 @@ def generate(
     event.
     """
     characters = network.vocabulary_size
-    if network.task != "characters":
+    if network.form.gives != "next" or not network.predicts or not network.vocabulary:
         raise ValueError("model: must have a readout and a vocabulary to write a text")
+    if any(part.reverse for part in network.parts):
+        raise ValueError("model: must not read from the end, which is not written yet")
     if not len(prompt):
         raise ValueError("prompt: at least one character is needed")
     if not 1 <= length <= LONGEST:
@@ -58,17 +61,15 @@ def _events(
     top_k: int | None,
     random: np.random.Generator,
 ) -> Iterator[tuple[str, dict]]:
-    signals = list(network.cell.graph().signals)
-
     def read(tokens: list[int], first: int) -> list[dict[str, np.ndarray]]:
         with flushed():
             work.forward(np.array(tokens, np.intp)[:, None], first)
         return [
-            {signal: layer.signal(signal)[first : first + len(tokens), 0] for signal in signals}
+            {signal: layer.signal(signal)[first : first + len(tokens), 0] for signal in layer.cell.graph().signals}
             for layer in work.layers
         ]
 
-    yield opening(network, prompt)
+    yield opening(network, np.array(prompt)[:, None])
     for first, last in blocks(len(prompt), FRAME):
         frame = {"t": first, "n": last - first, "layers": read(prompt[first:last], first)}
         yield "forward", frame | {"top": [guesses(expected) for expected in softmax(work.logits[first:last, 0])]}

@@ -1,6 +1,6 @@
-"""What a layer is given: characters through an embedding or one-hot, or the layer below.
+"""What a layer is given: tokens through an embedding or one-hot, real numbers, or the layers below.
 
-Both can say what a layer's maps of the input make of them, for a block of steps at once and outside the time loop, and
+All can say what a layer's maps of the input make of them, for a block of steps at once and outside the time loop, and
 take the gradient back. A map may read an earlier input (a delay line); before the first step there is nothing, which is
 zero.
 """
@@ -16,15 +16,23 @@ from models.layer import InputMap, Layer
 Add = Callable[..., None]
 
 
+NOTHING = -1
+
+
 class Characters:
-    """Tokens (steps, batch): each chooses a row of a table, the maps of all characters being made once."""
+    """Tokens (steps, batch): each chooses a row of a table, the maps of all tokens being made once.
+
+    The token −1 is nothing, a vector of zeros; its rows come last.
+    """
 
     def __init__(self, maps: list[InputMap], bias: np.ndarray, embedding: np.ndarray | None):
         self.maps, self.embedding = maps, embedding
-        self.tables = [each.forward if embedding is None else embedding @ each.forward for each in maps]
-        self.tables[0] = self.tables[0] + bias
-        # the length of what each character gives: its embedding, or a single one
-        self.lengths = np.ones(len(self.tables[0]), bias.dtype) if embedding is None else norm(embedding)
+        made = [each.forward if embedding is None else embedding @ each.forward for each in maps]
+        self.tables = [np.concatenate([table, np.zeros_like(table[:1])]) for table in made]
+        self.tables[0] += bias
+        # the length of what each token gives: its embedding, or a single one
+        lengths = np.ones(len(made[0]), bias.dtype) if embedding is None else norm(embedding)
+        self.lengths = np.append(lengths, lengths.dtype.type(0))
 
     def read(self, tokens: np.ndarray) -> Read:
         """These tokens as the input of a pass, with room for their gradient."""
@@ -50,7 +58,7 @@ class Read:
         self.gathered = [np.zeros_like(table) for table in self.characters.tables]
 
     def collect(self, adjoint: np.ndarray, first: int, last: int, add: Add) -> None:
-        """Add a block's ∂L/∂(the maps' sum) to the rows of the characters it came from; the whole when first is 0."""
+        """Add a block's ∂L/∂(the maps' sum) to the rows of the tokens it came from."""
         for each, gathered in zip(self.characters.maps, self.gathered, strict=True):
             start = max(first, each.lag)
             tokens = self.tokens[start - each.lag : last - each.lag].reshape(-1)
@@ -58,12 +66,11 @@ class Read:
             chosen = np.zeros((len(present), len(tokens)), adjoint.dtype)
             chosen[which, np.arange(len(tokens))] = 1
             gathered[present] += chosen @ adjoint[start - first :].reshape(len(tokens), -1)
-        if first == 0:
-            self._finish(add)
 
-    def _finish(self, add: Add) -> None:
+    def finish(self, add: Add) -> None:
+        """Add the gradients of the whole sequence."""
         embedding = self.characters.embedding
-        for each, gathered in zip(self.characters.maps, self.gathered, strict=True):
+        for each, gathered in zip(self.characters.maps, (table[:NOTHING] for table in self.gathered), strict=True):
             add(each.name, gathered.T if embedding is None else gathered.T @ embedding, each.rows)
             if embedding is not None:
                 add("embedding.weight", gathered @ each.back)
@@ -76,17 +83,18 @@ class Read:
         return found
 
 
-class Below:
-    """The output of the layer below, dropped out where a mask (steps, batch, H) says so."""
+class Rows:
+    """Vectors (steps, batch, width) as a layer's input."""
 
-    def __init__(self, maps: list[InputMap], bias: np.ndarray, layer: Layer):
-        self.maps, self.bias, self.layer = maps, bias, layer
-        self.mask: np.ndarray | None = None
+    def __init__(self, maps: list[InputMap], bias: np.ndarray):
+        self.maps, self.bias = maps, bias
 
     def rows(self, first: int, last: int) -> np.ndarray:
-        """What the layer gives at steps first…last−1, (n, batch, H)."""
-        output = self.layer.output[first:last]
-        return output if self.mask is None else output * self.mask[first:last]
+        """What is given at steps first…last−1, (n, batch, width)."""
+        raise NotImplementedError
+
+    def give(self, gradient: np.ndarray, first: int, last: int) -> None:
+        """Take ∂L/∂(what is given) at steps first…last−1."""
 
     def project(self, first: int, last: int) -> np.ndarray:
         """What the maps make of steps first…last−1, with the bias, (n, batch, blocks·H)."""
@@ -96,8 +104,11 @@ class Below:
             total[start - first :] += self.rows(start - each.lag, last - each.lag) @ each.forward
         return total
 
+    def begin_backward(self) -> None:
+        """Nothing has to be kept until the end."""
+
     def collect(self, adjoint: np.ndarray, first: int, last: int, add: Add) -> None:
-        """Add a block's gradient of the maps, and hand on what the layer below is to blame for."""
+        """Add a block's gradient of the maps, and hand on what the input is to blame for."""
         for each in self.maps:
             start = max(first, each.lag)
             mine, rows = adjoint[start - first :], self.rows(start - each.lag, last - each.lag)
@@ -105,11 +116,8 @@ class Below:
             add(each.name, flat.T @ rows.reshape(len(flat), -1), each.rows)
             self.give((flat @ each.back).reshape(rows.shape), start - each.lag, last - each.lag)
 
-    def give(self, gradient: np.ndarray, first: int, last: int) -> None:
-        """Add ∂L/∂(what the layer gives) at steps first…last−1 to its output's gradient."""
-        if self.mask is not None:
-            gradient = gradient * self.mask[first:last]
-        self.layer.output_gradient[first + 1 : last + 1] += gradient
+    def finish(self, add: Add) -> None:
+        """Nothing was kept."""
 
     def lengths(self, lag: int, first: int, last: int) -> np.ndarray:
         """‖x_{t−lag}‖ at each step (batch of one), (n,)."""
@@ -117,6 +125,45 @@ class Below:
         start = max(first, lag)
         found[start - first :] = norm(self.rows(start - lag, last - lag))
         return found
+
+
+class Values(Rows):
+    """Real numbers, (steps, batch, channels)."""
+
+    def __init__(self, maps: list[InputMap], bias: np.ndarray, values: np.ndarray):
+        super().__init__(maps, bias)
+        self.values = values
+
+    def rows(self, first: int, last: int) -> np.ndarray:
+        """The numbers at steps first…last−1."""
+        return self.values[first:last]
+
+
+class Below(Rows):
+    """The outputs of the layers below (two where they read in both directions), side by side; dropped out where a mask
+    (steps, batch, width) says so.
+    """
+
+    def __init__(self, maps: list[InputMap], bias: np.ndarray, layers: list[Layer]):
+        super().__init__(maps, bias)
+        self.layers = layers
+        self.mask: np.ndarray | None = None
+
+    def rows(self, first: int, last: int) -> np.ndarray:
+        """What the layers give at steps first…last−1."""
+        outputs = [layer.output[first:last] for layer in self.layers]
+        output = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=-1)
+        return output if self.mask is None else output * self.mask[first:last]
+
+    def give(self, gradient: np.ndarray, first: int, last: int) -> None:
+        """Add ∂L/∂(what the layers give) at steps first…last−1 to their outputs' gradients."""
+        if self.mask is not None:
+            gradient = gradient * self.mask[first:last]
+        start = 0
+        for layer in self.layers:
+            width = layer.output.shape[-1]
+            layer.output_gradient[first:last] += gradient[..., start : start + width]
+            start += width
 
 
 def norm(array: np.ndarray) -> np.ndarray:

@@ -12,12 +12,15 @@ ACTIVATIONS = ("sigmoid", "tanh", "relu")
 
 
 class Node:
-    """One vector of the step: an operation, the nodes it reads, and the signal's name if it has one."""
+    """One vector of the step: an operation, the nodes it reads, and the signal's name if it has one.
 
-    __slots__ = ("op", "reads", "name", "signal")
+    width: how many numbers it holds where a projection gives it a size of its own; None for one a unit.
+    """
 
-    def __init__(self, op: str, reads: tuple[Node, ...] = (), name: str | None = None):
-        self.op, self.reads, self.name, self.signal = op, reads, name, None
+    __slots__ = ("op", "reads", "name", "signal", "width")
+
+    def __init__(self, op: str, reads: tuple[Node, ...] = (), name: str | None = None, width: int | None = None):
+        self.op, self.reads, self.name, self.signal, self.width = op, reads, name, None, width
 
     def __add__(self, other: Node) -> Node:
         return Node("add", (self, as_node(other)))
@@ -97,6 +100,8 @@ class Graph:
 
     def __init__(self, given: Node, before: dict[str, Node], after: dict[str, Node], named: list[Node]):
         self.input, self.before, self.after = given, before, after
+        for state, leaf in before.items():
+            leaf.width = after[state].width
         self.lags = self._delays()
         self.nodes = walk([*named, *after.values()])
         self.signals = {node.signal: node for node in self.nodes if node.signal}
@@ -154,6 +159,8 @@ class Derivatives:
     def of(self, signal: Node) -> dict[Node, list[tuple[int, Node]]]:
         """∂signal/∂record for each record its equation reads: a list of signed factors, to be summed."""
         found: dict[Node, list[tuple[int, Node]]] = {}
+        if signal.op == "linear":
+            return found  # a matrix lies between it and what it reads, not a diagonal
 
         def spread(node: Node, sign: int, factor: Node) -> None:
             if node.is_record and node is not signal:

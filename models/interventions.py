@@ -30,15 +30,18 @@ class Intervention:
 
     def check(self, network: Network, steps: int) -> None:
         """Raise ValueError, naming the range, for what this network or a text of so many steps does not have."""
-        signals = list(network.cell.graph().signals)
-        if not 0 <= self.layer < network.layers:
-            raise ValueError(f"interventions: layer must be between 0 and {network.layers - 1}")
+        parts = network.parts
+        if not 0 <= self.layer < len(parts):
+            raise ValueError(f"interventions: layer must be between 0 and {len(parts) - 1}")
+        part = parts[self.layer]
+        signals = list(part.cell.graph().signals)
         if self.signal not in signals:
             raise ValueError(f"interventions: signal must be one of {', '.join(signals)}")
         if not math.isfinite(self.value) or abs(self.value) > 1e6:
             raise ValueError("interventions: value must be a number between -1,000,000 and 1,000,000")
-        if self.units is not None and not all(0 <= unit < network.hidden for unit in self.units):
-            raise ValueError(f"interventions: units must be between 0 and {network.hidden - 1}")
+        width = part.cell.width(self.signal, part.hidden)
+        if self.units is not None and not all(0 <= unit < width for unit in self.units):
+            raise ValueError(f"interventions: units must be between 0 and {width - 1}")
         last = steps if self.last is None else self.last
         if not 0 <= self.first < last <= steps:
             raise ValueError(f"interventions: from and to must satisfy 0 <= from < to <= {steps}")
@@ -47,11 +50,15 @@ class Intervention:
 def clamps(
     network: Network, steps: int, interventions: Sequence[Intervention], precision: str
 ) -> list[dict[str, tuple[np.ndarray, np.ndarray]]]:
-    """For each layer the overwritten signals' (keep, set) records; of two for the same place the later counts."""
-    found: list[dict[str, tuple[np.ndarray, np.ndarray]]] = [{} for _ in range(network.layers)]
+    """For each of the network's parts the overwritten signals' (keep, set) records; of two for one place the later
+    counts.
+    """
+    parts = network.parts
+    found: list[dict[str, tuple[np.ndarray, np.ndarray]]] = [{} for _ in parts]
     for each in interventions:
         each.check(network, steps)
-        shape = (steps, 1, network.hidden)
+        part = parts[each.layer]
+        shape = (steps, 1, part.cell.width(each.signal, part.hidden))
         fresh = np.ones(shape, precision), np.zeros(shape, precision)
         keep, value = found[each.layer].setdefault(each.signal, fresh)
         units = slice(None) if each.units is None else list(each.units)

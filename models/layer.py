@@ -47,6 +47,9 @@ class Weights:
         self.bias = np.zeros(len(self.rows["weight_ih"]), dtype)
         for stack, (source, blocks) in layout.stacks.items():
             weight = np.asarray(parameters[stack], dtype)[self.rows[stack]]
+            if blocks[0].width:
+                self.fixed |= {stack: np.ascontiguousarray(weight.T), f"back_{stack}": np.ascontiguousarray(weight)}
+                continue
             bias = np.asarray(parameters[stack.replace("weight", "bias")], dtype)[self.rows[stack]]
             halved = [layout.is_plain(block) and layout.reader(block).op == "sigmoid" for block in blocks]
             scale = np.repeat(np.where(halved, 0.5, 1.0), hidden).astype(dtype)
@@ -72,36 +75,50 @@ class Weights:
 
 
 class Layer:
-    """One layer over `steps` steps of `batch` sequences: what the forward pass wrote, and if wanted the gradients."""
+    """One layer over `steps` steps of `batch` sequences: what the forward pass wrote, and if wanted the gradients.
 
-    def __init__(self, weights: Weights, steps: int, batch: int = 1, backward: bool = True, clamps: dict | None = None):
+    A layer in reverse reads from the last step to the first, so its blocks come in the other order. Its records lie in
+    the order in which it reads; whatever is had from outside is in the order of the sequence.
+    """
+
+    def __init__(
+        self,
+        weights: Weights,
+        steps: int,
+        batch: int = 1,
+        backward: bool = True,
+        clamps: dict | None = None,
+        reverse: bool = False,
+    ):
         """clamps: for each signal to overwrite its (keep, set) records, (steps, batch, H) each; see `Program`."""
         clamps = clamps or {}
         self.weights, self.steps, self.batch, self.hidden = weights, steps, batch, weights.hidden
+        self.order = slice(None, None, -1 if reverse else 1)
         self.program = program(weights.program.cell, clamps)
         self.cell, self.states = self.program.cell, self.program.cell.memories()
         layout = self.program.layout
-        self.records = {state: self._new(steps + 1, 1) for state in self.states}
-        self.records["gates"] = self._new(steps, len(layout.gates))
+        self.records = {state: self._new(state, steps + 1) for state in self.states}
+        self.records["gates"] = self._new("gates", steps, len(layout.gates))
         for signal, (keep, value) in clamps.items():
-            self.records |= {f"keep_{signal}": keep, f"set_{signal}": value}
+            self.records |= {f"keep_{signal}": keep[self.order], f"set_{signal}": value[self.order]}
         if self.program.kept:
-            self.records["kept"] = self._new(steps, len(self.program.kept))
+            self.records["kept"] = self._new("kept", steps, len(self.program.kept))
         self.forget()
-        self.output = self.records[self.states[0]][1:]
+        self.output = self.signal(self.states[0])
         self._spares = self._scratch(self.program.forward_schedule.scratch)
         if backward:
-            self.gradients = {f"d_{state}": self._new(steps + 1, 1) for state in self.states}
-            self.gradients["d_gates"] = self._new(steps, len(layout.gates))
-            self.output_gradient = self.gradients[f"d_{self.states[0]}"]
+            self.gradients = {f"d_{state}": self._new(f"d_{state}", steps + 1) for state in self.states}
+            self.gradients["d_gates"] = self._new("d_gates", steps, len(layout.gates))
+            self.output_gradient = self.gradient(self.states[0])
             self._back_spares = self._scratch(self.program.backward_schedule.scratch)
             self._block: dict[str, np.ndarray] = {}
 
-    def _new(self, steps: int, blocks: int) -> np.ndarray:
-        return np.empty((steps, self.batch, blocks * self.hidden), self.weights.dtype)
+    def _new(self, name: str, steps: int, blocks: int = 1) -> np.ndarray:
+        width = self.program.widths.get(name, blocks * self.hidden)
+        return np.empty((steps, self.batch, width), self.weights.dtype)
 
     def _scratch(self, wanted: dict[str, int]) -> dict[str, np.ndarray]:
-        return {name: self._new(1, blocks)[0] for name, blocks in wanted.items()}
+        return {name: self._new(name, 1, blocks)[0] for name, blocks in wanted.items()}
 
     def _view(self, arrays: dict[str, np.ndarray], first: int, last: int) -> dict[str, np.ndarray]:
         return {name: array[first : last + (name.removeprefix("d_") in self.states)] for name, array in arrays.items()}
@@ -116,13 +133,21 @@ class Layer:
 
     def _at(self, arrays: dict[str, np.ndarray], prefix: str, name: str) -> np.ndarray:
         if name in self.states:
-            return arrays[prefix + name][1:]
+            return arrays[prefix + name][1:][self.order]
         index = self.program.layout.gates.index(name)
-        return arrays[f"{prefix}gates"][..., index * self.hidden : (index + 1) * self.hidden]
+        return arrays[f"{prefix}gates"][self.order, :, index * self.hidden : (index + 1) * self.hidden]
+
+    def in_order(self, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Rising ranges of steps in the order in which the forward pass must run them."""
+        return spans[self.order]
+
+    def _own(self, first: int, last: int) -> tuple[int, int]:
+        """Where steps first…last−1 lie in the records."""
+        return (first, last) if self.order.step > 0 else (self.steps - last, self.steps - first)
 
     def forward(self, first: int, last: int, projected: np.ndarray) -> None:
         """Run steps first…last−1, given what the input's maps make of them, (n, batch, blocks·H)."""
-        arrays = self._view(self.records, first, last)
+        arrays, projected = self._view(self.records, *self._own(first, last)), projected[self.order]
         for place, start, stop in self.program.hoisted:
             target = arrays[place.array][1:] if place.array in self.states else arrays[place.array]
             target = target[..., place.first * self.hidden : place.last * self.hidden]
@@ -130,25 +155,26 @@ class Layer:
         self.program.run_forward(arrays | self.weights.fixed | self._spares, self.hidden)
 
     def backward(self, first: int, last: int) -> dict[str, np.ndarray]:
-        """Run steps last−1…first backwards; the output's own gradient must lie in `output_gradient` (its rows
-        first+1…last).
+        """Run steps last−1…first backwards (in reverse: first…last−1); the output's own gradient must lie in
+        `output_gradient`.
 
         Returns ∂L/∂(stacked maps) and ∂L/∂(parameter vectors) of each step: {"weight_ih": (n, batch, blocks·H), …},
         valid until the next call.
         """
         steps = last - first
-        arrays = self._view(self.records, first, last) | self._view(self.gradients, first, last)
+        own = self._own(first, last)
+        arrays = self._view(self.records, *own) | self._view(self.gradients, *own)
         block = {name: array[:steps] for name, array in self._block_arrays(steps).items()}
         self.program.run_backward(arrays | block | self.weights.fixed | self._back_spares, self.hidden)
         if self.program.same_as_input:
             block["d_weight_ih"] = block[f"d_{self.program.same_as_input}"]
-        return {name.removeprefix("d_"): array for name, array in block.items() if name.startswith("d_")}
+        return {name.removeprefix("d_"): array[self.order] for name, array in block.items() if name.startswith("d_")}
 
     def begin_backward(self) -> None:
         """Nothing comes back from beyond the last step, and nothing has been given to the output yet."""
         for state in self.states:
             self.gradients[f"d_{state}"][-1] = 0
-        self.output_gradient[:] = 0
+        self.gradients[f"d_{self.states[0]}"][:] = 0
 
     def _block_arrays(self, steps: int) -> dict[str, np.ndarray]:
         if not self._block or len(next(iter(self._block.values()))) < steps:
@@ -159,7 +185,7 @@ class Layer:
                 if source not in lags or (name == "weight_ih" and not shared):
                     widths |= {f"d_{name}": len(blocks), f"slope_{name}": len(blocks)}
             widths |= {f"d_{node.name}": 1 for node in self.program.layout.graph.parameters}
-            self._block = {name: self._new(steps, blocks) for name, blocks in widths.items()}
+            self._block = {name: self._new(name, steps, blocks) for name, blocks in widths.items()}
         return self._block
 
     def source(self, stack: str, first: int, last: int) -> np.ndarray:
@@ -169,11 +195,11 @@ class Layer:
     def read(self, node: Node, first: int, last: int) -> np.ndarray:
         """A signal, a state before the step, or a map that another map reads, at steps first…last−1, (n, batch, H)."""
         if node.op == "state":
-            return self.records[node.name][first:last]
+            return self.records[node.name][:-1][self.order][first:last]
         if node.signal:
             return self.signal(node.signal)[first:last]
         index = self.program.kept.index(node)
-        return self.records["kept"][first:last, :, index * self.hidden : (index + 1) * self.hidden]
+        return self.records["kept"][self.order][first:last, :, index * self.hidden : (index + 1) * self.hidden]
 
     def carry(self) -> None:
         """Begin the next sequence with the states in which this one ended."""

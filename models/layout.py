@@ -41,6 +41,8 @@ class Layout:
 
     def reader(self, linear: Node) -> Node:
         """The one signal whose equation a matrix map belongs to; TypeError where none or several read it."""
+        if linear.signal:
+            return linear
         readers = [node for node in self.graph.signals.values() if self._reads(node, linear)]
         if len(readers) != 1:
             names = " and ".join(str(node.signal) for node in readers) or "no signal"
@@ -66,4 +68,15 @@ class Layout:
     def original_rows(self, stack: str, hidden: int) -> np.ndarray:
         """Row numbers of the stored weights in the order in which the program stacks them."""
         stored = list(self.cell.stacks()[stack][1])
+        if stored[0].width:
+            return np.arange(stored[0].width)
         return np.concatenate([np.arange(hidden) + stored.index(block) * hidden for block in self.stacks[stack][1]])
+
+    def widths(self) -> dict[str, int]:
+        """The arrays whose size does not follow the number of units: those of what a projection makes."""
+        found: dict[str, int] = {}
+        for state, node in self.graph.after.items():
+            if node.width:
+                found |= {f"{kind}{state}": node.width for kind in ("", "d_", "keep_", "set_")}
+                found |= {f"{kind}weight_hr": node.width for kind in ("", "d_")}
+        return found

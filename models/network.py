@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -18,29 +19,33 @@ from safetensors.numpy import save
 
 from models.cell import Cell
 from models.cells import cells
+from models.form import Form, Lesson, lesson
+from models.metadata import BadNetwork, is_unicode, stored, vocabulary_of
+from models.parts import CONVOLUTION, REVERSE, Part, parameter_shapes, parts
 from models.passes import NetworkWeights
 
-
-class BadNetwork(ValueError):
-    """A file or a set of weights that is not a network this product can read; the message says what is wrong."""
+__all__ = ["BadNetwork", "Network", "UnknownCharacters", "is_unicode", "parameter_shapes", "untrained", "vocabulary_of"]
 
 
 class UnknownCharacters(ValueError):
-    """A text holds characters the network has never seen; `characters` are they, in order of appearance."""
+    """A text holds characters (or words) the network has never seen; `characters` are they, in order of appearance."""
 
     def __init__(self, characters: list[str]):
         self.characters = characters
         super().__init__(
-            "the network has never seen " + ", ".join(f"U+{ord(character):04X}" for character in characters)
+            "the network has never seen "
+            + ", ".join(f"U+{ord(unknown):04X}" if len(unknown) == 1 else unknown for unknown in characters)
         )
 
 
 @dataclass(eq=False)
 class Network:
-    """A network over tokens: embedding or one-hot input, equal recurrent layers, linear readout or none.
+    """A network over tokens or numbers: embedding, one-hot or real input, a convolution or none, equal recurrent layers
+    in one direction or both, linear readout or none.
 
     vocabulary: the tokens' texts in the order of their numbers, empty where only the numbers are known. parameters:
     arrays by PyTorch name. card: how it was trained. absent: the biases, and the readout, that it was made without.
+    form: what it reads and gives.
     """
 
     id: str
@@ -54,11 +59,23 @@ class Network:
     card: dict = field(default_factory=dict)
     origin: str = "shipped"
     absent: tuple[str, ...] = ()
+    form: Form = Form()
 
     def __post_init__(self) -> None:
-        if min(self.layers, self.hidden, self.vocabulary_size) < 1:
+        if min(self.layers, self.hidden, self.inputs) < 1:
             raise BadNetwork("a network has at least one layer, one unit and one token")
-        wanted = parameter_shapes(self.cell, self.layers, self.hidden, self.vocabulary_size, self.embedding)
+        if self.form.reads == "values" and (self.embedding or self.vocabulary):
+            raise BadNetwork("a network that reads numbers has no embedding and no vocabulary")
+        wanted = parameter_shapes(
+            self.cell,
+            self.layers,
+            self.hidden,
+            self.inputs,
+            self.embedding,
+            self.outputs if self.predicts else None,
+            2 if any(name.endswith(REVERSE) for name in self.parameters) else 1,
+            self.parameters[f"{CONVOLUTION}.weight"].shape[::2] if f"{CONVOLUTION}.weight" in self.parameters else None,
+        )
         for name in self.absent:
             if wanted.pop(name, None) is None or not ("bias" in name or name == "readout.weight"):
                 raise BadNetwork(f"a network cannot be without the parameter {name}")
@@ -71,28 +88,59 @@ class Network:
                 raise BadNetwork(f"the parameter {name} holds values that are not finite")
         if extra := set(self.parameters) - set(wanted):
             raise BadNetwork(f"unexpected parameters: {', '.join(sorted(extra))}")
+        if self.form.labels and len(self.form.labels) != self.outputs:
+            raise BadNetwork(f"there are {len(self.form.labels)} labels for {self.outputs} outputs")
+        if self.predicts and self.form.gives == "next" and self.outputs != self.inputs:
+            raise BadNetwork(f"a network that predicts its next input has {self.inputs} outputs, not {self.outputs}")
         self._number = {character: number for number, character in enumerate(self.vocabulary)}
 
     def tokens(self, text: str) -> list[int]:
-        """The numbers of a text's characters; raises UnknownCharacters for those outside the vocabulary."""
+        """The numbers of a text's characters (or words); raises UnknownCharacters for those outside the vocabulary."""
+        cut = self.form.cut(text)
         try:
-            return [self._number[character] for character in text]
+            return [self._number[token] for token in cut]
         except KeyError:
-            unknown = [character for character in dict.fromkeys(text) if character not in self._number]
-            raise UnknownCharacters(unknown) from None
+            raise UnknownCharacters([token for token in dict.fromkeys(cut) if token not in self._number]) from None
 
-    def text(self, tokens: list[int]) -> str:
+    def text(self, tokens: Sequence[int]) -> str:
         """The text of a list of numbers."""
-        return "".join(self.vocabulary[token] for token in tokens)
+        return self.form.join([self.vocabulary[token] for token in tokens])
+
+    def lesson(self, inputs, targets=None) -> Lesson:
+        """The rows of a reading of these inputs; raises ValueError naming the parameter (see `models.form.lesson`)."""
+        return lesson(self.form, self.inputs, self.channels, self.outputs, inputs, targets)
 
     @property
-    def vocabulary_size(self) -> int:
-        """The number of different tokens it can be given."""
+    def inputs(self) -> int:
+        """The number of different tokens it can be given, or of numbers at each step."""
         if self.vocabulary:
             return len(self.vocabulary)
         if self.embedding:
             return self.parameters["embedding.weight"].shape[0]
-        return self.parameters["rnn.weight_ih_l0"].shape[1]
+        lowest = self.parameters.get(f"{CONVOLUTION}.weight", self.parameters.get("rnn.weight_ih_l0"))
+        if lowest is None:
+            raise BadNetwork("the parameter rnn.weight_ih_l0 is missing")
+        return lowest.shape[1]
+
+    @property
+    def vocabulary_size(self) -> int:
+        """The number of different tokens it can be given; none where it reads numbers."""
+        return 0 if self.channels else self.inputs
+
+    @property
+    def channels(self) -> int | None:
+        """How many numbers it reads at each step, None where it reads tokens."""
+        return self.inputs if self.form.reads == "values" else None
+
+    @property
+    def outputs(self) -> int:
+        """The number of classes it chooses among, or of numbers it gives."""
+        return len(self.parameters["readout.weight"]) if self.predicts else 0
+
+    @property
+    def parts(self) -> list[Part]:
+        """Its layers, from the input on."""
+        return parts(self.cell, self.layers, self.hidden, self.parameters)
 
     @property
     def predicts(self) -> bool:
@@ -101,8 +149,14 @@ class Network:
 
     @property
     def task(self) -> str:
-        """What it does: predict `characters`, predict `tokens` whose texts are not known, or only carry `states`."""
-        return ("characters" if self.vocabulary else "tokens") if self.predicts else "states"
+        """What it does: predict `characters`, `words` or `tokens` whose texts are not known, tell `classes`, give
+        `values`, or only carry `states`.
+        """
+        if not self.predicts:
+            return "states"
+        if self.form.counts or self.form.gives == "classes":
+            return "values" if self.form.counts else "classes"
+        return self.form.reads if self.vocabulary else "tokens"
 
     @property
     def size(self) -> int:
@@ -121,18 +175,28 @@ class Network:
             "task": self.task,
             "vocabulary_size": self.vocabulary_size,
             "parameters": self.size,
-            "bits_per_character": None if loss is None else round(loss / math.log(2), 4),
+            "bits_per_character": None if loss is None or self.form.counts else round(loss / math.log(2), 4),
             "origin": self.origin,
+        }
+
+    def details(self) -> dict:
+        """The network as the API gives one: also its vocabulary, what it reads and gives, and its layers."""
+        return self.describe() | {
+            "vocabulary": self.vocabulary,
+            "form": self.form.to_dict(),
+            "channels": self.channels,
+            "outputs": self.outputs,
+            "parts": [part.describe() for part in self.parts],
         }
 
     @lru_cache(maxsize=2)  # noqa: B019 – networks live as long as the process
     def weights(self, precision: str = "float32") -> NetworkWeights:
         """The parameters laid out for the programs, in `float32` or `float64`."""
-        return NetworkWeights(self.cell, self.layers, self.hidden, self.parameters, np.dtype(precision))
+        return NetworkWeights(self.cell, self.layers, self.hidden, self.parameters, np.dtype(precision), self.channels)
 
-    def to_bytes(self) -> bytes:
-        """The network as the bytes of a safetensors file."""
-        facts = {
+    def facts(self) -> dict[str, str]:
+        """What a file says about the numbers in it."""
+        return {
             "format": "gatescope",
             "cell": self.cell.id,
             "options": json.dumps(self.cell.chosen),
@@ -140,8 +204,12 @@ class Network:
             "vocabulary": json.dumps(self.vocabulary),
             "card": json.dumps(self.card),
             "absent": json.dumps(self.absent),
+            "form": json.dumps(self.form.to_dict()),
         }
-        return save({name: np.ascontiguousarray(array) for name, array in self.parameters.items()}, facts)
+
+    def to_bytes(self) -> bytes:
+        """The network as the bytes of a safetensors file."""
+        return save({name: np.ascontiguousarray(array) for name, array in self.parameters.items()}, self.facts())
 
     @classmethod
     def load(cls, path: Path) -> Network:
@@ -162,69 +230,39 @@ class Network:
         if facts.get("cell") not in cells():
             raise BadNetwork(f"{name} names no known cell; known are {', '.join(cells())}")
         try:
-            cell = cells()[facts["cell"]].with_options(*_stored(facts, "options", dict, name).items())
+            cell = cells()[facts["cell"]].with_options(*stored(facts, "options", dict, name).items())
         except (ValueError, TypeError) as error:
             raise BadNetwork(f"{name}: {error}") from None
-        absent = tuple(map(str, _stored(facts, "absent", list, name)))
+        absent = tuple(map(str, stored(facts, "absent", list, name)))
+        try:
+            form = Form.of(stored(facts, "form", dict, name))
+        except (ValueError, TypeError) as error:
+            raise BadNetwork(f"{name}: {error}") from None
         for matrix in ("readout.weight", "embedding.weight", "rnn.weight_ih_l0"):
             if matrix in parameters and parameters[matrix].ndim != 2:
                 raise BadNetwork(f"the parameter {matrix} must be a matrix")
         for matrix in ("readout.weight", "rnn.weight_ih_l0"):
             if matrix not in parameters and matrix not in absent:
                 raise BadNetwork(f"the parameter {matrix} is missing")
-        if "readout.weight" in parameters:
-            hidden = parameters["readout.weight"].shape[1]
-        else:
-            hidden = len(parameters["rnn.weight_ih_l0"]) // len(cell.stacks()["weight_ih"][1])
+        if "rnn.weight_ih_l0" not in parameters:
+            raise BadNetwork("the parameter rnn.weight_ih_l0 is missing")
+        kernel = parameters.get(f"{CONVOLUTION}.weight", np.empty((1, 1, 2)))
+        if kernel.ndim != 3 or not 2 <= kernel.shape[-1] <= 32:
+            raise BadNetwork(f"the parameter {CONVOLUTION}.weight must be three-dimensional, with a window of 2 to 32")
+        hidden = len(parameters["rnn.weight_ih_l0"]) // len(cell.stacks()["weight_ih"][1])
         return cls(
             id=id,
             title=facts.get("title", id),
             cell=cell,
-            layers=sum(name.startswith("rnn.weight_ih_l") for name in parameters),
+            layers=sum(name.startswith("rnn.weight_ih_l") and not name.endswith(REVERSE) for name in parameters),
             hidden=hidden,
             vocabulary=vocabulary_of(facts, name),
             parameters=parameters,
             embedding=parameters["embedding.weight"].shape[1] if "embedding.weight" in parameters else None,
-            card=_stored(facts, "card", dict, name),
+            card=stored(facts, "card", dict, name),
             absent=absent,
+            form=form,
         )
-
-
-def vocabulary_of(facts: dict[str, str], name: str) -> list[str]:
-    """The vocabulary in a file's metadata, empty where there is none; raises BadNetwork."""
-    vocabulary = _stored(facts, "vocabulary", list, name)
-    if not all(isinstance(text, str) and text and is_unicode(text) for text in vocabulary):
-        raise BadNetwork(f"the vocabulary in {name} must be a list of characters")
-    if len(set(vocabulary)) < len(vocabulary):
-        raise BadNetwork(f"the vocabulary in {name} holds a character twice")
-    return vocabulary
-
-
-def is_unicode(text: str) -> bool:
-    """Whether a text has no half of a surrogate pair, which no file and no answer can hold."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _stored(facts: dict[str, str], key: str, kind: type, name: str) -> list | dict:
-    """A list or an object that the metadata holds as JSON, empty where it holds none."""
-    try:
-        value = json.loads(facts.get(key, "[]" if kind is list else "{}"))
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, kind):
-        raise BadNetwork(f"the {key} in {name} is not a JSON {'list' if kind is list else 'object'}")
-    return value
-
-
-def parameter_shapes(
-    cell: type[Cell], layers: int, hidden: int, characters: int, embedding: int | None
-) -> dict[str, tuple[int, ...]]:
-    """Every parameter's PyTorch name and shape."""
-    shapes: dict[str, tuple[int, ...]] = {"embedding.weight": (characters, embedding)} if embedding else {}
-    for layer in range(layers):
-        inputs = (embedding or characters) if layer == 0 else hidden
-        shapes |= {f"rnn.{name}_l{layer}": shape for name, shape in cell.parameter_shapes(inputs, hidden).items()}
-    return shapes | {"readout.weight": (characters, hidden), "readout.bias": (characters,)}
 
 
 def untrained(
@@ -236,11 +274,19 @@ def untrained(
     seed: int = 0,
     dtype: str = "float32",
     title: str = "untrained",
+    form: Form = Form(),  # noqa: B008 – it cannot change
+    channels: int | None = None,
+    outputs: int | None = None,
+    directions: int = 1,
+    kernel: tuple[int, int] | None = None,
 ) -> Network:
-    """A network with random weights, drawn as PyTorch draws them: uniform within ±1/√H, embeddings normal."""
+    """A network with random weights, drawn as PyTorch draws them: uniform within ±1/√H, embeddings normal; the sizes
+    are those of `parameter_shapes`.
+    """
     random, bound = np.random.default_rng(seed), 1 / math.sqrt(hidden)
+    shapes = parameter_shapes(cell, layers, hidden, channels or len(vocabulary), embedding, outputs, directions, kernel)
     parameters = {}
-    for name, shape in parameter_shapes(cell, layers, hidden, len(vocabulary), embedding).items():
+    for name, shape in shapes.items():
         drawn = random.standard_normal(shape) if name == "embedding.weight" else random.uniform(-bound, bound, shape)
         parameters[name] = drawn.astype(dtype)
-    return Network("untrained", title, cell, layers, hidden, vocabulary, parameters, embedding)
+    return Network("untrained", title, cell, layers, hidden, vocabulary, parameters, embedding, form=form)

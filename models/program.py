@@ -36,6 +36,7 @@ class Program:
         self.forward_schedule, self.kept = self._forward()
         self.hoisted = self._hoisted()
         self.slopes, self.backward_schedule, self.after = self._backward()
+        self.widths = self.layout.widths() | self.forward_schedule.widths | self.backward_schedule.widths
         self.source = "\n\n\n".join(
             (
                 self._print("forward", [], self.forward_schedule.merged(), []),
@@ -78,20 +79,23 @@ class Program:
         needed |= {source for source, _ in layout.stacks.values()}
         kept = [node for node in graph.linears if node in needed]
         for node in graph.nodes:
-            for stack, (source, blocks) in layout.stacks.items():
-                if node is source and source not in graph.lags:
-                    self._product(schedule, stack, where, source, blocks, kept)
-            if node.signal:
+            if node.signal and node.op != "linear":
                 self._signal(schedule, where, node)
             if node.signal in self.clamped:
                 out = layout.place[node]
                 schedule.call("mul", out, out, Place(f"keep_{node.signal}"))
                 schedule.call("add", out, out, Place(f"set_{node.signal}"))
+            for stack, (source, blocks) in layout.stacks.items():
+                if node is source and source not in graph.lags:
+                    self._product(schedule, stack, where, source, blocks, kept)
         return schedule, kept
 
     def _product(
         self, schedule: Schedule, stack: str, where: dict, source: Node, blocks: list[Node], kept: list[Node]
     ) -> None:
+        if blocks[0].width:
+            schedule.call("dot", where[blocks[0]], where[source], Place(stack, 0, 1, "fixed"))
+            return
         out = schedule.call("dot", schedule.spare(len(blocks)), where[source], Place(stack, 0, len(blocks), "fixed"))
         for index, block in enumerate(blocks):
             where[block] = Place(out.array, index, index + 1, "fixed")
@@ -119,14 +123,19 @@ class Program:
     def _backward(self) -> tuple[Schedule, Schedule, Schedule]:
         """The diagonals of a block of steps, the loop through it, and what can wait until after the loop."""
         layout, graph = self.layout, self.layout.graph
-        slopes, loop, after = Schedule("factor", "record"), Schedule(), Schedule("factor_after", "record")
+        slopes, after = Schedule("factor", "record"), Schedule("factor_after", "record")
+        loop = Schedule("spare_back")
         derivatives, mapped = Derivatives(), {source for source, _ in layout.stacks.values()}
         where = layout.place | {node: Place("kept", index, index + 1) for index, node in enumerate(self.kept)}
         adjoint = {
             node: Place(f"d_{place.array}", place.first, place.last, place.kind) for node, place in layout.place.items()
         }
         for stack, (_, blocks) in layout.stacks.items():
-            adjoint |= {block: Place(f"d_{stack}", at, at + 1) for at, block in enumerate(blocks) if block in mapped}
+            adjoint |= {
+                block: Place(f"d_{stack}", at, at + 1)
+                for at, block in enumerate(blocks)
+                if block in mapped and not block.width
+            }
         masks = {name: Node("mask", name=f"keep_{name}") for name in self.clamped}
         where |= {mask: Place(mask.name) for mask in masks.values()}
         readers: dict[Node, list[tuple[Node, int, Node]]] = {}
@@ -142,6 +151,9 @@ class Program:
 
         def stack_adjoint(schedule: Schedule, stack: str, blocks: list[Node]) -> Place:
             """∂L/∂(the stacked maps): all blocks at one level, so that they become one call."""
+            if blocks[0].width:
+                mask = [where[masks[name]] for name in masks if name == blocks[0].signal]
+                return schedule.call("mul" if mask else "copy", Place(f"d_{stack}"), adjoint[blocks[0]], *mask)
             arrows = [(index, *readers[block][0]) for index, block in enumerate(blocks) if block in readers]
             earliest = max((schedule.level(adjoint[reader]) for _, reader, _, _ in arrows), default=0)
             for index, reader, sign, slope in arrows:
@@ -164,7 +176,7 @@ class Program:
             """The first contribution to a gradient is written, later ones are added."""
             out = adjoint[node]
             if out in begun:
-                loop.call("add", out, out, make(loop.spare()))
+                loop.call("add", out, out, make(loop.spare(width=node.width)))
             else:
                 begun.add(out)
                 make(out)
@@ -220,7 +232,8 @@ class Program:
         lines = [f"def {name}(a, H):"]
         for place, view in views.items():
             rows = "[:-1]" if place.kind == "before" else "[1:]" if self._is_state(place.array) else ""
-            units = "" if place.array.startswith("back_") else f"[..., {place.first} * H:{place.last} * H]"
+            whole = place.array.startswith("back_") or place.array in self.widths
+            units = "" if whole else f"[..., {place.first} * H:{place.last} * H]"
             lines.append(f"    {view} = a[{place.array!r}]{rows}{units}")
         lines += [f"    {statement(call, views.__getitem__)}" for call in before]
         moving = sorted(

@@ -71,7 +71,7 @@ def uniform(number: str, blocks: int = 1) -> Place:
 @dataclass
 class Schedule:
     """Calls in the order they may run. `own` names its scratch arrays, of kind `kind`; `scratch` says how many blocks
-    each has.
+    each has, `widths` the size of those that hold no blocks.
     """
 
     own: str = "spare"
@@ -79,6 +79,7 @@ class Schedule:
     calls: list[Call] = field(default_factory=list)
     written: dict[tuple[str, int, str], int] = field(default_factory=dict)
     scratch: dict[str, int] = field(default_factory=dict)
+    widths: dict[str, int] = field(default_factory=dict)
 
     def level(self, *places: Place) -> int:
         """The first level at which all these places hold their present values."""
@@ -99,10 +100,12 @@ class Schedule:
             self.written[out.array, block, out.kind] = level
         return out
 
-    def spare(self, blocks: int = 1) -> Place:
-        """A new scratch place."""
+    def spare(self, blocks: int = 1, width: int | None = None) -> Place:
+        """A new scratch place, of so many blocks or of a size of its own."""
         array = f"{self.own}{len(self.scratch)}"
         self.scratch[array] = blocks
+        if width:
+            self.widths[array] = width
         return Place(array, 0, blocks, self.kind)
 
     def merged(self) -> list[Call]:

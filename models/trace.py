@@ -24,87 +24,88 @@ GUESSES = 5
 
 @dataclass
 class Trace:
-    """tensors: `layer0.<signal>` (N, H), `logits` (N, V), `loss` (N−1,), `grad.layer0.<signal>`,
-    `grad.parameters.<name>`, `norm.layer0.<parameter>` (N,). metadata: model, tokens, cell description, loss, seconds.
+    """tensors: `layer0.<signal>` (N, H), `layer0_reverse.<signal>` where a layer also reads from the end,
+    `convolution.h`, `logits` (N, V), `loss` (one for each step that is judged: N−1 where the next input is predicted),
+    `grad.layer0.<signal>`, `grad.parameters.<name>`, `norm.layer0.<parameter>` (N,). metadata: model, tokens (or
+    values), targets, cell description, loss, seconds.
     """
 
     tensors: dict[str, np.ndarray]
     metadata: dict
 
 
-def trace(network: Network, tokens: Sequence[int], **asked) -> Trace:
+def trace(network: Network, inputs: Sequence, **asked) -> Trace:
     """Read a sequence and record everything; what may be asked for, and the errors, are those of `Reading`.
 
     Gradients of states are total derivatives, through every path.
     """
-    reading = Reading(network, tokens, **asked)
+    reading = Reading(network, inputs, **asked)
     for first, last in blocks(reading.steps):
         reading.forward(first, last)
         if not reading.wants_backward:
             reading.score(first, last)
     for first, last in reversed(blocks(reading.steps)) if reading.wants_backward else ():
         reading.backward(first, last)
-    tensors = {
-        f"layer{index}.{signal}": values
-        for index, layer in enumerate(reading.layers(0, reading.steps))
-        for signal, values in layer.items()
-    }
-    tensors |= {"logits": reading.work.logits[:, 0], "loss": reading.losses[:-1]}
+    names = [part.name for part in network.parts]
+
+    def named(prefix: str, layers: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        pairs = zip(names, layers, strict=True)
+        return {f"{prefix}{name}.{key}": values for name, layer in pairs for key, values in layer.items()}
+
+    tensors = named("", reading.layers(0, reading.steps))
+    tensors |= {"logits": reading.work.logits[:, 0], "loss": reading.losses[reading.lesson.scored]}
     if reading.wants_backward:
-        tensors |= {
-            f"grad.layer{index}.{signal}": values
-            for index, layer in enumerate(reading.layers(0, reading.steps, True))
-            for signal, values in layer.items()
-        }
+        tensors |= named("grad.", reading.layers(0, reading.steps, True))
         tensors |= {f"grad.parameters.{name}": gradient for name, gradient in reading.work.gradients.items()}
-        tensors |= {
-            f"norm.layer{index}.{name}": norms
-            for index, layer in enumerate(reading.work.norms)
-            for name, norms in layer.items()
-        }
-    return Trace(
-        tensors,
-        {
-            "model": network.id,
-            "tokens": [int(token) for token in tokens],
-            "cell": describe(network.cell),
-            "layers": network.layers,
-            "hidden": network.hidden,
-            "task": network.task,
-            "objective": reading.loss,
-        }
-        | reading.summary(),
-    )
+        tensors |= named("norm.", reading.work.norms)
+    return Trace(tensors, about(network, reading.inputs) | {"objective": reading.loss} | reading.summary())
 
 
-def stream(network: Network, tokens: Sequence[int], **asked) -> Iterator[tuple[str, dict]]:
+def stream(network: Network, inputs: Sequence, **asked) -> Iterator[tuple[str, dict]]:
     """The same as events (name, data), arrays as NumPy arrays: `begin`, `forward` …, `backward` …, `end`.
 
     A frame carries n steps: t, t+1, … in a forward frame; t, t−1, … in a backward one. Raises ValueError before the
     first event.
     """
-    return _events(Reading(network, tokens, **asked))
+    return _events(Reading(network, inputs, **asked))
 
 
-def opening(network: Network, tokens: list[int]) -> tuple[str, dict]:
-    """The `begin` event: who reads what."""
-    about = {"model": network.id, "task": network.task, "cell": describe(network.cell), "tokens": tokens}
-    return "begin", about | {"layers": network.layers, "hidden": network.hidden, "dtype": "float16"}
+def about(network: Network, inputs: np.ndarray) -> dict:
+    """Who reads what: inputs (N, 1) tokens, −1 for nothing, or (N, 1, channels) numbers."""
+    return {
+        "model": network.id,
+        "task": network.task,
+        "pattern": network.form.pattern,
+        "cell": describe(network.cell),
+        "values" if network.channels else "tokens": inputs[:, 0].tolist(),
+        "layers": network.layers,
+        "hidden": network.hidden,
+        "parts": [part.describe() for part in network.parts],
+        "labels": network.form.labels,
+    }
+
+
+def opening(network: Network, inputs: np.ndarray) -> tuple[str, dict]:
+    """The `begin` event: who reads what, and in which numbers arrays travel."""
+    return "begin", about(network, inputs) | {"dtype": "float16"}
 
 
 def _events(reading: Reading) -> Iterator[tuple[str, dict]]:
     work = reading.work
-    yield opening(reading.network, reading.tokens[:, 0].tolist())
+    yield opening(reading.network, reading.inputs)
     for first, last in blocks(reading.steps, FRAME):
         reading.forward(first, last)
-        probabilities = reading.score(first, last)[:, 0]
+        given = reading.score(first, last)[:, 0]
         frame = {
             "t": first,
             "n": last - first,
             "layers": reading.layers(first, last),
             "loss": reading.losses[first:last],
         }
-        yield "forward", frame | {"top": [guesses(expected) for expected in probabilities]}
+        if reading.network.form.counts:
+            yield "forward", frame | {"outputs": given}
+        else:
+            yield "forward", frame | {"top": [guesses(expected) for expected in given]}
     for first, last in reversed(blocks(reading.steps, FRAME)) if reading.wants_backward else ():
         reading.backward(first, last)
         layers = [
@@ -118,7 +119,8 @@ def _events(reading: Reading) -> Iterator[tuple[str, dict]]:
         ]
         frame = {"t": last - 1, "n": last - first, "layers": layers, "norms": norms, "gradient_norms": sizes}
         yield "backward", frame
-    yield "end", reading.summary()
+    known = reading.targets[reading.lesson.scored, 0]
+    yield "end", reading.summary() | {"targets": None if reading.network.form.gives == "next" else known.tolist()}
 
 
 def guesses(probabilities: np.ndarray) -> list[list]:

@@ -18,7 +18,8 @@ import numpy as np
 from models.cells import cells
 from models.denormals import flushed
 from models.network import Network, untrained
-from models.passes import Pass, blocks, cross_entropy, logit_gradient
+from models.losses import cross_entropy, logit_gradient
+from models.passes import Pass, blocks
 
 
 @dataclass(frozen=True)

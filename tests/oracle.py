@@ -1,13 +1,15 @@
 """The outside oracle: a network evaluated node by node with PyTorch in float64, gradients by autograd.
 
-It shares with the product only the cell's graph and the names of the weights; programs, derivatives and layouts are not
-used.
+It shares with the product only the graphs of the cells and where the weights of a layer lie; programs, derivatives and
+layouts
+are not used.
 """
 
 import numpy as np
 import torch
 
 from models.network import Network
+from models.parts import Part
 
 OPERATIONS = {
     "sigmoid": torch.sigmoid,
@@ -19,19 +21,25 @@ OPERATIONS = {
 }
 
 
-def _layer(network: Network, layer: int, inputs: torch.Tensor, weights_at, clamps=()) -> dict[str, list[torch.Tensor]]:
+def _layer(part: Part, layer: int, inputs: torch.Tensor, weights_at, clamps=()) -> dict[str, list[torch.Tensor]]:
     """Every signal of one layer at every step; `weights_at(t)` gives the weights that step t uses."""
-    cell, hidden = network.cell, network.hidden
+    cell, hidden = part.cell, part.hidden
     graph = cell.graph()
-    states = {state: torch.zeros(hidden, dtype=torch.float64) for state in cell.states}
+    states = {state: torch.zeros(graph.after[state].width or hidden, dtype=torch.float64) for state in cell.states}
     states |= {leaf.name: torch.zeros(inputs.shape[1], dtype=torch.float64) for leaf in list(graph.lags)[1:]}
     recorded: dict[str, list[torch.Tensor]] = {signal: [] for signal in graph.signals}
     rows = {}
     for name, (_, blocks) in cell.stacks().items():
         for index, block in enumerate(blocks):
-            rows[block] = (f"rnn.{name}_l{layer}", slice(index * hidden, (index + 1) * hidden))
-    for t, given in enumerate(inputs):
-        weights, values = weights_at(t), {}
+            rows[block] = (name, slice(index * hidden, index * hidden + (block.width or hidden)))
+
+    def weight(weights: dict, name: str) -> torch.Tensor | None:
+        where, which = part.stored(name)
+        return None if where not in weights else weights[where] if which is None else weights[where][..., which]
+
+    order = range(len(inputs))
+    for t in reversed(order) if part.reverse else order:
+        given, weights, values = inputs[t], weights_at(t), {}
         for node in graph.nodes:
             if node.op == "input":
                 value = given
@@ -40,57 +48,79 @@ def _layer(network: Network, layer: int, inputs: torch.Tensor, weights_at, clamp
             elif node.op == "constant":
                 value = torch.ones(hidden, dtype=torch.float64)
             elif node.op == "parameter":
-                value = weights[f"rnn.{node.name}_l{layer}"]
+                value = weight(weights, node.name)
             elif node.op == "linear":
                 name, block = rows[node]
-                value = weights[name][block] @ values[node.reads[0]]
-                if name.replace("weight", "bias") not in network.absent:
-                    value = value + weights[name.replace("weight", "bias")][block]
+                value = weight(weights, name)[block] @ values[node.reads[0]]
+                bias = weight(weights, name.replace("weight", "bias"))
+                if bias is not None:
+                    value = value + bias[block]
             else:
                 value = OPERATIONS[node.op](*(values[read] for read in node.reads))
             for clamp in clamps:
                 if (clamp.layer, clamp.signal) == (layer, node.signal) and clamp.first <= t < (
                     clamp.last or len(inputs)
                 ):
-                    chosen = torch.zeros(hidden, dtype=torch.bool)
+                    chosen = torch.zeros(len(value), dtype=torch.bool)
                     chosen[slice(None) if clamp.units is None else list(clamp.units)] = True
                     value = torch.where(chosen, torch.tensor(clamp.value, dtype=torch.float64), value)
             values[node] = value
             if node.signal:
                 recorded[node.signal].append(value)
         states = {state: values[graph.after[state]] for state in cell.states}
-    return recorded
+    return {signal: steps[::-1] if part.reverse else steps for signal, steps in recorded.items()}
+
+
+def _given(network: Network, inputs: list, steps: int, weights: dict) -> torch.Tensor:
+    """What the lowest layers are given at each step: numbers, embeddings or one-hot; nothing after the inputs' end."""
+    if network.channels:
+        given = torch.tensor(inputs, dtype=torch.float64).reshape(len(inputs), -1)
+    elif network.embedding:
+        given = weights["embedding.weight"][torch.tensor(inputs)]
+    else:
+        given = torch.eye(network.vocabulary_size, dtype=torch.float64)[torch.tensor(inputs)]
+    return torch.cat([given, torch.zeros(steps - len(given), given.shape[1], dtype=torch.float64)])
+
+
+def _losses(network: Network, logits: torch.Tensor, inputs: list, targets: list | None) -> torch.Tensor:
+    """The loss of every step that is judged."""
+    if targets is None:
+        logits, targets = logits[:-1], inputs[1:]
+    if network.form.counts:
+        wanted = torch.tensor(targets, dtype=torch.float64).reshape(len(targets), -1)
+        return ((logits[-len(wanted) :] - wanted) ** 2).sum(1) / 2
+    return torch.nn.functional.cross_entropy(logits[-len(targets) :], torch.tensor(targets), reduction="none")
 
 
 def _objective(
-    network: Network, tokens: list[int], weights: dict, weights_at, clamps=()
+    network: Network, inputs: list, weights: dict, weights_at, clamps=(), targets: list | None = None
 ) -> tuple[dict, torch.Tensor, torch.Tensor]:
     """(signals by trace name, logits, losses) of a reading."""
-    characters = torch.tensor(tokens)
-    inputs = torch.eye(network.vocabulary_size, dtype=torch.float64)[characters]
-    if network.embedding:
-        inputs = weights["embedding.weight"][characters]
+    steps = len(targets) if network.form.pattern == "one-to-many" else len(inputs)
+    given = _given(network, inputs, steps, weights)
     signals: dict[str, list[torch.Tensor]] = {}
-    for layer in range(network.layers):
-        recorded = _layer(network, layer, inputs, weights_at, clamps)
-        signals |= {f"layer{layer}.{name}": steps for name, steps in recorded.items()}
-        inputs = torch.stack(recorded[network.cell.states[0]])
-    logits = inputs @ weights["readout.weight"].T
-    if "readout.bias" not in network.absent:
+    outputs: dict[int, list[torch.Tensor]] = {-1: [given]}
+    for number, part in enumerate(network.parts):
+        below = torch.cat(outputs[part.level - 1], dim=1)
+        recorded = _layer(part, number, below, weights_at, clamps)
+        signals |= {f"{part.name}.{name}": steps for name, steps in recorded.items()}
+        outputs.setdefault(part.level, []).append(torch.stack(recorded[part.cell.states[0]]))
+    logits = torch.cat(outputs[network.parts[-1].level], dim=1) @ weights["readout.weight"].T
+    if "readout.bias" in weights:
         logits = logits + weights["readout.bias"]
-    return signals, logits, torch.nn.functional.cross_entropy(logits[:-1], characters[1:], reduction="none")
+    return signals, logits, _losses(network, logits, inputs, targets)
 
 
 def _gradient(tensor: torch.Tensor) -> np.ndarray:
     return (torch.zeros_like(tensor) if tensor.grad is None else tensor.grad).numpy()
 
 
-def read(network: Network, tokens: list[int], loss: str = "every", clamps=()) -> dict[str, np.ndarray]:
+def read(network: Network, inputs: list, loss: str = "every", clamps=(), targets=None) -> dict[str, np.ndarray]:
     """Every tensor that a trace of the network should hold, by the trace's names (norms left out)."""
     weights = {
         name: torch.tensor(array, dtype=torch.float64, requires_grad=True) for name, array in network.parameters.items()
     }
-    signals, logits, losses = _objective(network, tokens, weights, lambda t: weights, clamps)
+    signals, logits, losses = _objective(network, inputs, weights, lambda t: weights, clamps, targets)
     for steps in signals.values():
         for step in steps:
             step.retain_grad()

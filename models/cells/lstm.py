@@ -5,18 +5,23 @@ from models.graph import tanh
 
 
 class LSTM(Cell):
-    """Long short-term memory (Hochreiter & Schmidhuber 1997; forget gate: Gers, Schmidhuber & Cummins 2000)."""
+    """Long short-term memory (Hochreiter & Schmidhuber 1997; forget gate: Gers, Schmidhuber & Cummins 2000).
+
+    projection: the size to which a matrix brings the output (Sak, Senior & Beaufays 2014), 0 for none.
+    """
 
     title = "LSTM"
     states = ("h", "c")
     blocks = ("i", "f", "g", "o")
     reference = "torch.nn.LSTM"
+    options = {"projection": range(0, 4097)}
     words = {
         "f": ("forget gate", "forget gate"),
         "i": ("input gate", "learn gate (ignore)"),
         "g": ("candidate", "learn gate (combine)"),
         "o": ("output gate", "use gate"),
         "c": ("long-term memory", "long-term memory (remember gate)"),
+        "m": ("output before the projection", "short-term memory before the projection"),
         "h": ("short-term memory", "short-term memory"),
     }
 
@@ -28,4 +33,6 @@ class LSTM(Cell):
         o = self.gate("o", x, h)  # how much of the memory to show
         c = f * c + i * g
         h = o * tanh(c)
+        if width := self.option("projection"):
+            h = self.project(self.signal("m", h), width)
         return h, c
