@@ -1,0 +1,48 @@
+"""How wrong a network is at each step, in nats or as half the squared error, and which way its outputs should move."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities from logits, along the last axis."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)
+
+
+def cross_entropy(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """−ln p(target) for each step, and the probabilities; a target below 0 means no loss there (NaN).
+
+    logits (n, batch, V), targets (n, batch) → (n, batch), (n, batch, V).
+    """
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    probabilities = np.exp(shifted)
+    total = probabilities.sum(axis=-1, keepdims=True)
+    probabilities /= total
+    chosen = np.take_along_axis(shifted, np.maximum(targets, 0)[..., None], -1)[..., 0]
+    return np.where(targets < 0, np.nan, np.log(total[..., 0]) - chosen).astype(logits.dtype, copy=False), probabilities
+
+
+def logit_gradient(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """∂(−ln p(target))/∂logits, made in place of the probabilities; 0 where the target is below 0."""
+    chosen = np.maximum(targets, 0)[..., None]
+    np.put_along_axis(probabilities, chosen, np.take_along_axis(probabilities, chosen, -1) - 1, -1)
+    probabilities[targets < 0] = 0
+    return probabilities
+
+
+def squared_error(outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """½ ‖output − target‖² for each step, and the outputs; a target of NaN means no loss there (NaN).
+
+    outputs and targets (n, batch, O) → (n, batch), (n, batch, O).
+    """
+    losses = 0.5 * np.square(outputs - targets).sum(axis=-1)
+    return losses.astype(outputs.dtype, copy=False), outputs.copy()
+
+
+def output_gradient(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """∂(½ ‖output − target‖²)/∂outputs, made in place of the outputs; 0 where the target is NaN."""
+    outputs -= targets
+    outputs[np.isnan(targets)] = 0
+    return outputs
