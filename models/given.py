@@ -162,7 +162,8 @@ class Below(Rows):
         start = 0
         for layer in self.layers:
             width = layer.output.shape[-1]
-            layer.output_gradient[first:last] += gradient[..., start : start + width]
+            output_gradient = layer.output_gradient(first, last)
+            output_gradient += gradient[..., start : start + width]
             start += width
 
 

@@ -89,8 +89,11 @@ class Layer:
         backward: bool = True,
         clamps: dict | None = None,
         reverse: bool = False,
+        room: int | None = None,
     ):
-        """clamps: for each signal to overwrite its (keep, set) records, (steps, batch, H) each; see `Program`."""
+        """clamps: for each signal to overwrite its (keep, set) records, (steps, batch, H) each; see `Program`. room:
+        for how many steps gradients are kept at a time; all of them unless said.
+        """
         clamps = clamps or {}
         self.weights, self.steps, self.batch, self.hidden = weights, steps, batch, weights.hidden
         self.order = slice(None, None, -1 if reverse else 1)
@@ -106,10 +109,10 @@ class Layer:
         self.forget()
         self.output = self.signal(self.states[0])
         self._spares = self._scratch(self.program.forward_schedule.scratch)
+        self.room, self.base = room or steps, 0
         if backward:
-            self.gradients = {f"d_{state}": self._new(f"d_{state}", steps + 1) for state in self.states}
-            self.gradients["d_gates"] = self._new("d_gates", steps, len(layout.gates))
-            self.output_gradient = self.gradient(self.states[0])
+            self.gradients = {f"d_{state}": self._new(f"d_{state}", self.room + 1) for state in self.states}
+            self.gradients["d_gates"] = self._new("d_gates", self.room, len(layout.gates))
             self._back_spares = self._scratch(self.program.backward_schedule.scratch)
             self._block: dict[str, np.ndarray] = {}
 
@@ -128,8 +131,12 @@ class Layer:
         return self._at(self.records, "", name)
 
     def gradient(self, name: str) -> np.ndarray:
-        """∂L/∂signal, (steps, batch, H); a view of the record."""
+        """∂L/∂signal, (steps, batch, H); a view of the record (of the last block, where there is room for no more)."""
         return self._at(self.gradients, "d_", name)
+
+    def output_gradient(self, first: int, last: int) -> np.ndarray:
+        """∂L/∂output as far as it was given by what reads it, at steps first…last−1; to be added to."""
+        return self.gradient(self.states[0])[first - self.base : last - self.base]
 
     def _at(self, arrays: dict[str, np.ndarray], prefix: str, name: str) -> np.ndarray:
         if name in self.states:
@@ -155,15 +162,15 @@ class Layer:
         self.program.run_forward(arrays | self.weights.fixed | self._spares, self.hidden)
 
     def backward(self, first: int, last: int) -> dict[str, np.ndarray]:
-        """Run steps last−1…first backwards (in reverse: first…last−1); the output's own gradient must lie in
-        `output_gradient`.
+        """Run steps last−1…first backwards (in reverse: first…last−1); the output's own gradient must have been added
+        to `output_gradient`.
 
         Returns ∂L/∂(stacked maps) and ∂L/∂(parameter vectors) of each step: {"weight_ih": (n, batch, blocks·H), …},
         valid until the next call.
         """
         steps = last - first
         own = self._own(first, last)
-        arrays = self._view(self.records, *own) | self._view(self.gradients, *own)
+        arrays = self._view(self.records, *own) | self._view(self.gradients, own[0] - self.base, own[1] - self.base)
         block = {name: array[:steps] for name, array in self._block_arrays(steps).items()}
         self.program.run_backward(arrays | block | self.weights.fixed | self._back_spares, self.hidden)
         if self.program.same_as_input:
@@ -173,8 +180,17 @@ class Layer:
     def begin_backward(self) -> None:
         """Nothing comes back from beyond the last step, and nothing has been given to the output yet."""
         for state in self.states:
-            self.gradients[f"d_{state}"][-1] = 0
+            self.gradients[f"d_{state}"][[0, -1]] = 0
         self.gradients[f"d_{self.states[0]}"][:] = 0
+
+    def make_room(self, first: int, last: int) -> None:
+        """Before a block goes backwards: where there is no room for all steps, only what came back to it stays."""
+        if self.room < self.steps:
+            self.base = first
+            for state in self.states:
+                array = self.gradients[f"d_{state}"]
+                array[last - first] = array[0]
+            self.gradients[f"d_{self.states[0]}"][: last - first] = 0
 
     def _block_arrays(self, steps: int) -> dict[str, np.ndarray]:
         if not self._block or len(next(iter(self._block.values()))) < steps:

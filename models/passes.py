@@ -52,21 +52,32 @@ class NetworkWeights:
         """Whether layers read in both directions, so that a sequence must be there as a whole."""
         return any(part.reverse for part in self.parts)
 
+    @property
+    def forgets(self) -> bool:
+        """Whether a block of steps needs nothing of the blocks before it but the states."""
+        return not self.both_ways and not any(each.lag for layer in self.layers for each in layer.maps)
+
 
 class Pass:
     """One pass of a network over (steps, batch) tokens or (steps, batch, channels) numbers: its layers' records, what
     the readout gives (`logits`), and parameter gradients.
 
-    clamps: for each layer what is overwritten, as `Layer` takes it.
+    clamps: for each layer what is overwritten; room: for how many steps gradients are kept; as `Layer` takes them.
     """
 
     def __init__(
-        self, weights: NetworkWeights, steps: int, batch: int = 1, backward: bool = True, clamps: list | None = None
+        self,
+        weights: NetworkWeights,
+        steps: int,
+        batch: int = 1,
+        backward: bool = True,
+        clamps: list | None = None,
+        room: int | None = None,
     ):
         self.steps = steps
         clamps = clamps or [{} for _ in weights.layers]
         self.layers = [
-            Layer(layer, steps, batch, backward, mine, part.reverse)
+            Layer(layer, steps, batch, backward, mine, part.reverse, room)
             for layer, mine, part in zip(weights.layers, clamps, weights.parts, strict=True)
         ]
         self.logits = np.empty((steps, batch, len(weights.readout)), weights.dtype)
@@ -130,6 +141,8 @@ class Pass:
         if last == self.steps:
             for each in (*self.given, *self.layers):
                 each.begin_backward()
+        for layer in self.layers:
+            layer.make_room(first, last)
         if logit_gradients is not None:
             flat, rows = logit_gradients.reshape(-1, len(self.weights.readout)), self.output.rows(first, last)
             self._add("readout.weight", flat.T @ rows.reshape(len(flat), -1))

@@ -13,14 +13,17 @@ from models.form import NOTHING
 from models.interventions import Intervention, clamps
 from models.losses import cross_entropy, logit_gradient, output_gradient, squared_error
 from models.network import Network
-from models.passes import Pass
+from models.passes import BLOCK, Pass
 
 LOSSES = ("every", "last")
 PRECISIONS = ("float32", "float64")
 
 
 class Reading:
-    """A network reading a sequence, forward and backward by blocks of steps, with everything kept that was asked for.
+    """A network reading a sequence, forward and backward by blocks of at most BLOCK steps.
+
+    All is kept that was asked for, and what the backward pass needs; where that is not all there is, the rest is
+    forgotten from block to block, so that a long text takes no more memory than its trace.
 
     inputs: tokens (N,), or numbers (N, channels). loss: `every` (L is the sum of the losses of all steps that are
     judged) or `last` (only the last one's). backward: record the backward pass too. precision: float32 or float64.
@@ -54,9 +57,46 @@ class Reading:
         self.wants_backward = backward and network.predicts and (judged or network.form.gives == "next")
         self.signals = [signal for signal in known if not signals or signal in signals]
         self.began = time.perf_counter()
-        overwritten = clamps(network, self.steps, interventions, precision)
-        self.work = Pass(network.weights(precision), self.steps, backward=self.wants_backward, clamps=overwritten)
+        weights, overwritten = network.weights(precision), clamps(network, self.steps, interventions, precision)
+        self.forgets = len(self.signals) < len(known) and weights.forgets and not interventions
+        room = min(BLOCK, self.steps) if self.forgets else self.steps
+        self.work = Pass(
+            weights,
+            self.steps if self.wants_backward else room,
+            backward=self.wants_backward,
+            clamps=None if self.forgets else overwritten,
+            room=room,
+        )
         self.losses = np.full(self.steps if network.predicts else 0, np.nan, precision)
+        self.kept: dict[bool, list[dict[str, np.ndarray]]] = {}
+        if self.forgets:
+            self.logits = np.empty((self.steps, 1, network.outputs), precision)
+            self.kept = {False: self._empty(), True: self._empty() if self.wants_backward else []}
+        else:
+            self.logits = self.work.logits
+
+    def _empty(self) -> list[dict[str, np.ndarray]]:
+        shapes = [
+            {signal: (self.steps, values.shape[-1]) for signal, values in layer.items()} for layer in self._rows()
+        ]
+        return [{signal: np.empty(shape, self.losses.dtype) for signal, shape in layer.items()} for layer in shapes]
+
+    def _rows(self, gradients: bool = False) -> list[dict[str, np.ndarray]]:
+        """What the records of the pass hold of each layer's signals, or of their gradients, as views."""
+        return [
+            {
+                signal: (layer.gradient(signal) if gradients else layer.signal(signal))[:, 0]
+                for signal in layer.cell.graph().signals
+                if signal in self.signals or layer.cell is not self.network.cell
+            }
+            for layer in self.work.layers
+        ]
+
+    def _keep(self, first: int, last: int, gradients: bool, begin: int) -> None:
+        """Copy a block out of the records, where it begins at row `begin`."""
+        for kept, rows in zip(self.kept[gradients], self._rows(gradients), strict=True):
+            for signal, values in rows.items():
+                kept[signal][first:last] = values[begin : begin + last - first]
 
     def _whole(self, first: int, last: int, begins: bool) -> tuple[int, int] | None:
         """The steps to run for a block: where layers read in both directions, all of them with the first block."""
@@ -66,13 +106,24 @@ class Reading:
 
     def forward(self, first: int, last: int) -> None:
         """Read steps first…last−1; blocks in rising order."""
-        if span := self._whole(first, last, first == 0):
-            with flushed():
+        span = self._whole(first, last, first == 0)
+        if span is None:
+            return
+        with flushed():
+            if self.work.steps == self.steps:
                 self.work.forward(self.inputs[slice(*span)], span[0])
+            else:
+                for layer in self.work.layers if first else ():
+                    layer.carry()
+                self.work.forward(self.inputs[slice(*span)])
+        if self.forgets:
+            begin = first if self.work.steps == self.steps else 0
+            self._keep(first, last, False, begin)
+            self.logits[first:last] = self.work.logits[begin : begin + last - first]
 
     def score(self, first: int, last: int) -> np.ndarray:
         """Fill in the losses of a block; gives the probabilities of the classes, or the numbers, (n, 1, outputs)."""
-        given = self.work.logits[first:last]
+        given = self.logits[first:last]
         if not self.network.predicts:
             return given
         if self.guessed and last == self.steps:
@@ -96,17 +147,13 @@ class Reading:
             if gradient is not None and self.loss == "last":
                 gradient[np.arange(first, last) != final] = 0
             self.work.backward(gradient, first, last, record_norms=True)
+        if self.forgets:
+            self._keep(first, last, True, 0)
 
     def layers(self, first: int, last: int, gradients: bool = False) -> list[dict[str, np.ndarray]]:
         """Each layer's signals, or their gradients, at steps first…last−1, (n, H)."""
-        return [
-            {
-                signal: (layer.gradient(signal) if gradients else layer.signal(signal))[first:last, 0]
-                for signal in layer.cell.graph().signals
-                if signal in self.signals or layer.cell is not self.network.cell
-            }
-            for layer in self.work.layers
-        ]
+        rows = self.kept[gradients] if self.forgets else self._rows(gradients)
+        return [{signal: values[first:last] for signal, values in layer.items()} for layer in rows]
 
     def summary(self) -> dict:
         """Total loss, bits a character over the whole text, the gradient's norm over all weights, seconds."""

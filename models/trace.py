@@ -53,7 +53,7 @@ def trace(network: Network, inputs: Sequence, **asked) -> Trace:
         return {f"{prefix}{name}.{key}": values for name, layer in pairs for key, values in layer.items()}
 
     tensors = named("", reading.layers(0, reading.steps))
-    tensors |= {"logits": reading.work.logits[:, 0], "loss": reading.losses[reading.lesson.scored]}
+    tensors |= {"logits": reading.logits[:, 0], "loss": reading.losses[reading.lesson.scored]}
     if reading.wants_backward:
         tensors |= named("grad.", reading.layers(0, reading.steps, True))
         tensors |= {f"grad.parameters.{name}": gradient for name, gradient in reading.work.gradients.items()}

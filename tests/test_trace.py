@@ -1,5 +1,7 @@
 """A trace whole, as a stream, and what it refuses."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -78,3 +80,33 @@ def test_a_wrong_parameter_is_named_with_what_it_may_be(wrong):
 def test_tokens_outside_the_vocabulary_are_refused(tokens):
     with pytest.raises(ValueError, match="tokens: "):
         stream(NETWORK, tokens)
+
+
+@pytest.mark.parametrize("cell", cells())
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize("steps", [5, 96, 250])
+def test_what_is_asked_for_alone_is_what_it_is_among_all(cell, backward, steps):
+    network = untrained(cells()[cell], 2, 8, NETWORK.vocabulary, 5, seed=4)
+    tokens = np.random.default_rng(0).integers(network.vocabulary_size, size=steps).tolist()
+    whole = trace(network, tokens, backward=backward).tensors
+    alone = trace(network, tokens, backward=backward, signals=["h"]).tensors
+    recorded = {name.split(".")[-1] for name in alone if name.startswith(("layer", "grad.layer"))}
+    assert recorded == {"h"}
+    for name, array in alone.items():
+        assert np.array_equal(array, whole[name]), name
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_a_long_trace_takes_no_more_memory_than_what_is_asked_for_and_what_the_way_back_needs(backward):
+    hidden, steps = 32, 20_000
+    network = untrained(cells()["lstm"], 1, hidden, NETWORK.vocabulary, 5)
+    tokens = np.random.default_rng(0).integers(network.vocabulary_size, size=steps).tolist()
+    trace(network, tokens[:200], backward=backward, signals=["c"])
+    tracemalloc.start()
+    made = trace(network, tokens, backward=backward, signals=["c"])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    asked = sum(array.nbytes for array in made.tensors.values())
+    needed = steps * hidden * 6 * 4 if backward else 0  # i, f, g, o, c and h, which every diagonal is made of
+    numbers = steps * 8 * 4  # the tokens and targets themselves, as numbers and as a list
+    assert peak <= 1.05 * (asked + needed + numbers) + 2e6
