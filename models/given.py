@@ -93,8 +93,8 @@ class Rows:
         """What is given at steps first…last−1, (n, batch, width)."""
         raise NotImplementedError
 
-    def give(self, gradient: np.ndarray, first: int, last: int) -> None:
-        """Take ∂L/∂(what is given) at steps first…last−1."""
+    def give(self, gradient: np.ndarray, first: int, last: int, since: int = 0) -> None:
+        """Take ∂L/∂(what is given) at steps first…last−1, (n, sides, width) from side `since` on."""
 
     def project(self, first: int, last: int) -> np.ndarray:
         """What the maps make of steps first…last−1, with the bias, (n, batch, blocks·H)."""
@@ -114,7 +114,14 @@ class Rows:
             mine, rows = adjoint[start - first :], self.rows(start - each.lag, last - each.lag)
             flat = mine.reshape(-1, mine.shape[-1])
             add(each.name, flat.T @ rows.reshape(len(flat), -1), each.rows)
-            self.give((flat @ each.back).reshape(rows.shape), start - each.lag, last - each.lag)
+        self.hand_on(adjoint, first, last)
+
+    def hand_on(self, adjoint: np.ndarray, first: int, last: int, since: int = 0) -> None:
+        """Give back what the input is to blame for in a block's ∂L/∂(the maps' sum)."""
+        for each in self.maps:
+            start = max(first, each.lag)
+            mine = adjoint[start - first :]
+            self.give(mine @ each.back, start - each.lag, last - each.lag, since)
 
     def finish(self, add: Add) -> None:
         """Nothing was kept."""
@@ -155,14 +162,14 @@ class Below(Rows):
         output = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=-1)
         return output if self.mask is None else output * self.mask[first:last]
 
-    def give(self, gradient: np.ndarray, first: int, last: int) -> None:
+    def give(self, gradient: np.ndarray, first: int, last: int, since: int = 0) -> None:
         """Add ∂L/∂(what the layers give) at steps first…last−1 to their outputs' gradients."""
         if self.mask is not None:
             gradient = gradient * self.mask[first:last]
         start = 0
         for layer in self.layers:
             width = layer.output.shape[-1]
-            output_gradient = layer.output_gradient(first, last)
+            output_gradient = layer.output_gradient(first, last)[:, since:]
             output_gradient += gradient[..., start : start + width]
             start += width
 

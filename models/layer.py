@@ -90,9 +90,11 @@ class Layer:
         clamps: dict | None = None,
         reverse: bool = False,
         room: int | None = None,
+        sides: int | None = None,
     ):
         """clamps: for each signal to overwrite its (keep, set) records, (steps, batch, H) each; see `Program`. room:
-        for how many steps gradients are kept at a time; all of them unless said.
+        for how many steps gradients are kept at a time; all of them unless said. sides: how many losses go back at once
+        through what one sequence recorded; as many as there are sequences unless said.
         """
         clamps = clamps or {}
         self.weights, self.steps, self.batch, self.hidden = weights, steps, batch, weights.hidden
@@ -109,7 +111,7 @@ class Layer:
         self.forget()
         self.output = self.signal(self.states[0])
         self._spares = self._scratch(self.program.forward_schedule.scratch)
-        self.room, self.base = room or steps, 0
+        self.room, self.base, self.sides = room or steps, 0, sides or batch
         if backward:
             self.gradients = {f"d_{state}": self._new(f"d_{state}", self.room + 1) for state in self.states}
             self.gradients["d_gates"] = self._new("d_gates", self.room, len(layout.gates))
@@ -118,7 +120,8 @@ class Layer:
 
     def _new(self, name: str, steps: int, blocks: int = 1) -> np.ndarray:
         width = self.program.widths.get(name, blocks * self.hidden)
-        return np.empty((steps, self.batch, width), self.weights.dtype)
+        sides = self.sides if name.startswith(("d_", "spare_back")) else self.batch
+        return np.empty((steps, sides, width), self.weights.dtype)
 
     def _scratch(self, wanted: dict[str, int]) -> dict[str, np.ndarray]:
         return {name: self._new(name, 1, blocks)[0] for name, blocks in wanted.items()}
@@ -134,9 +137,13 @@ class Layer:
         """∂L/∂signal, (steps, batch, H); a view of the record (of the last block, where there is room for no more)."""
         return self._at(self.gradients, "d_", name)
 
+    def gradient_at(self, name: str, first: int, last: int) -> np.ndarray:
+        """∂L/∂signal at steps first…last−1 of the last block, (n, batch, H)."""
+        return self.gradient(name)[first - self.base : last - self.base]
+
     def output_gradient(self, first: int, last: int) -> np.ndarray:
         """∂L/∂output as far as it was given by what reads it, at steps first…last−1; to be added to."""
-        return self.gradient(self.states[0])[first - self.base : last - self.base]
+        return self.gradient_at(self.states[0], first, last)
 
     def _at(self, arrays: dict[str, np.ndarray], prefix: str, name: str) -> np.ndarray:
         if name in self.states:
@@ -161,18 +168,24 @@ class Layer:
             target[...] = projected[..., start * self.hidden : stop * self.hidden]
         self.program.run_forward(arrays | self.weights.fixed | self._spares, self.hidden)
 
-    def backward(self, first: int, last: int) -> dict[str, np.ndarray]:
+    def backward(self, first: int, last: int, since: int = 0) -> dict[str, np.ndarray]:
         """Run steps last−1…first backwards (in reverse: first…last−1); the output's own gradient must have been added
-        to `output_gradient`.
+        to `output_gradient`. Of several sides those before `since` are left out.
 
         Returns ∂L/∂(stacked maps) and ∂L/∂(parameter vectors) of each step: {"weight_ih": (n, batch, blocks·H), …},
         valid until the next call.
         """
         steps = last - first
         own = self._own(first, last)
-        arrays = self._view(self.records, *own) | self._view(self.gradients, own[0] - self.base, own[1] - self.base)
+        gradients = self._view(self.gradients, own[0] - self.base, own[1] - self.base)
         block = {name: array[:steps] for name, array in self._block_arrays(steps).items()}
-        self.program.run_backward(arrays | block | self.weights.fixed | self._back_spares, self.hidden)
+        spares = self._back_spares
+        if since:
+            gradients = {name: array[:, since:] for name, array in gradients.items()}
+            block = {name: array[:, since:] if name.startswith("d_") else array for name, array in block.items()}
+            spares = {name: array[since:] for name, array in spares.items()}
+        arrays = self._view(self.records, *own) | gradients | block | self.weights.fixed | spares
+        self.program.run_backward(arrays, self.hidden)
         if self.program.same_as_input:
             block["d_weight_ih"] = block[f"d_{self.program.same_as_input}"]
         return {name.removeprefix("d_"): array[self.order] for name, array in block.items() if name.startswith("d_")}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 
@@ -46,3 +48,8 @@ def output_gradient(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
     outputs -= targets
     outputs[np.isnan(targets)] = 0
     return outputs
+
+
+def judge(counts: bool) -> tuple[Callable, Callable]:
+    """The loss and its gradient: of numbers, or of a choice among classes."""
+    return (squared_error, output_gradient) if counts else (cross_entropy, logit_gradient)

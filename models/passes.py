@@ -62,7 +62,8 @@ class Pass:
     """One pass of a network over (steps, batch) tokens or (steps, batch, channels) numbers: its layers' records, what
     the readout gives (`logits`), and parameter gradients.
 
-    clamps: for each layer what is overwritten; room: for how many steps gradients are kept; as `Layer` takes them.
+    clamps: for each layer what is overwritten; room: for how many steps gradients are kept; sides: how many losses go
+    back at once; as `Layer` takes them.
     """
 
     def __init__(
@@ -73,11 +74,12 @@ class Pass:
         backward: bool = True,
         clamps: list | None = None,
         room: int | None = None,
+        sides: int | None = None,
     ):
         self.steps = steps
         clamps = clamps or [{} for _ in weights.layers]
         self.layers = [
-            Layer(layer, steps, batch, backward, mine, part.reverse, room)
+            Layer(layer, steps, batch, backward, mine, part.reverse, room, sides)
             for layer, mine, part in zip(weights.layers, clamps, weights.parts, strict=True)
         ]
         self.logits = np.empty((steps, batch, len(weights.readout)), weights.dtype)

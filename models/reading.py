@@ -11,7 +11,7 @@ import numpy as np
 from models.denormals import flushed
 from models.form import NOTHING
 from models.interventions import Intervention, clamps
-from models.losses import cross_entropy, logit_gradient, output_gradient, squared_error
+from models.losses import judge
 from models.network import Network
 from models.passes import BLOCK, Pass
 
@@ -128,8 +128,7 @@ class Reading:
             return given
         if self.guessed and last == self.steps:
             self.targets[-1] = given[-1].argmax()
-        judge = squared_error if self.network.form.counts else cross_entropy
-        losses, judged = judge(given, self.targets[first:last])
+        losses, judged = judge(self.network.form.counts)[0](given, self.targets[first:last])
         self.losses[first:last] = losses[:, 0]
         return judged
 
@@ -142,8 +141,7 @@ class Reading:
         with flushed():
             judged, final, gradient = self.score(first, last), self.lesson.scored.stop - 1, None
             if self.loss == "every" or first <= final < last:
-                differentiate = output_gradient if self.network.form.counts else logit_gradient
-                gradient = differentiate(judged, self.targets[first:last])
+                gradient = judge(self.network.form.counts)[1](judged, self.targets[first:last])
             if gradient is not None and self.loss == "last":
                 gradient[np.arange(first, last) != final] = 0
             self.work.backward(gradient, first, last, record_norms=True)

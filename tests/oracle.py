@@ -92,7 +92,7 @@ def _losses(network: Network, logits: torch.Tensor, inputs: list, targets: list 
     return torch.nn.functional.cross_entropy(logits[-len(targets) :], torch.tensor(targets), reduction="none")
 
 
-def _objective(
+def objective(
     network: Network, inputs: list, weights: dict, weights_at, clamps=(), targets: list | None = None
 ) -> tuple[dict, torch.Tensor, torch.Tensor]:
     """(signals by trace name, logits, losses) of a reading."""
@@ -120,7 +120,7 @@ def read(network: Network, inputs: list, loss: str = "every", clamps=(), targets
     weights = {
         name: torch.tensor(array, dtype=torch.float64, requires_grad=True) for name, array in network.parameters.items()
     }
-    signals, logits, losses = _objective(network, inputs, weights, lambda t: weights, clamps, targets)
+    signals, logits, losses = objective(network, inputs, weights, lambda t: weights, clamps, targets)
     for steps in signals.values():
         for step in steps:
             step.retain_grad()
@@ -135,7 +135,7 @@ def share(network: Network, tokens: list[int], parameter: str, step: int) -> np.
     """∂L/∂(the parameter as used at one step only): that step is given a copy of it."""
     weights = {name: torch.tensor(array, dtype=torch.float64) for name, array in network.parameters.items()}
     alone = weights[parameter].clone().requires_grad_()
-    _, _, losses = _objective(
+    _, _, losses = objective(
         network, tokens, weights, lambda t: weights | {parameter: alone} if t == step else weights
     )
     losses.sum().backward()
