@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from app.connection import Connection
 import uvicorn
 from pydantic import ValidationError
 
@@ -56,7 +57,7 @@ def serve(
     flags = {"host": host, "port": port, "data": data}
     settings = Settings(**{name: value for name, value in flags.items() if value is not None})
     # No access log: its lines would hold the texts that people type.
-    options = {"access_log": False, "timeout_graceful_shutdown": 2}
+    options = {"access_log": False, "timeout_graceful_shutdown": 2, "http": Connection}
     app = create_app(settings)
     app.state.store.open()  # before the server starts, so that a refusal is one line
     uvicorn.run(app, host=settings.host, port=settings.port, **options)

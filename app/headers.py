@@ -48,7 +48,7 @@ class ProblemsOnly:
                 headers = MutableHeaders(scope=message)
                 replaced = headers.get("content-type", "").startswith("text/plain")
                 if replaced:
-                    await problems.plain(message["status"])(scope, receive, send)
+                    await problems.plain(message["status"], scope)(scope, receive, send)
             if not replaced:
                 await send(message)
 

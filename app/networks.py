@@ -7,8 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from app.problems import Problem, one_of, unknown_characters
-from app.uploads import Uploads
+from app.runs.checkpoints import Checkpoints
+from app.uploads import ID, Uploads
 from models.cells import describe
+from models.checkpoint import network_of
 from models.network import BadNetwork, Network, UnknownCharacters
 from models.zoo import shipped
 
@@ -27,11 +29,26 @@ def load(path: Path, changed: int, origin: str) -> Network | None:
     return network
 
 
-class Networks:
-    """The networks by id. An uploaded one is had by its id and never listed: who cannot guess it does not see it."""
+@lru_cache(maxsize=16)
+def trained(runs: Checkpoints, id: str, newest: str) -> Network | None:
+    """The network of a run, from the newest checkpoint whose file is as it was written; None where there is none.
 
-    def __init__(self, data: Path):
-        self.data = data.expanduser()
+    newest: the newest one's file, with which the answer changes.
+    """
+    _, content, _ = runs.latest(id)
+    network = network_of(content, id) if content else None
+    if network:
+        network.origin = "run"
+    return network
+
+
+class Networks:
+    """The networks by id. An uploaded one and a run's are had by their id and never listed: who cannot guess it does
+    not see them.
+    """
+
+    def __init__(self, data: Path, runs: Checkpoints | None = None):
+        self.data, self.runs = data.expanduser(), runs
         self.uploads = Uploads(self.data / "uploads")
 
     def files(self) -> dict[str, Path]:
@@ -45,17 +62,30 @@ class Networks:
         return {id: network for id, network in found.items() if network is not None}
 
     def get(self, id: str, status: int = 422) -> Network:
-        """The network with this id; a Problem of this status when there is none."""
-        path = self.files().get(id) or self.uploads.path(id)
-        network = self._load(path) if path else None
+        """The network with this id, a run's as its latest checkpoint holds it; a Problem of this status when there is
+        none.
+        """
+        path = self.path(id)
+        network = self._load(path) if path else self._of_run(id, status)
         if network is None:
             raise one_of("model", self.all(), status)
         return network
 
-    def path(self, id: str) -> Path:
-        """The file of the network with this id; a Problem (404) when there is none."""
-        self.get(id, status=404)
+    def path(self, id: str) -> Path | None:
+        """The file of the network with this id; None where it has none of its own."""
         return self.files().get(id) or self.uploads.path(id)
+
+    def _of_run(self, id: str, status: int) -> Network | None:
+        run = self.runs and ID.fullmatch(id) and self.runs.store.get(id)
+        if not run or run.wanted == "deleted":
+            return None
+        recorded = self.runs.store.checkpoints(id)
+        network = trained(self.runs, id, recorded[0].file) if recorded else None
+        if network is None:
+            raise Problem(
+                ("model", "this run has no checkpoint yet; the first comes soon after it starts"), status=status
+            )
+        return network
 
     def _load(self, path: Path) -> Network | None:
         origin = "upload" if path.parent == self.uploads.folder else "run" if path.parent == self.data else "shipped"

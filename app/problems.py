@@ -8,7 +8,17 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
-from starlette.status import HTTP_422_UNPROCESSABLE_CONTENT, HTTP_500_INTERNAL_SERVER_ERROR
+from starlette.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY
+from starlette.status import (
+    HTTP_413_CONTENT_TOO_LARGE,
+    HTTP_422_UNPROCESSABLE_CONTENT,
+    HTTP_500_INTERNAL_SERVER_ERROR,
+    HTTP_503_SERVICE_UNAVAILABLE,
+    HTTP_507_INSUFFICIENT_STORAGE,
+)
+from starlette.types import Scope
+
+from app.runs.database import NoSpace, StoreFault
 
 MEDIA_TYPE = "application/problem+json"
 TITLES = {
@@ -16,10 +26,14 @@ TITLES = {
     403: "This is not allowed",
     404: "There is nothing here",
     405: "This address does not take this method",
+    409: "This does not fit the state it is in",
     413: "The request is too large",
     415: "The request is of another kind than this address takes",
     422: "A value is not allowed",
+    429: "Too many requests",
     500: "Something went wrong here",
+    503: "Not now",
+    507: "There is no space left",
 }
 SCHEMA = {
     "schema": {
@@ -46,10 +60,13 @@ NAME_LENGTH = 60
 class Problem(Exception):
     """A request that cannot be answered: `errors` are (field, what it may be) pairs."""
 
-    def __init__(self, *errors: tuple[str, str], status: int = HTTP_422_UNPROCESSABLE_CONTENT):
+    def __init__(
+        self, *errors: tuple[str, str], status: int = HTTP_422_UNPROCESSABLE_CONTENT, headers: dict | None = None
+    ):
         super().__init__("; ".join(f"{field}: {detail}" for field, detail in errors))
         self.errors = errors
         self.status = status
+        self.headers = headers
 
 
 def visible(character: str) -> str:
@@ -109,7 +126,7 @@ def field_error(error: dict) -> tuple[str, str]:
 
 async def on_problem(request: Request, problem: Problem) -> Response:
     """Answer a Problem."""
-    return response(problem.status, str(problem), problem.errors)
+    return response(problem.status, str(problem), problem.errors, problem.headers)
 
 
 async def on_validation_error(request: Request, error: RequestValidationError) -> Response:
@@ -117,14 +134,25 @@ async def on_validation_error(request: Request, error: RequestValidationError) -
     return await on_problem(request, Problem(*map(field_error, error.errors()[:LISTED])))
 
 
-def plain(status: int, headers: dict | None = None) -> Response:
-    """A problem+json response of which no more than its status is known."""
-    return response(status, TITLES.get(status, "The request failed"), headers=headers)
+def plain(status: int, scope: Scope, headers: dict | None = None) -> Response:
+    """A problem+json response of which no more than its status is known, and how long a body may be."""
+    limit = scope.get(MAX_BODY_SIZE_SCOPE_KEY)
+    if status != HTTP_413_CONTENT_TOO_LARGE or limit is None:
+        return response(status, TITLES.get(status, "The request failed"), headers=headers)
+    detail = f"must have at most {limit:,} bytes"
+    return response(status, f"body: {detail}", [("body", detail)], headers)
 
 
 async def on_http_exception(request: Request, error: HTTPException) -> Response:
     """Answer what the framework refuses: unknown paths, methods, unreadable or too large bodies."""
-    return plain(error.status_code, error.headers)
+    return plain(error.status_code, request.scope, error.headers)
+
+
+async def on_store_fault(request: Request, fault: StoreFault) -> Response:
+    """Answer what the store of the runs cannot do now: the disk is full, or the database does not answer."""
+    full = isinstance(fault, NoSpace)
+    status = HTTP_507_INSUFFICIENT_STORAGE if full else HTTP_503_SERVICE_UNAVAILABLE
+    return response(status, str(fault), headers={"Retry-After": "60" if full else "5"})
 
 
 async def on_fault(request: Request, error: Exception) -> Response:
@@ -137,5 +165,6 @@ def add_handlers(app: FastAPI) -> None:
     """Let every error of this app be a problem+json."""
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(RequestValidationError, on_validation_error)
+    app.add_exception_handler(StoreFault, on_store_fault)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(Exception, on_fault)

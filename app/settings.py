@@ -22,6 +22,12 @@ class Settings(BaseSettings):
     text_limit_get: int = Field(2_000, ge=1, description="most characters of a text sent by GET")
     body_limit: int = Field(1_048_576, ge=1, description="most bytes of a request's body")
     upload_limit: int = Field(67_108_864, ge=1, description="most bytes of an uploaded network")
+    run_text_limit: int = Field(16_777_216, ge=1, description="most bytes of a text to train on")
+    vocabulary_limit: int = Field(2_000, ge=2, description="most different characters of a text to train on")
+    runs_per_owner: int = Field(20, ge=1, description="most runs of one owner that wait, train or pause at once")
+    runs_per_minute: int = Field(120, ge=1, description="most runs that one address may start in a minute")
+    queue_limit: int = Field(200, ge=1, description="most runs that may wait for their turn")
+    viewer_limit: int = Field(1_000, ge=1, description="most event streams open at once")
     allowed_hosts: str = Field(
         "",
         pattern=r"^[A-Za-z0-9.:*\- ]*$",

@@ -49,9 +49,9 @@ def event_stream(events: Iterable[tuple[str, dict]], encoding: Encoding) -> Stre
     return StreamingResponse(server_sent(events, encoding), media_type="text/event-stream", headers=NO_BUFFERING)
 
 
-def json_response(value: Any) -> Response:
+def json_response(value: Any, status: int = 200) -> Response:
     """A value with arrays in it as a JSON response."""
-    return Response(to_json(value), media_type="application/json")
+    return Response(to_json(value), status, media_type="application/json")
 
 
 def as_safetensors(tensors: dict[str, np.ndarray], metadata: dict) -> bytes:

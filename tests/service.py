@@ -8,15 +8,21 @@ from contextlib import contextmanager
 import httpx
 import orjson
 import uvicorn
+from fastapi import FastAPI
 
+from app.connection import Connection
 from app.server import create_app
 from app.settings import Settings
 
 
 @contextmanager
-def serve(settings: Settings) -> Iterator[str]:
-    """Serve on a free loopback port, in a thread, for the length of a `with` block; gives the address."""
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), host="127.0.0.1", port=0, log_level="warning"))
+def serve(settings: Settings, app: FastAPI | None = None) -> Iterator[str]:
+    """Serve on a free loopback port, in a thread, for the length of a `with` block; gives the address.
+
+    app: made from the settings already, for tests that look inside.
+    """
+    options = {"host": "127.0.0.1", "port": 0, "log_level": "warning", "http": Connection}
+    server = uvicorn.Server(uvicorn.Config(app or create_app(settings), **options))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

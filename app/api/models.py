@@ -6,6 +6,7 @@ from fastapi.responses import FileResponse, Response
 from app.networks import Networks
 from app.wire import json_response
 
+BYTES = "application/octet-stream"
 router = APIRouter(prefix="/api/models", tags=["models"])
 
 
@@ -24,7 +25,13 @@ def read_model(request: Request, id: str) -> Response:
 
 
 @router.get("/{id}/weights", response_class=FileResponse)
-def read_weights(request: Request, id: str) -> FileResponse:
-    """A network's weights: a safetensors file with PyTorch's parameter names."""
-    path = request.app.state.networks.path(id)
-    return FileResponse(path, media_type="application/octet-stream", filename=f"{id}.safetensors")
+def read_weights(request: Request, id: str) -> Response:
+    """A network's weights, a run's as its latest checkpoint has them: a safetensors file with PyTorch's parameter
+    names.
+    """
+    networks: Networks = request.app.state.networks
+    network, path = networks.get(id, status=404), networks.path(id)
+    if path:
+        return FileResponse(path, media_type=BYTES, filename=f"{id}.safetensors")
+    headers = {"Content-Disposition": f'attachment; filename="{id}.safetensors"'}
+    return Response(network.to_bytes(), media_type=BYTES, headers=headers)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import orjson
 
 from app.runs.database import Database
-from app.runs.run import Run, in_turn
+from app.runs.run import OVER, Run, in_turn
 
 
 class Checkpoint(NamedTuple):
@@ -104,7 +104,8 @@ class Store:
         return next((place for place, run in enumerate(self.queue(), 1) if run.id == id), None)
 
     def move(self, id: str, before: Sequence[str], state: str, reason: str | None = None, **changes) -> bool:
-        """Bring a run from one of the states `before` into another and log it; False where it was in none of them.
+        """Bring a run from one of the states `before` into another and log it, and `end` where it is over then; False
+        where it was in none of them.
 
         changes: new values of its wanted, strikes or seconds.
         """
@@ -116,6 +117,8 @@ class Store:
                 return False
             connection.execute(f"UPDATE run SET {assigned} WHERE id = :id", {**changes, "id": id})
             last = _log(connection, id, "state", {"state": state, "reason": reason})
+            if state in OVER:
+                last = _log(connection, id, "end", {})
         self._ring(last)
         return True
 

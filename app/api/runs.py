@@ -1,0 +1,197 @@
+"""Runs: trainings on people's own texts."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
+from starlette.status import HTTP_404_NOT_FOUND, HTTP_409_CONFLICT, HTTP_415_UNSUPPORTED_MEDIA_TYPE
+
+from app.api.run_fields import RunQuery, RunsQuery
+from app.owners import bearer, check_owner, is_at_home, refuse_other_sites
+from app.problems import Problem, of_models
+from app.runs.run import Run
+from app.runs.store import Store
+from app.runs.supervisor import NotNow
+from app.texts import read_text
+from app.uploads import fingerprint
+from app.wire import json_response
+from models.recipe import Cost, Recipe, affordable
+
+router = APIRouter(prefix="/api/runs", tags=["runs"])
+BODY = {"requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string"}}}}}
+CREATED = {
+    200: {"description": "`dry_run`: what the network would see, the recipe, the cost; nothing is stored"},
+    202: {"description": "id, owner_token, links, and the run as /api/runs lists one"},
+}
+NOT_SHOWN = ("run", "gradient_norms", "signal_gradient_norms")
+Authorization = Annotated[str, Header(description="Bearer and the owner_token")]
+
+
+@router.post("", status_code=202, responses=CREATED, openapi_extra=BODY)
+async def create_run(
+    request: Request,
+    query: Annotated[RunQuery, Query()],
+    authorization: Authorization = "",
+    idempotency_key: Annotated[str, Header(max_length=200, description="the same key makes one run")] = "",
+) -> Response:
+    """Train a network on the body, a text in any usual encoding; whatever its content type says.
+
+    What is not chosen suits the text. The owner_token is told here alone; sent along, it makes the next run the same
+    owner's. A run is seen by whoever knows its id, which cannot be guessed.
+    """
+    refuse_other_sites(request)
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Problem(
+            ("content-encoding", "must not be there: send the text as it is"), status=HTTP_415_UNSUPPORTED_MEDIA_TYPE
+        )
+    return await run_in_threadpool(
+        started, request, query, await request.body(), bearer(authorization), idempotency_key
+    )
+
+
+@router.get("")
+def read_runs(request: Request, query: Annotated[RunsQuery, Query()], authorization: Authorization = "") -> Response:
+    """The runs, the newest first: those whose ids are named, else those of the owner_token's owner; without either, at
+    the machine that serves only itself, all.
+    """
+    store, token = request.app.state.store, bearer(authorization)
+    runs = [run for run in reversed(store.list()) if run.wanted != "deleted"]
+    if query.ids is not None:
+        runs = [run for run in runs if run.id in query.ids.split(",")]
+    elif token is not None:
+        runs = [run for run in runs if run.owner == fingerprint(token)]
+    elif not is_at_home(request):
+        runs = []
+    places = {run.id: place for place, run in enumerate(store.queue(), 1)}
+    return json_response({"runs": [described(store, run, places.get(run.id)) for run in runs]})
+
+
+@router.get("/{id}")
+def read_run(request: Request, id: str) -> Response:
+    """A run: its state, its place in the queue, its recipe, how far it is."""
+    store = request.app.state.store
+    return json_response(shown(store, id))
+
+
+@router.post("/{id}/pause", status_code=202)
+async def pause_run(request: Request, id: str, authorization: Authorization = "") -> Response:
+    """Let a run rest after a checkpoint; its place is then another's."""
+    return await asked(request, id, authorization, request.app.state.supervisor.pause)
+
+
+@router.post("/{id}/resume", status_code=202)
+async def resume_run(request: Request, id: str, authorization: Authorization = "") -> Response:
+    """Let a paused run go on where it was, as soon as it is its turn."""
+    return await asked(request, id, authorization, request.app.state.supervisor.resume)
+
+
+@router.post("/{id}/stop", status_code=202)
+async def stop_run(request: Request, id: str, authorization: Authorization = "") -> Response:
+    """End a run for good, with a last checkpoint."""
+    return await asked(request, id, authorization, request.app.state.supervisor.stop)
+
+
+@router.delete("/{id}", status_code=204)
+async def delete_run(request: Request, id: str, authorization: Authorization = "") -> Response:
+    """Delete a run with its text, its log and its networks; said twice, it changes nothing."""
+    state = request.app.state
+    deleted = state.admission.deleted.get(id)
+    if deleted is None:
+        run = await run_in_threadpool(found, state.store, id)
+        check_owner(run.owner, authorization)
+        await state.supervisor.delete(id)
+        state.admission.remember(run)
+    else:
+        check_owner(deleted, authorization)
+    return Response(status_code=204)
+
+
+async def asked(request: Request, id: str, authorization: str, ask: Callable[[str], Awaitable[None]]) -> Response:
+    """The answer to what an owner asks of a run; a Problem (409) where the run is over."""
+    store = request.app.state.store
+    run = await run_in_threadpool(found, store, id)
+    check_owner(run.owner, authorization)
+    try:
+        await ask(id)
+    except NotNow as refusal:
+        raise Problem(("state", str(refusal)), status=HTTP_409_CONFLICT) from None
+    return json_response(await run_in_threadpool(shown, store, id), 202)
+
+
+def found(store: Store, id: str) -> Run:
+    """The run with this id; a Problem (404) where there is none."""
+    run = store.get(id)
+    if run is None or run.wanted == "deleted":
+        raise Problem(("id", "is no run; it may have been deleted"), status=HTTP_404_NOT_FOUND)
+    return run
+
+
+def started(request: Request, query: RunQuery, content: bytes, token: str | None, idempotency_key: str) -> Response:
+    """The answer to a text: a new run, or what it would be."""
+    state = request.app.state
+    text = read_text(content, state.settings.vocabulary_limit)
+    length, characters = len(text.characters), len(text.vocabulary)
+    try:
+        recipe = Recipe.for_text(length, characters, **query.chosen())
+        cost = affordable(recipe, length, characters, state.settings.worker_hours * 3600)
+    except ValueError as error:
+        raise of_models(error) from None
+    if query.dry_run:
+        state.supervisor.warm()
+        return json_response({"text": text.describe(), "recipe": recipe.to_json(), "cost": priced(cost)})
+    title = query.title.strip() or f"{recipe.cell} {recipe.layers}×{recipe.hidden}"
+    stored = orjson.dumps(recipe.to_json()).decode()
+    address = request.client.host if request.client else ""
+    run, token = state.admission.create(
+        title, stored, text.characters.encode(), token, idempotency_key or None, address
+    )
+    state.supervisor.wake()
+    response = json_response({"owner_token": token, **shown(state.store, run.id)}, 202)
+    response.headers["Location"] = f"/api/runs/{run.id}"
+    response.headers["Cache-Control"] = "no-store"  # it holds the token
+    return response
+
+
+def shown(store: Store, id: str) -> dict:
+    """The run with this id as the API shows it, its place in the queue included."""
+    return described(store, found(store, id), store.position(id))
+
+
+def described(store: Store, run: Run, place: int | None) -> dict:
+    """A run as the API shows it; `progress` is the last event of that name, without the norms."""
+    progress = store.latest(run.id, "progress")
+    return {
+        "id": run.id,
+        "title": run.title,
+        "state": run.state,
+        "wanted": run.wanted,
+        "reason": run.reason,
+        "position": place,
+        "created": datetime.fromtimestamp(run.created, UTC).isoformat(timespec="seconds"),
+        "seconds": round(run.seconds, 1),
+        "recipe": orjson.loads(run.recipe),
+        "progress": progress and {name: value for name, value in progress.items() if name not in NOT_SHOWN},
+        "links": {
+            "self": f"/api/runs/{run.id}",
+            "page": f"/runs/{run.id}",
+            "events": f"/api/events?runs={run.id}",
+            "log": f"/api/runs/{run.id}/events.json",
+            "model": f"/api/models/{run.id}",
+            "weights": f"/api/models/{run.id}/weights",
+        },
+    }
+
+
+def priced(cost: Cost) -> dict:
+    """What a training would cost; minutes are a rough estimate."""
+    return {
+        "minutes": round(cost.seconds / 60, 2),
+        "parameters": cost.parameters,
+        "multiply_adds": cost.multiply_adds,
+        "memory": cost.memory,
+        "characters": cost.characters,
+    }
