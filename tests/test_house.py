@@ -17,7 +17,7 @@ from models.cells import cells, describe
 
 HOUSE = Path(__file__).parent.parent
 LONGEST = 300
-EVENTS = ["begin", "forward", "backward", "character", "end"]
+EVENTS = "begin forward backward character end state progress gates sample checkpoint gap".split()
 
 
 def files(*places: str, kinds: str) -> list[Path]:
