@@ -12,6 +12,8 @@ import numpy as np
 
 from models.cell import Cell
 from models.graph import Node
+from models.kernel import kernel
+from models.memory import aligned, empty
 from models.program import program
 
 
@@ -63,6 +65,7 @@ class Weights:
         widest = max([len(blocks) for _, blocks in layout.stacks.values()] + [len(layout.gates), 1])
         for name, number in (("one", 1), ("half", 0.5), ("minus_one", -1)):
             self.fixed[name] = np.full(widest * hidden, number, dtype)
+        self.fixed = {name: aligned(array) for name, array in self.fixed.items()}
 
     def _fold(self, blocks: list[Node], bias: np.ndarray) -> None:
         """Add a stack's biases to the input's, where both are summands of the same gate."""
@@ -100,6 +103,7 @@ class Layer:
         self.weights, self.steps, self.batch, self.hidden = weights, steps, batch, weights.hidden
         self.order = slice(None, None, -1 if reverse else 1)
         self.program = program(weights.program.cell, clamps)
+        self._kernel = kernel(self.program, weights.dtype)
         self.cell, self.states = self.program.cell, self.program.cell.memories()
         layout = self.program.layout
         self.records = {state: self._new(state, steps + 1) for state in self.states}
@@ -121,7 +125,7 @@ class Layer:
     def _new(self, name: str, steps: int, blocks: int = 1) -> np.ndarray:
         width = self.program.widths.get(name, blocks * self.hidden)
         sides = self.sides if name.startswith(("d_", "spare_back")) else self.batch
-        return np.empty((steps, sides, width), self.weights.dtype)
+        return empty((steps, sides, width), self.weights.dtype)
 
     def _scratch(self, wanted: dict[str, int]) -> dict[str, np.ndarray]:
         return {name: self._new(name, 1, blocks)[0] for name, blocks in wanted.items()}
@@ -166,7 +170,7 @@ class Layer:
             target = arrays[place.array][1:] if place.array in self.states else arrays[place.array]
             target = target[..., place.first * self.hidden : place.last * self.hidden]
             target[...] = projected[..., start * self.hidden : stop * self.hidden]
-        self.program.run_forward(arrays | self.weights.fixed | self._spares, self.hidden)
+        self._kernel.run_forward(arrays | self.weights.fixed | self._spares, self.hidden)
 
     def backward(self, first: int, last: int, since: int = 0) -> dict[str, np.ndarray]:
         """Run steps last−1…first backwards (in reverse: first…last−1); the output's own gradient must have been added
@@ -185,7 +189,7 @@ class Layer:
             block = {name: array[:, since:] if name.startswith("d_") else array for name, array in block.items()}
             spares = {name: array[since:] for name, array in spares.items()}
         arrays = self._view(self.records, *own) | gradients | block | self.weights.fixed | spares
-        self.program.run_backward(arrays, self.hidden)
+        self._kernel.run_backward(arrays, self.hidden)
         if self.program.same_as_input:
             block["d_weight_ih"] = block[f"d_{self.program.same_as_input}"]
         return {name.removeprefix("d_"): array[self.order] for name, array in block.items() if name.startswith("d_")}
@@ -214,6 +218,8 @@ class Layer:
                 if source not in lags or (name == "weight_ih" and not shared):
                     widths |= {f"d_{name}": len(blocks), f"slope_{name}": len(blocks)}
             widths |= {f"d_{node.name}": 1 for node in self.program.layout.graph.parameters}
+            if self._kernel is not self.program:  # machine code has its factors in registers
+                widths = {name: blocks for name, blocks in widths.items() if name.startswith("d_")}
             self._block = {name: self._new(name, steps, blocks) for name, blocks in widths.items()}
         return self._block
 
