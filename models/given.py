@@ -49,7 +49,7 @@ class Read:
         """What the maps make of steps first…last−1, with the bias, (n, batch, blocks·H)."""
         total = self.characters.tables[0][self.tokens[first:last]]
         for each, table in zip(self.characters.maps[1:], self.characters.tables[1:], strict=True):
-            start = max(first, each.lag)
+            start = min(max(first, each.lag), last)
             total[start - first :] += table[self.tokens[start - each.lag : last - each.lag]]
         return total
 
@@ -60,7 +60,7 @@ class Read:
     def collect(self, adjoint: np.ndarray, first: int, last: int, add: Add) -> None:
         """Add a block's ∂L/∂(the maps' sum) to the rows of the tokens it came from."""
         for each, gathered in zip(self.characters.maps, self.gathered, strict=True):
-            start = max(first, each.lag)
+            start = min(max(first, each.lag), last)
             tokens = self.tokens[start - each.lag : last - each.lag].reshape(-1)
             present, which = np.unique(tokens, return_inverse=True)
             chosen = np.zeros((len(present), len(tokens)), adjoint.dtype)
@@ -78,7 +78,7 @@ class Read:
     def lengths(self, lag: int, first: int, last: int) -> np.ndarray:
         """‖x_{t−lag}‖ at each step (batch of one), (n,)."""
         found = np.zeros(last - first, self.characters.lengths.dtype)
-        start = max(first, lag)
+        start = min(max(first, lag), last)
         found[start - first :] = self.characters.lengths[self.tokens[start - lag : last - lag, 0]]
         return found
 
@@ -100,7 +100,7 @@ class Rows:
         """What the maps make of steps first…last−1, with the bias, (n, batch, blocks·H)."""
         total = self.rows(first, last) @ self.maps[0].forward + self.bias
         for each in self.maps[1:]:
-            start = max(first, each.lag)
+            start = min(max(first, each.lag), last)
             total[start - first :] += self.rows(start - each.lag, last - each.lag) @ each.forward
         return total
 
@@ -110,7 +110,7 @@ class Rows:
     def collect(self, adjoint: np.ndarray, first: int, last: int, add: Add) -> None:
         """Add a block's gradient of the maps, and hand on what the input is to blame for."""
         for each in self.maps:
-            start = max(first, each.lag)
+            start = min(max(first, each.lag), last)
             mine, rows = adjoint[start - first :], self.rows(start - each.lag, last - each.lag)
             flat = mine.reshape(-1, mine.shape[-1])
             add(each.name, flat.T @ rows.reshape(len(flat), -1), each.rows)
@@ -119,7 +119,7 @@ class Rows:
     def hand_on(self, adjoint: np.ndarray, first: int, last: int, since: int = 0) -> None:
         """Give back what the input is to blame for in a block's ∂L/∂(the maps' sum)."""
         for each in self.maps:
-            start = max(first, each.lag)
+            start = min(max(first, each.lag), last)
             mine = adjoint[start - first :]
             self.give(mine @ each.back, start - each.lag, last - each.lag, since)
 
@@ -129,7 +129,7 @@ class Rows:
     def lengths(self, lag: int, first: int, last: int) -> np.ndarray:
         """‖x_{t−lag}‖ at each step (batch of one), (n,)."""
         found = np.zeros(last - first, self.bias.dtype)
-        start = max(first, lag)
+        start = min(max(first, lag), last)
         found[start - first :] = norm(self.rows(start - lag, last - lag))
         return found
 

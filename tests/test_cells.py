@@ -8,8 +8,8 @@ from models.cells import cells, describe
 from models.network import Network, untrained
 from models.program import program
 from models.trace import trace
-from models.training import Recipe, train
 from tests import oracle
+from tests.jobs import trained
 
 TEXT = "a bad cab had a deaf bee; a fed ace had a bad bag"
 LETTERS = sorted(set(TEXT))
@@ -119,11 +119,9 @@ def test_no_signal_leaves_the_range_its_description_gives(cell):
 
 @EVERY_CELL
 def test_it_learns_a_rhythm(cell):
-    recipe = Recipe(
-        cell=cell.id, hidden=12, batch_size=8, sequence_length=10, epochs=25, learning_rate=0.02, patience=25
-    )
-    *_, end = train("abcd" * 300, recipe)
-    assert end["network"].card["validation_loss"] < 0.1
+    sizes = {"hidden": 12, "batch_size": 8, "sequence_length": 10}
+    network, _ = trained("abcd" * 300, cell=cell.id, epochs=25, learning_rate=0.02, **sizes)
+    assert network.card["validation_loss"] < 0.1
 
 
 @EVERY_CELL

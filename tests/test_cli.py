@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -10,7 +11,8 @@ import httpx
 import pytest
 from safetensors.numpy import load_file
 
-from models.training import Recipe
+from models.network import Network
+from models.recipe import Recipe
 
 GATESCOPE = str(Path(sys.executable).with_name("gatescope"))
 
@@ -52,9 +54,27 @@ def test_a_network_is_trained_and_then_offered(gatescope, tmp_path):
     env = {"GATESCOPE_DATA": str(tmp_path / "own")}
     trained = gatescope("train", str(text), "--cell", "gru", "--title", "Rhyme", *quick, env=env)
     assert trained.returncode == 0, trained.stderr
-    assert "held out" in trained.stdout
+    assert "on the held-out end" in trained.stdout
     assert json.loads((tmp_path / "own" / "rhyme-gru.json").read_text())["recipe"]["hidden"] == 8
     assert "rhyme-gru" in gatescope("models", env=env | {"COLUMNS": "200"}).stdout
+
+
+def test_ctrl_c_ends_a_training_and_keeps_what_was_learnt(data, tmp_path):
+    (tmp_path / "rhyme.txt").write_text("one two three four five, once I caught a fish alive. " * 40)
+    out = tmp_path / "rhyme.safetensors"
+    command = [GATESCOPE, "train", tmp_path / "rhyme.txt", "--steps", "100000", "--sample-every", "5", "--out", out]
+    training = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        while not training.stdout.readline().startswith("      5  "):  # the first sample but the untrained one
+            assert training.poll() is None
+        training.send_signal(signal.SIGINT)
+        said, wrong = training.communicate(timeout=60)
+    finally:
+        training.kill()
+    assert (training.returncode, wrong) == (0, "")
+    network = Network.load(out)
+    assert 5 <= network.card["steps"] < 100_000 and network.card["validation_loss"] > 0
+    assert f"{network.card['validation_loss']:.4f} nats" in said
 
 
 def test_every_part_of_a_recipe_can_be_chosen(gatescope):
@@ -93,11 +113,15 @@ def test_serve_listens_where_it_is_told(data):
         (["trace", "a", "--loss", "first"], "'every', 'last'"),
         (["serve", "--port", "0"], "GATESCOPE_PORT: "),
         (["train", "/none.txt"], "/none.txt: No such file"),
-        (["train", GATESCOPE, "--hidden", "0"], "recipe: hidden must be between"),
-        (["train", GATESCOPE, "--cell", "none"], "cell must be one of"),
+        (["train", GATESCOPE, "--hidden", "0"], "hidden: must be a whole number between"),
+        (["train", GATESCOPE, "--hidden", "1000000"], "hidden: this network would have 4,000,"),
+        (["train", GATESCOPE, "--cell", "none"], "cell: must be one of"),
+        (["train", GATESCOPE, "--options", "window"], "--options: must be name=value"),
+        (["train", GATESCOPE, "--learning-rate", "1e30", "--hidden", "4", "--steps", "9"], "diverged at step"),
         (["train", GATESCOPE, "--embedding", "many"], "--embedding: must be a whole number or none"),
         (["train", GATESCOPE, "--out", "network.pt"], "must end in .safetensors"),
-        (["train", GATESCOPE], "too short"),
+        (["train", os.devnull], "text: must have at least two different characters"),
+        (["train", sys.executable], "is not text"),
         (["play"], "No such command"),
     ],
 )

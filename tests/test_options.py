@@ -5,9 +5,10 @@ import torch
 
 from models.cells import cells, describe
 from models.network import BadNetwork, Network, untrained
+from models.recipe import Recipe
 from models.trace import trace
-from models.training import Recipe, train
 from tests import oracle
+from tests.jobs import SMALL, trained
 
 TEXT = "a bad cab had a deaf bee; a fed ace"
 LETTERS = sorted(set(TEXT))
@@ -52,9 +53,8 @@ def test_the_choice_is_kept_in_the_file_and_said_in_the_description(tmp_path):
 
 
 def test_it_is_trained_as_chosen():
-    recipe = Recipe(cell="tdnn", options=(("window", 6),), hidden=8, batch_size=4, sequence_length=16, epochs=1)
-    *_, end = train("abcd" * 200, recipe)
-    assert "rnn.weight_x5h_l0" in end["network"].parameters
+    network, _ = trained("abcd" * 200, cell="tdnn", options=(("window", 6),), epochs=1, **SMALL)
+    assert "rnn.weight_x5h_l0" in network.parameters
 
 
 def test_what_may_not_be_chosen_is_refused_with_what_may(tmp_path):

@@ -1,0 +1,97 @@
+"""The gradient of one batch after another: truncated backpropagation through time with the programs that draw."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from models.corpus import Batch
+from models.denormals import flushed
+from models.layer import Layer
+from models.losses import cross_entropy, logit_gradient
+from models.passes import NetworkWeights, Pass, blocks
+from models.recipe import Recipe
+
+
+class Batches:
+    """Passes over a batch's columns, shared among threads, states carried from batch to batch."""
+
+    def __init__(self, weights: NetworkWeights, recipe: Recipe):
+        self.weights, self.recipe = weights, recipe
+        edges = np.linspace(0, recipe.batch_size, recipe.threads + 1).astype(int)
+        self.columns = [slice(first, last) for first, last in zip(edges[:-1], edges[1:], strict=True) if last > first]
+        self.passes = [Pass(weights, recipe.sequence_length, part.stop - part.start) for part in self.columns]
+        self.pool = ThreadPoolExecutor(len(self.columns)) if len(self.columns) > 1 else None
+
+    def close(self) -> None:
+        """Let the threads end."""
+        if self.pool:
+            self.pool.shutdown()
+
+    def use(self, weights: NetworkWeights) -> None:
+        """Go on with other weights."""
+        self.weights = weights
+
+    @property
+    def shares(self) -> list[list[Layer]]:
+        """The layers of each part of the batch, with the records of the batch that was just read."""
+        return [part.layers for part in self.passes]
+
+    def states(self) -> dict[str, np.ndarray]:
+        """The states that the next batch begins with, by part, layer and name, (batch, H)."""
+        return {
+            f"{part}.{index}.{state}": layer.records[state][-1]
+            for part, layers in enumerate(self.shares)
+            for index, layer in enumerate(layers)
+            for state in layer.states
+        }
+
+    def restore(self, states: dict[str, np.ndarray]) -> None:
+        """Begin the next batch with these states."""
+        for name, state in self.states().items():
+            state[...] = states[name]
+
+    def step(self, batch: Batch, step: int, gradients: dict[str, np.ndarray]) -> float:
+        """The mean loss a character of a batch; its gradient is added to `gradients`.
+
+        Dropout is drawn from the recipe's seed and the number of the step alone.
+        """
+        masks = self._masks(step)
+        if self.pool is None:
+            return self._part(self.passes[0], self.columns[0], batch, masks, gradients)
+        own = [{name: np.zeros_like(array) for name, array in gradients.items()} for _ in self.passes]
+        todo = zip(self.passes, self.columns, own, strict=True)
+        losses = list(self.pool.map(lambda one: self._part(one[0], one[1], batch, masks, one[2]), todo))
+        for name, total in gradients.items():
+            for part in own:
+                total += part[name]
+        return sum(losses)
+
+    def _masks(self, step: int) -> np.ndarray | None:
+        if not self.recipe.dropout:
+            return None
+        keep, recipe = np.float32(1 - self.recipe.dropout), self.recipe
+        shape = (recipe.layers, recipe.sequence_length, recipe.batch_size, recipe.hidden)
+        drawn = np.random.default_rng((recipe.seed, step)).random(shape, np.float32)
+        return np.multiply(drawn < keep, 1 / keep, out=drawn)
+
+    def _part(
+        self, part: Pass, columns: slice, batch: Batch, masks: np.ndarray | None, gradients: dict[str, np.ndarray]
+    ) -> float:
+        given, targets = batch.given[:, columns], batch.targets[:, columns]
+        part.use(self.weights)
+        part.gradients = gradients
+        part.drop(None if masks is None else masks[:, :, columns])
+        length = max(4, 512 // given.shape[1])
+        with flushed(), np.errstate(over="ignore", invalid="ignore"):
+            for layer in part.layers:
+                layer.forget() if batch.begins else layer.carry()
+            for first, last in blocks(len(given), length):
+                part.forward(given[first:last], first)
+            losses, probabilities = cross_entropy(part.logits, targets)
+            gradient = logit_gradient(probabilities, targets)
+            gradient *= np.float32(1 / batch.given.size)
+            for first, last in reversed(blocks(len(given), length)):
+                part.backward(gradient[first:last], first, last)
+        return float(losses.sum(dtype=np.float64)) / batch.given.size

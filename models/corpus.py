@@ -1,0 +1,56 @@
+"""A text as training reads it: parallel columns with carried states, and a held-out tail."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from models.network import is_unicode
+from models.recipe import Recipe, batches, held_out
+
+
+class Batch(NamedTuple):
+    """What one step reads and what it should have predicted, (steps, batch) each; `begins`: all states are zero."""
+
+    given: np.ndarray
+    targets: np.ndarray
+    begins: bool
+
+
+class Corpus:
+    """A text's characters in the order of their numbers (`vocabulary`), its batches and its held-out tail.
+
+    A text too short to hold anything out is validated on itself. Raises ValueError for a text without two different
+    characters, or too short for the recipe; `Recipe.for_text` makes one that fits.
+    """
+
+    def __init__(self, text: str, recipe: Recipe):
+        if not is_unicode(text):
+            raise ValueError("text: holds half of a surrogate pair, which is not a character")
+        self.vocabulary = sorted(set(text))
+        points = np.frombuffer(text.encode("utf-32-le"), "<u4")
+        tokens = np.unique(points, return_inverse=True)[1].astype(np.intp)
+        self.size, self.held_out = len(tokens), held_out(len(tokens), recipe.validation)
+        self.trained_on = self.size - self.held_out
+        self.validation = tokens[self.trained_on :] if self.held_out else tokens
+        self.length = recipe.sequence_length
+        self.epoch = batches(self.trained_on, recipe.batch_size, recipe.sequence_length)
+        if len(self.vocabulary) < 2 or self.epoch < 1:
+            raise ValueError(
+                f"text: is too short or too plain: {self.size} characters, {len(self.vocabulary)} different, for "
+                f"{recipe.batch_size} sequences of {recipe.sequence_length}"
+            )
+        rows = self.trained_on // recipe.batch_size
+        self.columns = tokens[: rows * recipe.batch_size].reshape(recipe.batch_size, rows).T
+
+    def batch(self, step: int) -> Batch:
+        """The batch of step 1, 2, …; it goes on where the one before ended, or begins the text again."""
+        number = (step - 1) % self.epoch
+        first = number * self.length
+        part = np.ascontiguousarray(self.columns[first : first + self.length + 1])
+        return Batch(part[:-1], part[1:], number == 0)
+
+    def epoch_of(self, step: int) -> int:
+        """Which reading of the text a step belongs to, from 1."""
+        return (step - 1) // self.epoch + 1

@@ -1,0 +1,204 @@
+"""A training between two steps: the network, its optimiser, its batches, and how far it has come."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+
+from models.batches import Batches
+from models.cells import cells
+from models.checkpoint import Progress, resumed, to_bytes
+from models.corpus import Corpus
+from models.denormals import flushed
+from models.generate import generate
+from models.losses import cross_entropy
+from models.network import Network, untrained
+from models.optimiser import Optimiser
+from models.passes import NetworkWeights, Pass
+from models.spec import Spec
+from models.statistics import gate_statistics, signal_gradient_norms, signal_ranges
+
+SAMPLE_LENGTH, SAMPLE_TEMPERATURE = 200, 0.8
+# No guess among characters costs as much: a loss beyond it only grows.
+HIGHEST_LOSS = 1e5
+
+
+class Diverged(ArithmeticError):
+    """The loss or a gradient stopped being finite; `step` says when."""
+
+    def __init__(self, step: int):
+        self.step = step
+        super().__init__(f"diverged at step {step}")
+
+
+class Learner:
+    """Takes one step after another; what it tells of itself are the data of events."""
+
+    def __init__(self, spec: Spec, resume: bytes | None = None):
+        self.spec, self.recipe, recipe = spec, spec.recipe, spec.recipe
+        self.corpus = Corpus(spec.text, recipe)
+        self.cell = cells()[recipe.cell].with_options(*recipe.options)
+        parameters = untrained(
+            self.cell, recipe.layers, recipe.hidden, self.corpus.vocabulary, recipe.embedding, recipe.seed
+        ).parameters
+        self.progress, tensors = Progress(spec.digest), {}
+        if resume is not None:
+            network, self.progress, tensors = resumed(resume, spec.digest)
+            parameters = {name: network.parameters[name] for name in parameters}  # a file has an order of its own
+        self.optimiser = Optimiser(parameters, recipe)
+        self.best = tensors.get("best", self.optimiser.flat).copy()
+        self.batches = Batches(self._weights(), recipe)
+        for name, vector in self._vectors().items():
+            vector[...] = tensors.get(name, vector)
+        self.batches.restore(
+            {name: tensors.get(f"state.{name}", state) for name, state in self.batches.states().items()}
+        )
+        self.ranges = signal_ranges(self.cell)
+        self._measured: tuple[int, float | None] = (0, None)
+        self._began = self._reported = time.monotonic()
+        self._reported_step = self.progress.step
+
+    def _vectors(self) -> dict[str, np.ndarray]:
+        optimiser = self.optimiser
+        return {name: part.numpy() for name, part in optimiser.memory.items()} | {"gradient": optimiser.gradient}
+
+    def _weights(self) -> NetworkWeights:
+        recipe, parameters = self.recipe, self.optimiser.parameters
+        return NetworkWeights(self.cell, recipe.layers, recipe.hidden, parameters, np.dtype(np.float32))
+
+    def step(self) -> int:
+        """Read one batch, move the weights if it is time; gives the number of the step. Raises Diverged."""
+        recipe, progress, step = self.recipe, self.progress, self.progress.step + 1
+        loss = self.batches.step(self.corpus.batch(step), step, self.optimiser.gradients)
+        if not abs(loss) < HIGHEST_LOSS:
+            raise Diverged(step)
+        gathered = (step - 1) % recipe.update_every + 1
+        if gathered == recipe.update_every or step == recipe.steps:
+            update = self.optimiser.update(recipe.rate(step), gathered)
+            if not math.isfinite(update.norm):
+                raise Diverged(step)
+            progress.last = {
+                "gradient_norm": update.norm,
+                "clipped": update.scale < 1,
+                "clip_scale": update.scale,
+                "gradient_norms": update.norms,
+            }
+            self.batches.use(self._weights())
+        progress.step, progress.loss_sum, progress.loss_count = step, progress.loss_sum + loss, progress.loss_count + 1
+        if step == recipe.steps:
+            progress.finished, progress.reason = True, "all steps are done"
+        return step
+
+    def measure(self) -> float:
+        """The loss of the present weights on the held-out text; it changes nothing. Raises Diverged."""
+        loss = evaluate(self.batches.weights, self.corpus.validation)
+        if not loss < HIGHEST_LOSS:
+            raise Diverged(self.progress.step)
+        self._measured = self.progress.step, loss
+        return loss
+
+    def validate(self) -> None:
+        """Measure the loss on the held-out text, remember the best weights, end when patience has run out."""
+        progress, loss = self.progress, self.measure()
+        progress.curve.append(
+            {"step": progress.step, "epoch": self.corpus.epoch_of(progress.step), "validation_loss": loss}
+        )
+        if loss < progress.best:
+            progress.best, progress.best_at = loss, len(progress.curve)
+            self.best[...] = self.optimiser.flat
+        if len(progress.curve) - progress.best_at >= self.recipe.patience and not progress.finished:
+            progress.finished = True
+            progress.reason = f"the held-out loss has not fallen for {self.recipe.patience} validations"
+
+    def report(self) -> dict:
+        """A `progress` event; loss is the mean since the last one."""
+        recipe, progress, now = self.recipe, self.progress, time.monotonic()
+        loss = progress.loss_sum / progress.loss_count
+        pace = (progress.step - self._reported_step) / max(now - self._reported, 1e-9)
+        progress.loss_sum, progress.loss_count = 0.0, 0
+        self._reported, self._reported_step = now, progress.step
+        return {
+            "step": progress.step,
+            "steps": recipe.steps,
+            "epoch": self.corpus.epoch_of(progress.step),
+            "loss": loss,
+            "validation_loss": progress.curve[-1]["validation_loss"] if progress.curve else None,
+            "bits_per_character": loss / math.log(2),
+            **progress.last,
+            "signal_gradient_norms": signal_gradient_norms(self.batches.shares, list(self.ranges)),
+            "learning_rate": recipe.rate(progress.step),
+            "characters_per_second": pace * recipe.batch_size * recipe.sequence_length,
+            "eta_s": (recipe.steps - progress.step) / pace,
+        }
+
+    def gates(self) -> dict:
+        """A `gates` event."""
+        return {"step": self.progress.step, "layers": gate_statistics(self.batches.shares, self.ranges)}
+
+    def sample(self) -> dict:
+        """A `sample` event: what the network writes now, after the text's first character."""
+        network = self.network()
+        seed = (self.recipe.seed, self.progress.step)
+        start = network.tokens(self.spec.text[0])
+        *_, (_, end) = generate(network, start, SAMPLE_LENGTH, SAMPLE_TEMPERATURE, seed=seed)
+        return {"step": self.progress.step, "text": end["text"]}
+
+    def take_best(self) -> None:
+        """End with the weights that predicted the held-out text best."""
+        self.optimiser.flat[...] = self.best
+        self.batches.use(self._weights())
+
+    def network(self) -> Network:
+        """The network as it is now, with a card that says how it came to be."""
+        recipe, corpus, progress = self.recipe, self.corpus, self.progress
+        step, measured = self._measured
+        loss = progress.best if progress.finished else measured if step == progress.step else None
+        card = {
+            "recipe": recipe.to_json(),
+            "validation_loss": loss,
+            "curve": progress.curve,
+            "data": {"characters": corpus.size, "trained_on": corpus.trained_on, "held_out": corpus.held_out},
+            "steps": progress.step,
+            "minutes": round((progress.seconds + time.monotonic() - self._began) / 60, 1),
+        }
+        title = self.spec.title or f"{recipe.cell} {recipe.layers}×{recipe.hidden}"
+        return Network(
+            "trained",
+            title,
+            self.cell,
+            recipe.layers,
+            recipe.hidden,
+            corpus.vocabulary,
+            self.optimiser.parameters,
+            recipe.embedding,
+            card,
+            origin="run",
+        )
+
+    def checkpoint(self) -> bytes:
+        """All that goes on from here to the same bit."""
+        progress, now = self.progress, time.monotonic()
+        network = self.network()
+        progress.seconds, self._began = progress.seconds + now - self._began, now
+        tensors = {} if progress.finished else self._vectors() | {"best": self.best}
+        if not progress.finished:
+            tensors |= {f"state.{name}": state for name, state in self.batches.states().items()}
+        return to_bytes(network, progress, tensors)
+
+
+def evaluate(weights: NetworkWeights, tokens: np.ndarray) -> float:
+    """Mean loss in nats a character over a text read once from its beginning, state carried all along; no dropout."""
+    length = min(256, len(tokens) - 1)
+    read, total = Pass(weights, length, backward=False), 0.0
+    with flushed(), np.errstate(over="ignore", invalid="ignore"):
+        for first in range(0, len(tokens) - 1, length):
+            given = tokens[first : first + length + 1, None]
+            for layer in read.layers:
+                if first:
+                    layer.carry()
+            read.forward(given[:-1])
+            losses, _ = cross_entropy(read.logits[: len(given) - 1], given[1:])
+            total += float(losses.sum(dtype=np.float64))
+    return total / (len(tokens) - 1)

@@ -1,0 +1,70 @@
+"""The optimiser: PyTorch's AdamW and clipping, over all parameters as one flat vector that NumPy shares."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from models.recipe import Recipe
+
+
+class Update(NamedTuple):
+    """One move of the weights: the gradient's norm before clipping, whole and by parameter, and what clipping
+    multiplied it by.
+    """
+
+    norm: float
+    norms: dict[str, float]
+    scale: float
+
+
+class Optimiser:
+    """The parameters of a network, their gradient and AdamW's memory of it, each one flat float32 vector.
+
+    parameters and gradients: the same numbers by name, as NumPy views. What is added to `gradients` counts until the
+    next `update`.
+    """
+
+    def __init__(self, parameters: dict[str, np.ndarray], recipe: Recipe):
+        import torch
+
+        torch.set_num_threads(1)
+        shapes = {name: array.shape for name, array in parameters.items()}
+        size = sum(math.prod(shape) for shape in shapes.values())
+        self._weights, self._gradient = torch.zeros(size), torch.zeros(size)
+        self.flat, self.gradient = self._weights.numpy(), self._gradient.numpy()
+        self.parameters, self.gradients = _views(self.flat, shapes), _views(self.gradient, shapes)
+        for name, array in parameters.items():
+            self.parameters[name][...] = array
+        self._weights.grad = self._gradient
+        self._adam = torch.optim.AdamW([self._weights], weight_decay=recipe.weight_decay, fused=True)
+        self.memory = {"mean": torch.zeros(size), "square": torch.zeros(size), "moves": torch.zeros(())}
+        self._adam.state[self._weights] = {
+            "exp_avg": self.memory["mean"],
+            "exp_avg_sq": self.memory["square"],
+            "step": self.memory["moves"],
+        }
+        self.clip = recipe.clip
+
+    def update(self, rate: float, batches: int) -> Update:
+        """Move the weights along the mean of the gradients of so many batches, shortened to `clip`; forget them."""
+        norms = {name: math.sqrt(float(np.vdot(part, part))) / batches for name, part in self.gradients.items()}
+        norm = math.sqrt(sum(square * square for square in norms.values()))
+        scale = min(1.0, self.clip / norm) if norm else 1.0
+        if math.isfinite(norm):
+            if scale / batches != 1:
+                self._gradient.mul_(scale / batches)
+            self._adam.param_groups[0]["lr"] = rate
+            self._adam.step()
+            self._gradient.zero_()
+        return Update(norm, norms, scale)
+
+
+def _views(flat: np.ndarray, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    found, at = {}, 0
+    for name, shape in shapes.items():
+        found[name] = flat[at : at + math.prod(shape)].reshape(shape)
+        at += math.prod(shape)
+    return found

@@ -1,0 +1,64 @@
+"""What a training shows of its inside: how open each gate is, and how much gradient reaches each signal."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from models.cell import Cell
+from models.description import describe
+from models.layer import Layer
+
+BINS = 16
+VALUES = 16_384
+
+
+def signal_ranges(cell: type[Cell]) -> dict[str, tuple[float, float] | None]:
+    """Each signal's range, None where it has no bound."""
+    return {signal["id"]: signal["range"] and tuple(signal["range"]) for signal in describe(cell)["signals"]}
+
+
+def gate_statistics(shares: list[list[Layer]], ranges: dict[str, tuple[float, float] | None]) -> list[dict]:
+    """For each layer and signal `mean`, `low`, `high` and `histogram`, of the batch that was just read.
+
+    shares: the layers of each part of the batch. low and high are the fractions under 0.1 and over 0.9 of the range,
+    the histogram counts the values in 16 equal parts of it; a signal without bound is measured by its tanh over −1…1
+    (its mean is its own). Some 16 thousand values stand for all: steps at equal distances.
+    """
+    layers = []
+    for parts in zip(*shares, strict=True):
+        found = {}
+        for signal, span in ranges.items():
+            records = [part.signal(signal) for part in parts]
+            stride = min(len(records[0]), max(1, sum(record.size for record in records) // VALUES))
+            values = np.concatenate([record[stride // 2 :: stride].reshape(-1) for record in records])
+            found[signal] = _spread(values, span)
+        layers.append(found)
+    return layers
+
+
+def _spread(values: np.ndarray, span: tuple[float, float] | None) -> dict:
+    mean = float(values.mean(dtype=np.float64))
+    if span is None:
+        values, span = np.tanh(values), (-1.0, 1.0)
+    within = (values - np.float32(span[0])) * np.float32(BINS / (span[1] - span[0]))
+    counts = np.bincount(np.clip(within, 0, BINS - 1).astype(np.intp), minlength=BINS)
+    return {
+        "mean": mean,
+        "low": float(np.mean(within < 0.1 * BINS)),
+        "high": float(np.mean(within > 0.9 * BINS)),
+        "histogram": counts.tolist(),
+    }
+
+
+def signal_gradient_norms(shares: list[list[Layer]], signals: list[str]) -> list[dict[str, float]]:
+    """‖∂L/∂signal‖ for each layer and signal, over the whole of the batch that was just read."""
+    return [
+        {signal: math.sqrt(sum(_square(part.gradient(signal)) for part in parts)) for signal in signals}
+        for parts in zip(*shares, strict=True)
+    ]
+
+
+def _square(record: np.ndarray) -> float:
+    return float(sum(np.vecdot(rows, rows).sum(dtype=np.float64) for rows in record))
