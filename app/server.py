@@ -10,15 +10,20 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from app import pages
-from app.api import arithmetic, cells, generate, models, trace, uploads, verification
+from app import health, pages
+from app.admission import Admission
+from app.api import arithmetic, cells, events, generate, models, runs, trace, uploads, verification
 from app.headers import HouseHeaders, ProblemsOnly
 from app.limits import BodyLimits
 from app.networks import Networks
 from app.paths import STATIC
 from app.problems import SCHEMA, add_handlers
+from app.runs.backends.choice import backend_of
+from app.runs.checkpoints import Checkpoints
 from app.runs.store import Store
+from app.runs.supervisor import Supervisor
 from app.settings import Settings
+from app.viewers import Viewers
 
 # What may hold recorded activations: they hardly shrink, and compressing them takes longer than computing them.
 NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream", "application/json", "text/html")
@@ -36,17 +41,29 @@ def create_app(settings: Settings) -> FastAPI:
         responses={422: {"description": "A problem (RFC 9457)", "content": {"application/problem+json": SCHEMA}}},
     )
     app.state.settings = settings
-    app.state.networks = Networks(settings.data)
-    app.state.store = Store(settings.data.expanduser())
+    folder = settings.data.expanduser()
+    app.state.store = Store(folder)
+    app.state.checkpoints = Checkpoints(folder, app.state.store)
+    app.state.networks = Networks(folder, app.state.checkpoints)
+    app.state.supervisor = Supervisor(
+        app.state.store,
+        app.state.checkpoints,
+        backend_of(settings),
+        settings.workers,
+        seconds=settings.worker_hours * 3600,
+    )
+    app.state.admission = Admission(app.state.store, settings)
+    app.state.viewers = Viewers(app.state.store, settings.viewer_limit)
+    app.state.metrics = health.Metrics(app.state.store, app.state.viewers)
     add_handlers(app)
-    for part in (cells, models, uploads, trace, generate, arithmetic, verification, pages):
+    for part in (cells, models, uploads, runs, events, trace, generate, arithmetic, verification, pages, health):
         app.include_router(part.router)
-    app.add_api_route("/healthz", health, tags=["service"])
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    limits = {"/api/models": settings.upload_limit, "/api/runs": settings.run_text_limit}
     # The last one added is the first to see a request.
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=settings.hosts(), www_redirect=False)
     app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET"])  # a sandboxed frame has no origin
-    app.add_middleware(BodyLimits, others=settings.body_limit, by_path={"/api/models": settings.upload_limit})
+    app.add_middleware(BodyLimits, others=settings.body_limit, by_path=limits)
     app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=NOT_COMPRESSED)
     app.add_middleware(ProblemsOnly)
     app.add_middleware(HouseHeaders, frame_ancestors=settings.frame_ancestors)
@@ -59,11 +76,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     store = app.state.store
     store.open()
     try:
-        yield
+        async with app.state.supervisor:
+            yield
     finally:
         store.close()
-
-
-def health() -> dict[str, str]:
-    """Whether the service answers."""
-    return {"status": "ok"}

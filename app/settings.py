@@ -1,6 +1,8 @@
 """What a person who runs Gatescope can choose; each setting is also an environment variable GATESCOPE_<NAME>."""
 
+import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -28,6 +30,13 @@ class Settings(BaseSettings):
     runs_per_minute: int = Field(120, ge=1, description="most runs that one address may start in a minute")
     queue_limit: int = Field(200, ge=1, description="most runs that may wait for their turn")
     viewer_limit: int = Field(1_000, ge=1, description="most event streams open at once")
+    backend: Literal["local", "inline", "ray"] = Field("local", description="where runs train: here, or on Ray")
+    ray_address: str = Field("auto", description="address of the Ray cluster that backend=ray uses")
+    workers: int = Field(
+        max(1, (os.cpu_count() or 2) - 1), ge=1, le=256, description="runs that train at the same time"
+    )
+    worker_memory: int = Field(4 * 2**30, ge=2**20, description="most bytes of memory that a run may take")
+    worker_hours: float = Field(24.0, gt=0, description="most hours that a run may train")
     allowed_hosts: str = Field(
         "",
         pattern=r"^[A-Za-z0-9.:*\- ]*$",

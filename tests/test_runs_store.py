@@ -91,12 +91,14 @@ def test_owners_take_turns(store):
 def test_a_run_moves_only_from_the_state_it_is_in(store):
     run = new(store)
     assert not store.move(run, ["running", "paused"], "finished")
-    store.want(run, "paused")
+    assert not store.want(run, "paused")
     assert store.move(run, ["queued"], "running", "from step 3", strikes=2)
+    assert store.want(run, "paused") and store.get(run).wanted == "paused"
+    assert store.move(run, ["running"], "queued") and store.move(run, ["queued"], "running", "from step 3")
     found = store.get(run)
     assert (found.state, found.reason, found.wanted, found.strikes) == ("running", "from step 3", None, 2)
     states = [orjson.loads(event.body)["state"] for event in store.events(0, [run])]
-    assert states == ["queued", "running"]
+    assert states == ["queued", "running", "queued", "running"]
 
 
 def test_everybody_who_waits_is_woken(store):

@@ -27,7 +27,7 @@ class Checkpoints:
             (self.folder / run).mkdir(parents=True, exist_ok=True)
             written(self.folder / run / file, content)
         except OSError as error:
-            raise NoSpace(f"a checkpoint cannot be written: {error.strerror}") from error
+            raise NoSpace(f"the disk takes no more: a checkpoint could not be written ({error.strerror})") from error
         return Checkpoint(step, file, hashlib.sha256(content).hexdigest(), finished)
 
     def tidy(self, run: str) -> None:

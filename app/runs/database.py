@@ -45,7 +45,7 @@ class Refused(StoreFault):
 
 
 class NoSpace(StoreFault):
-    """The disk is full: nothing was written, what was there is still served."""
+    """The disk takes no more: nothing was changed, what was stored before is still served."""
 
 
 class Unavailable(StoreFault):
@@ -178,7 +178,9 @@ def faults() -> Iterator[None]:
     except sqlite3.OperationalError as error:
         code = (error.sqlite_errorcode or 0) & 0xFF
         if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-            raise NoSpace("the disk is full: nothing was changed; what was stored before is still served") from error
+            raise NoSpace(
+                "the disk takes no more: nothing was changed; what was stored before is still served"
+            ) from error
         raise Unavailable("the store of the runs does not answer now; try again in a few seconds") from error
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.IntegrityError):

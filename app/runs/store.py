@@ -122,10 +122,11 @@ class Store:
         self._ring(last)
         return True
 
-    def want(self, id: str, wanted: str | None) -> None:
-        """Keep what a run's owner asked for until it has happened."""
+    def want(self, id: str, wanted: str | None) -> bool:
+        """Keep what is asked of a running run until it has happened; False where it is not running."""
         with self.database.writing() as connection:
-            connection.execute("UPDATE run SET wanted = ? WHERE id = ?", (wanted, id))
+            changed = connection.execute("UPDATE run SET wanted = ? WHERE id = ? AND state = 'running'", (wanted, id))
+            return changed.rowcount > 0
 
     def append(
         self, run: str, name: str, data: dict, step: int | None = None, checkpoint: Checkpoint | None = None

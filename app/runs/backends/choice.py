@@ -1,0 +1,13 @@
+"""Which backend the settings ask for."""
+
+from app.runs.backends import Backend
+from app.runs.backends.inline import InlineBackend
+from app.runs.backends.local import LocalBackend
+from app.settings import Settings
+
+
+def backend_of(settings: Settings) -> Backend:
+    """The backend that the settings name."""
+    if settings.backend == "inline":
+        return InlineBackend()
+    return LocalBackend(settings.worker_memory)
