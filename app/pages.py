@@ -9,11 +9,14 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from fastapi.templating import Jinja2Templates
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 
+from app.api.cells import descriptions
 from app.first_light import first_light
 from app.manual import operations
 from app.paths import STATIC, TEMPLATES
+from app.wire import to_json
 
 router = APIRouter(include_in_schema=False)
 templates = Jinja2Templates(directory=TEMPLATES)
@@ -42,10 +45,35 @@ def page(request: Request, template: str, view: str | None = None) -> HTMLRespon
     return templates.TemplateResponse(request, template, context)
 
 
+def page_of_runs(request: Request, template: str) -> HTMLResponse:
+    """A page that knows the cells and is told the rest by the log of its runs."""
+    carried = Markup(to_json({"cells": descriptions()}, "float16").replace(b"<", rb"\u003c").decode())
+    context = {"first_light": carried, "version": GATESCOPE, "plotly_version": PLOTLY}
+    return templates.TemplateResponse(request, template, context)
+
+
 @router.get("/")
 def bench(request: Request) -> HTMLResponse:
     """The bench: every view over one text."""
     return page(request, "bench.html")
+
+
+@router.get("/train")
+def train(request: Request) -> HTMLResponse:
+    """A text becomes a run; the runs this browser owns."""
+    return page_of_runs(request, "train.html")
+
+
+@router.get("/runs/{ids}")
+def run(request: Request, ids: str) -> HTMLResponse:
+    """A run live and afterwards, or up to four over each other: ids with commas between."""
+    return page_of_runs(request, "run.html")
+
+
+@router.get("/embed/run")
+def embed_run(request: Request) -> HTMLResponse:
+    """A run to be framed, without what would change it: `?run=` names it."""
+    return page_of_runs(request, "embed_run.html")
 
 
 @router.get("/embed/{view}")

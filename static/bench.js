@@ -8,6 +8,8 @@ import { mountShare, watchFolds } from "./core/share.js";
 import { mountTransport } from "./core/transport.js";
 import { playUntilTouched, watchKeys, watchTracks } from "./core/hands.js";
 import { showNotice } from "./core/notice.js";
+import { mountTabs } from "./core/tabs.js";
+import { mountTheme } from "./core/theme.js";
 import unfold from "./views/unfold.js";
 import text from "./views/text.js";
 import gates from "./views/gates.js";
@@ -33,40 +35,8 @@ for (const view of [unfold, text, gates, gradients]) {
 stage.mount(cell, byId("panel-cell"));
 stage.mount(generate, byId("panel-write"));
 
-const tabs = [...document.querySelectorAll("[role=tab]")];
-function openTab(tab) {
-  for (const other of tabs) {
-    other.setAttribute("aria-selected", other === tab);
-    other.tabIndex = other === tab ? 0 : -1;
-    byId(other.getAttribute("aria-controls")).hidden = other !== tab;
-  }
-  stage.requestDraw();
-}
-for (const tab of tabs) {
-  tab.addEventListener("click", () => openTab(tab));
-  tab.addEventListener("keydown", (event) => {
-    if (!event.key.startsWith("Arrow")) return;
-    const next = tabs[(tabs.indexOf(tab) + 1) % tabs.length];
-    openTab(next);
-    next.focus();
-  });
-}
-
-const THEMES = { auto: ["◐", "as the system"], light: ["○", "light"], dark: ["●", "dark"] };
-const theme = byId("theme");
-function showTheme() {
-  const [sign, name] = THEMES[stage.state.theme];
-  theme.textContent = sign;
-  theme.title = `Colours: ${name}`;
-  theme.setAttribute("aria-label", `Colours: ${name}. Change`);
-}
-theme.addEventListener("click", () => {
-  const names = Object.keys(THEMES);
-  stage.choose({ theme: names[(names.indexOf(stage.state.theme) + 1) % names.length] });
-  showTheme();
-});
-showTheme();
-
+mountTabs(document.querySelector("[role=tablist]"), () => stage.requestDraw());
+mountTheme(byId("theme"), stage);
 watchFolds([...document.querySelectorAll("[data-fold]")]);
 mountOpen(byId("open"), stage, () => byId("open").hidden && document.querySelector("[data-fold=open]").click());
 mountShare(byId("share"), stage, [unfold, text, gates, gradients, generate, cell]);

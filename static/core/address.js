@@ -28,6 +28,10 @@ const TABLE = {
   loss: oneOf("every", "last"),
   clamp: clampInAddress,
   trace: oneOf("file"),
+  run: names,
+  step: whole(0, 9999999),
+  gradient: oneOf("parameters", "signals"),
+  panel: oneOf("samples", "write"),
   order: name,
   shown: name,
   norms: name,
@@ -38,7 +42,7 @@ const TABLE = {
   play: oneOf("0", "1"),
 };
 
-const DEFAULTS = { pass: "forward", layer: 0, loss: "every", speed: 200, theme: "auto", fold: "0", clamp: [], hide: [] };
+const DEFAULTS = { pass: "forward", layer: 0, loss: "every", speed: 200, theme: "auto", fold: "0", clamp: [], hide: [], gradient: "parameters", panel: "samples" };
 const READ_BY_THE_SERVER = ["model", "text", "loss", "clamp"]; // not what a file shows
 
 /** Query string → {state, notices}: only properties that are there and valid are in `state`; every other is said in a sentence. */
@@ -90,6 +94,7 @@ export class AddressBar {
 
   #flush() {
     Object.assign(this, { timer: 0, written: performance.now() });
-    history.replaceState(null, "", `${location.pathname}?${writeAddress(this.latest)}`);
+    const query = writeAddress(this.latest);
+    history.replaceState(null, "", query ? `${location.pathname}?${query}` : location.pathname);
   }
 }

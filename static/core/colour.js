@@ -62,7 +62,7 @@ export class Colour {
       pen.fillRect(0, 0, 1, 1);
       return [...pen.getImageData(0, 0, 1, 1).data.slice(0, 3)];
     };
-    for (const name of ["paper", "panel", "ink", "soft", "line", "tile", "ghost", "road", "band", "accent"]) this[name] = css(this.rgb(name));
+    for (const name of ["paper", "panel", "ink", "soft", "line", "tile", "ghost", "road", "band", "accent", "run-1", "run-2", "run-3"]) this[name] = css(this.rgb(name));
     this.inks = [this.rgb("on-light"), this.rgb("on-dark")];
     this.hues = {};
     for (const [role, many] of Object.entries(HUES)) this.hues[role] = Array.from({ length: many }, (_, k) => this.rgb(`${role}-${k}`));
@@ -91,6 +91,12 @@ export class Colour {
 
   /** The signal's own colour, dark enough (light enough) to write with. */
   hue(id) { return css(this.#hueOf(id)); }
+
+  /** A hue for the k-th of things that are no signals. */
+  any(k) {
+    const hues = Object.values(this.hues).flat();
+    return css(hues[k % hues.length]);
+  }
 
   /** The hue thinned out over the paper. */
   tint(id, share) { return css(mix(this.ground, this.#hueOf(id), share)); }

@@ -1,55 +1,29 @@
 // A network of one's own: what the service recognises in it is said first, then it is brought in, and it can be deleted again.
 
 import { legible, readable } from "./networks.js";
+import { networks as owned, proof } from "./owner.js";
 import { readJson } from "./stream.js";
 
 const BYTES = { "Content-Type": "application/octet-stream" };
-const MEMORY = "gatescope owner of ";
 
-// A browser may forbid it to remember; then it knows until the page is left.
-const tokens = new Map();
-function remember(id, token) {
-  tokens.set(id, token);
-  try {
-    localStorage.setItem(MEMORY + id, token);
-  } catch {
-    // this page alone remembers
-  }
-}
-function recall(id) {
-  try {
-    return tokens.get(id) ?? localStorage.getItem(MEMORY + id);
-  } catch {
-    return null;
-  }
-}
-function forget(id) {
-  tokens.delete(id);
-  try {
-    localStorage.removeItem(MEMORY + id);
-  } catch {
-    // nothing was remembered
-  }
-}
-
-/** A line in the fold; returns {consider(file)}, which asks before anything is kept. */
+/** A line in the fold; returns {consider(file), train(file, agreed)}, which ask before anything is kept. */
 export function mountOffer(fold, stage) {
-  const line = document.createElement("p"), said = document.createElement("span"), accept = button("Bring it in"), refuse = button("No"), remove = button("Delete it again");
+  const line = document.createElement("p"), said = document.createElement("span"), accept = button("Bring it in"), refuse = button("No"), remove = button("Delete it again"), learn = button("Train on it");
   line.className = "offer";
   said.setAttribute("role", "status");
-  line.append(said, " ", accept, " ", refuse, " ", remove);
+  line.append(said, " ", accept, " ", refuse, " ", remove, " ", learn);
   fold.append(line);
   let offered = null, before = null, gone = ""; // what was read before it came; what was deleted last
 
   const say = (text, ...buttons) => {
     said.textContent = text;
-    for (const each of [accept, refuse, remove]) each.hidden = !buttons.includes(each);
+    for (const each of [accept, refuse, remove, learn]) each.hidden = !buttons.includes(each);
     line.hidden = !text;
   };
   const rest = () => {
     if (offered) return;
     const { network } = stage;
-    if (network.origin === "upload" && recall(network.id)) say(`“${network.title}” is yours: whoever knows its address can open it, nobody else finds it.`, remove);
+    if (network.origin === "upload" && owned.recall(network.id)) say(`“${network.title}” is yours: whoever knows its address can open it, nobody else finds it.`, remove);
     else say(gone);
     gone = "";
   };
@@ -67,7 +41,7 @@ export function mountOffer(fold, stage) {
     const { file } = offered;
     say(`“${file.name}” is on its way …`);
     const { id, owner_token: token } = await readJson("/api/models", { method: "POST", headers: BYTES, body: file });
-    remember(id, token);
+    owned.remember(id, token);
     const network = readable(await readJson(`/api/models/${id}`));
     stage.models.push(network);
     [offered, before] = [null, { model: stage.state.model, text: stage.state.text }];
@@ -79,8 +53,8 @@ export function mountOffer(fold, stage) {
   });
   remove.addEventListener("click", () => trying(async () => {
     const { id, title } = stage.network;
-    await readJson(`/api/models/${id}`, { method: "DELETE", headers: { Authorization: `Bearer ${recall(id)}` } });
-    forget(id);
+    await readJson(`/api/models/${id}`, { method: "DELETE", headers: proof(owned.recall(id)) });
+    owned.forget(id);
     stage.models.splice(stage.models.findIndex((model) => model.id === id), 1);
     const [first] = stage.models, stays = stage.models.some((model) => model.id === before?.model);
     gone = `“${title}” is deleted.`;
@@ -90,6 +64,13 @@ export function mountOffer(fold, stage) {
   rest();
 
   return {
+    /** Asks whether a text is to be trained on. */
+    train(file, agreed) {
+      offered = { file };
+      say(`“${file.name}” is a text: a new network can learn it while you watch.`, learn, refuse);
+      learn.onclick = agreed;
+      learn.focus();
+    },
     consider: (file) => trying(async () => {
       offered = null;
       say(`Looking into “${file.name}” …`);

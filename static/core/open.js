@@ -1,17 +1,21 @@
-// Opening a file from anywhere: dropped on the page or picked. A trace is read here and sent nowhere; a network goes to the service once it is agreed to.
+// Opening a file from anywhere: dropped on the page or picked. A trace is read here and sent nowhere; a network goes to the service once it is agreed to;
+// a text is taken to where networks are trained.
 
+import { watchDrops } from "./drops.js";
+import { hand } from "./handed.js";
 import { mountOffer } from "./offer.js";
 import { BadFile, Safetensors } from "./safetensors.js";
 import { isTrace, readTrace } from "./tracefile.js";
 
-const STILL = 600; // ms without a drag event: the file has left the window
+const TEXT = /\.(txt|md|tex|csv|html?|xml|srt|py|js|c|java)$/i;
 
 /** Fills the fold with the picker and watches the page for dropped files; `unfold` opens the fold. */
 export function mountOpen(fold, stage, unfold) {
   fold.innerHTML = `
-    <p>Drop a file anywhere on this page, or <button type="button">choose one</button> <input type="file" accept=".safetensors" hidden>
+    <p>Drop a file anywhere on this page, or <button type="button">choose one</button> <input type="file" accept=".safetensors,text/*" hidden>
     <b>A trace</b> written by any program opens as it is; it is read by this browser and sent nowhere.
-    <b>A network</b> (the state_dict of a recurrent PyTorch module as safetensors) goes to this service, which says what it recognises before it is kept.</p>`;
+    <b>A network</b> (the state_dict of a recurrent PyTorch module as safetensors) goes to this service, which says what it recognises before it is kept.
+    <b>A text</b> becomes a network: <a href="/train">train on it</a>.</p>`;
   const offer = mountOffer(fold, stage);
   const [choose, picker] = ["button", "input"].map((selector) => fold.querySelector(selector));
   choose.addEventListener("click", () => picker.click());
@@ -20,11 +24,15 @@ export function mountOpen(fold, stage, unfold) {
     if (file) openFile(file);
     picker.value = ""; // so that the same file can be picked again
   });
-  watchDrops((files) => (files.length > 1 ? stage.notice("One file at a time, please.") : openFile(files[0])));
+  watchDrops("Drop a trace, a network or a text to open it", (files) => (files.length > 1 ? stage.notice("One file at a time, please.") : openFile(files[0])));
 
   async function openFile(file) {
     stage.touched = true;
     stage.clock.pause();
+    if (file.type.startsWith("text/") || TEXT.test(file.name)) {
+      unfold();
+      return offer.train(file, () => hand(file).then(() => location.assign("/train"), () => stage.notice("This browser hands no file on; choose it again on the page “Train”.")));
+    }
     try {
       const opened = await Safetensors.open(file);
       if (!isTrace(opened)) {
@@ -46,32 +54,4 @@ export function mountOpen(fold, stage, unfold) {
 function left(names) {
   if (!names.length) return "";
   return ` Left aside: ${names.slice(0, 4).map((name) => `“${name}”`).join(", ")}${names.length > 4 ? ` and ${names.length - 4} more` : ""}.`;
-}
-
-// The zone shows itself only while a file is dragged over the page.
-function watchDrops(take) {
-  const zone = document.createElement("div");
-  zone.className = "drop";
-  zone.hidden = true;
-  zone.textContent = "Drop a .safetensors file to open it";
-  document.body.append(zone);
-  let timer = 0;
-  const hide = () => { zone.hidden = true; };
-  for (const name of ["dragenter", "dragover"]) {
-    document.addEventListener(name, (event) => {
-      if (!event.dataTransfer?.types.includes("Files")) return;
-      event.preventDefault();
-      event.dataTransfer.dropEffect = "copy";
-      zone.hidden = false;
-      clearTimeout(timer);
-      timer = setTimeout(hide, STILL);
-    });
-  }
-  document.addEventListener("drop", (event) => {
-    if (!event.dataTransfer?.files.length) return;
-    event.preventDefault();
-    clearTimeout(timer);
-    hide();
-    take([...event.dataTransfer.files]);
-  });
 }

@@ -7,10 +7,9 @@ import { Colour } from "./colour.js";
 import { Band } from "./band.js";
 import { legible, readable, textOf } from "./networks.js";
 import { firstTimeline, Reader } from "./reader.js";
+import { Views } from "./views.js";
 
-const DRAW_EVERY = 100; // ms: figures are drawn at most ten times a second
-
-export class Stage extends EventTarget {
+export class Stage extends Views {
   /** `light`: the first-light object; `chosen`: what the address says; `tracks`: the element whose width the axis fits and the band runs through. */
   constructor({ light, chosen, tracks, layout = "alone", writesAddress = false }) {
     super();
@@ -20,9 +19,7 @@ export class Stage extends EventTarget {
     this.clock = new Clock();
     this.band = new Band(tracks);
     this.bar = writesAddress ? new AddressBar() : null;
-    this.views = [];
     this.hovered = null;
-    this.last = { drawn: 0, turn: null };
     const served = light.address ?? {}; // the unit whose arithmetic came along
     this.state = withDefaults({ ...chosen, unit: chosen.unit ?? served.unit, model: undefined, text: undefined, loss: served.loss ?? chosen.loss });
     const clamp = this.state.clamp.splice(0); // the picture that came with the page has nothing held
@@ -40,20 +37,6 @@ export class Stage extends EventTarget {
     new ResizeObserver(() => this.requestDraw()).observe(tracks);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.retheme());
     this.retheme();
-  }
-
-  /** Mounts a view into an element; its destroy comes back. */
-  mount(view, element) {
-    const mounted = { view, element, handle: view.mount(element, this), shown: true };
-    this.views.push(mounted);
-    const watcher = new ResizeObserver(() => this.requestDraw());
-    watcher.observe(element);
-    this.requestDraw();
-    return () => {
-      watcher.disconnect();
-      this.views.splice(this.views.indexOf(mounted), 1);
-      mounted.handle.destroy();
-    };
   }
 
   /** A new trace becomes the picture; what was chosen is kept where the new network has it. */
@@ -136,19 +119,12 @@ export class Stage extends EventTarget {
     this.tell("stepped");
   }
 
-  requestDraw() {
-    this.last.turn ??= setTimeout(() => requestAnimationFrame(() => this.draw()), Math.max(0, this.last.drawn + DRAW_EVERY - performance.now()));
-  }
-
   draw() {
     Object.assign(this.last, { turn: null, drawn: performance.now() });
     this.drawn = this.timeline;
     this.axis.fit(this.tracks.clientWidth, this.timeline.steps);
     this.axis.show(this.position.t);
-    for (const mounted of this.views) {
-      mounted.shown = mounted.element.clientWidth > 0 && mounted.element.clientHeight > 0;
-      if (mounted.shown) mounted.handle.draw();
-    }
+    this.drawViews();
     this.step();
     this.tell("drawn");
   }
@@ -167,8 +143,6 @@ export class Stage extends EventTarget {
   }
 
   notice(text) { this.tell("notice", text); }
-
-  tell(name, detail) { this.dispatchEvent(new CustomEvent(name, { detail })); }
 
   /** Milliseconds of script that a clock step costs, all views together: {median, p95, steps, views}. */
   measureSteps(many) {

@@ -30,25 +30,28 @@ export async function readJson(url, options = {}) {
   return response.status === 204 ? null : response.json();
 }
 
-/** Calls `onEvent(name, data)` for every event of a stream until it ends; `body` is sent as JSON by POST. Throws Problem. */
-export async function readEvents(url, { body, signal, onEvent }) {
+/** Calls `onEvent(name, data, id)` for every event of a stream until it ends, `onBytes()` for whatever comes; `body` is sent as JSON by POST. Throws Problem. */
+export async function readEvents(url, { body, signal, onEvent, onBytes }) {
   const options = body === undefined ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
   const response = await ask(url, { ...options, signal });
+  if (!response.body) return; // 204: there is nothing to come
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
     const { value, done } = await reader.read();
     if (done) return;
+    onBytes?.();
     const blocks = (rest + value).replaceAll("\r\n", "\n").split("\n\n");
     rest = blocks.pop();
     for (const block of blocks) {
-      let name = "message";
+      let name = "message", id = "";
       const data = [];
       for (const line of block.split("\n")) {
         if (line.startsWith("event:")) name = line.slice(6).trim();
+        else if (line.startsWith("id:")) id = line.slice(3).trim();
         else if (line.startsWith("data:")) data.push(line.slice(5));
       }
-      if (data.length) onEvent(name, JSON.parse(data.join("\n")));
+      if (data.length) onEvent(name, JSON.parse(data.join("\n")), id);
     }
   }
 }

@@ -1,0 +1,111 @@
+// The one connection to the service's log of runs. What has been is pulled page by page; what happens now is streamed from there on.
+// Where no stream opens or stays alive, pulling again and again does the same, a little later.
+
+import { readEvents, readJson } from "./stream.js";
+
+const TOGETHER = 60; // ms: events that come together are told together
+const PULL_EVERY = 2000; // ms, while there is no stream
+const SILENCE = 40000; // ms; the service says at least something every 15 s
+const AGAIN = [300, 1500]; // ms before the next stream: not every page at the same moment
+
+const rest = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+export class Connection {
+  constructor() {
+    this.logs = new Map(); // run → {events: [[name, data]…], last: the latest id, over, watchers}
+    this.busy = false;
+    this.stream = null;
+  }
+
+  /** Calls `watcher({run, at, events, over, missing})`: first all there has been, then whatever comes; `at` counts the events before. */
+  watch(run, watcher) {
+    let log = this.logs.get(run);
+    if (!log) this.logs.set(run, log = { events: [], last: 0, over: false, missing: "", watchers: new Set(), told: 0, timer: 0 });
+    log.watchers.add(watcher);
+    if (log.events.length || log.missing) watcher({ run, at: 0, events: log.events.slice(0, log.told), over: log.over && !log.timer, missing: log.missing });
+    if (!log.last && !log.over) this.stream?.abort(); // the next stream has this run too
+    this.#keepReading();
+  }
+
+  leave(run, watcher) {
+    const log = this.logs.get(run);
+    log?.watchers.delete(watcher);
+    if (!log || log.watchers.size) return;
+    this.logs.delete(run);
+    this.stream?.abort();
+  }
+
+  #running() { return [...this.logs].filter(([, log]) => !log.over && !log.missing); }
+
+  async #keepReading() {
+    if (this.busy) return;
+    this.busy = true;
+    while (this.#running().length) {
+      for (const [run, log] of this.logs) if (!log.over && !log.missing) await this.#pull(run, log); // also what is added meanwhile
+      const streamed = this.#running().length === 0 || (await this.#listen());
+      if (this.#running().length) await rest(streamed ? AGAIN[0] + Math.random() * (AGAIN[1] - AGAIN[0]) : PULL_EVERY);
+    }
+    this.busy = false;
+  }
+
+  // All that is in the log and not here yet. What cannot be had now is pulled again later; a run that is not there is told.
+  async #pull(run, log) {
+    try {
+      for (;;) {
+        const { events, more } = await readJson(`/api/runs/${run}/events.json?after=${log.last}&limit=2000`);
+        for (const { id, event, data } of events) this.#take(event, { ...data, run }, id);
+        if (!more) return;
+      }
+    } catch (problem) {
+      if (problem.name !== "Problem") throw problem;
+      if (problem.status !== 404 && problem.status !== 422) return;
+      log.missing = problem.message;
+      this.#tell(run, log);
+    }
+  }
+
+  // One stream for every run that goes on; true when it was alive until it was ended.
+  async #listen() {
+    const running = this.#running(), stream = this.stream = new AbortController();
+    let timer = 0, silent = false, alive = false;
+    const onBytes = () => {
+      alive = true;
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        silent = true;
+        stream.abort();
+      }, SILENCE);
+    };
+    const after = Math.min(...running.map(([, log]) => log.last));
+    onBytes();
+    alive = false;
+    try {
+      await readEvents(`/api/events?runs=${running.map(([run]) => run).join()}&after=${after}`, { signal: stream.signal, onBytes, onEvent: (name, data, id) => {
+        if (!id) return stream.abort(); // no entry of the log: something is missing or deleted, and pulling says what
+        this.#take(name, data, Number(id));
+        if (!this.#running().length) stream.abort();
+      } });
+    } catch (problem) {
+      if (problem.name !== "AbortError" && problem.name !== "TypeError" && problem.name !== "Problem") throw problem;
+      alive &&= stream.signal.aborted;
+    }
+    clearTimeout(timer);
+    return stream.signal.aborted ? !silent : alive;
+  }
+
+  #take(name, data, id) {
+    const log = this.logs.get(data.run);
+    if (!log || log.over || !(id > log.last)) return;
+    log.last = id;
+    log.events.push([name, data]);
+    log.over = name === "end";
+    log.timer ||= setTimeout(() => this.#tell(data.run, log), TOGETHER);
+  }
+
+  #tell(run, log) {
+    clearTimeout(log.timer);
+    const told = { run, at: log.told, events: log.events.slice(log.told), over: log.over, missing: log.missing };
+    Object.assign(log, { timer: 0, told: log.events.length });
+    for (const watcher of log.watchers) watcher(told);
+  }
+}

@@ -1,0 +1,69 @@
+// A run's page, live and afterwards, alone or two or three over each other; in a frame without what would change anything.
+
+import { readAddress } from "./core/address.js";
+import { watchKeys, watchTracks } from "./core/hands.js";
+import { readJson } from "./core/stream.js";
+import { mountTabs } from "./core/tabs.js";
+import { mountTheme } from "./core/theme.js";
+import { TrainingStage } from "./core/training.js";
+import { choiceWord } from "./core/controls.js";
+import facts from "./views/run/facts.js";
+import loss from "./views/run/loss.js";
+import norms from "./views/run/norms.js";
+import opening from "./views/run/opening.js";
+import replay from "./views/run/replay.js";
+import samples from "./views/run/samples.js";
+import saturation from "./views/run/saturation.js";
+import write from "./views/run/write.js";
+
+const MOST = 4;
+const byId = (id) => document.getElementById(id);
+const { cells } = JSON.parse(byId("first-light").textContent);
+const { state: chosen } = readAddress(location.search);
+const framed = document.body.classList.contains("embed");
+const ids = [...new Set(framed ? chosen.run ?? [] : location.pathname.split("/").at(-1).split(","))].slice(0, MOST);
+const notice = byId("notice");
+
+const say = (text) => Object.assign(notice, { textContent: text, hidden: !text });
+const found = await Promise.all(ids.map((id) => readJson(`/api/runs/${id}`).catch((problem) => {
+  say(problem.status === 404 ? "There is no such run. Its owner may have deleted it." : problem.message);
+  return null;
+})));
+const runs = found.filter(Boolean);
+if (!ids.length) say("The address names no run: it takes ?run= and the run’s id.");
+if (runs.length) show();
+else byId("training").hidden = true;
+
+function show() {
+  const tracks = byId("tracks"), stage = new TrainingStage({ cells, runs, chosen, tracks, readOnly: framed });
+  document.title = `${runs.map(({ title }) => title).join(" · ")} – Gatescope`;
+  document.body.classList.toggle("is-several", runs.length > 1);
+  stage.mount(facts, byId("facts"));
+  for (const view of [loss, opening, norms, samples, saturation, write]) {
+    const element = byId(`track-${view.id}`) ?? byId(`panel-${view.id}`);
+    if (!element) continue;
+    if (stage.state.hide.includes(view.id)) element.hidden = true;
+    else stage.mount(view, element);
+  }
+  stage.mount(replay, byId("replay"));
+  if (stage.layers > 1) mountLayers(stage);
+
+  const list = document.querySelector("[role=tablist]");
+  if (list) {
+    byId("tab-write").hidden = runs.length > 1;
+    const open = mountTabs(list, ({ id }) => stage.choose({ panel: id.replace("tab-", "") }));
+    open(byId(`tab-${stage.state.panel}`) ?? list.firstElementChild);
+  }
+  if (byId("theme")) mountTheme(byId("theme"), stage);
+  watchTracks(tracks, stage);
+  watchKeys(document.body, stage, { everywhere: !framed });
+  window.gatescope = { stage };
+}
+
+function mountLayers(stage) {
+  const layer = choiceWord("Layer", (value) => stage.choose({ layer: +value })), place = byId("layer");
+  place.append("layer ", layer.word);
+  const showLayer = () => layer.show(Array.from({ length: stage.layers }, (_, k) => [k, String(k + 1), String(k + 1)]), stage.state.layer);
+  stage.addEventListener("chosen", showLayer);
+  showLayer();
+}

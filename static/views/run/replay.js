@@ -1,0 +1,40 @@
+// Beneath the tracks: the training as a slider, on the tracks' own axis, and play to see it once more.
+
+import { make, retext } from "../../figures/figure.js";
+import { icon } from "../../core/transport.js";
+import { whole } from "../../core/amounts.js";
+
+function mount(element, stage) {
+  const { clock } = stage;
+  const root = make(element, "div", "replay"), toggle = make(root, "button", "round", { type: "button" });
+  const line = make(root, "div", "replay-line"), slider = make(line, "input", "", { type: "range", min: 0, step: 1, "aria-label": "Step of the training" });
+  const words = make(root, "button", "plain replay-now", { type: "button", title: "the latest step, and every one that comes" });
+  const icons = { play: icon("play"), pause: icon("pause") };
+  toggle.addEventListener("click", () => clock.toggle());
+  slider.addEventListener("input", () => { clock.pause(); clock.seek(+slider.value); });
+  slider.addEventListener("change", () => stage.remember());
+  words.addEventListener("click", () => { clock.pause(); clock.seek(Infinity); stage.remember(); });
+
+  function draw() {
+    const { axis } = stage;
+    root.style.setProperty("--gutter", `${axis.gutter}px`);
+    root.style.setProperty("--right", `${axis.right}px`);
+    slider.max = axis.end;
+    slider.style.setProperty("--trained", axis.last / axis.end);
+    step(stage.at);
+  }
+
+  function step() {
+    const { at, playing, follows } = clock, { axis, live } = stage;
+    toggle.replaceChildren(playing ? icons.pause : icons.play);
+    toggle.setAttribute("aria-label", playing ? "Stop the replay" : "Replay the training");
+    slider.value = at;
+    slider.setAttribute("aria-valuetext", `step ${whole(Math.round(at))} of ${whole(axis.last)}`);
+    slider.style.setProperty("--share", at / axis.end);
+    retext(words, follows ? (live ? "● live" : `step ${whole(axis.last)}`) : `step ${whole(Math.round(at))} ▸▸`);
+    words.classList.toggle("is-live", follows && live);
+  }
+  return { draw, step, destroy() { root.remove(); } };
+}
+
+export default { id: "replay", title: "Replay", mount };
