@@ -1,10 +1,13 @@
-"""Which kernel runs a layer's loops: the NumPy program, or machine code made from the same schedule.
+"""Which kernel runs the loops of layers: the NumPy program, or machine code made from the same schedule.
 
-`auto` takes machine code where the compiler (llvmlite, an optional package) is installed. The choice holds for the
-whole process, so that the same question always gets the same answer to the last bit.
+`auto` takes machine code where the compiler (llvmlite, an optional package) is installed. The choice is an environment
+variable: it holds for a whole process and those it starts, so that the same question always gets the same answer, to
+the last bit.
 """
 
 from __future__ import annotations
+
+import os
 
 import numpy as np
 
@@ -12,26 +15,29 @@ from models.compiled import Kernel, available, compiled
 from models.program import Program
 
 CHOICES = ("auto", "numpy", "compiled")
-_chosen = "auto"
+VARIABLE = "GATESCOPE_KERNEL"
 
 
 def choose(choice: str) -> None:
-    """Choose for all layers made from now on; raises ValueError for `compiled` where the compiler is missing."""
-    global _chosen
-    if choice not in CHOICES:
-        raise ValueError(f"kernel: must be one of {', '.join(CHOICES)}")
-    if choice == "compiled" and not available():
-        raise ValueError("kernel: compiled needs the package llvmlite: pip install 'gatescope[compiled]'")
-    _chosen = choice
+    """Choose for all layers made from now on; raises ValueError for what is no choice here."""
+    _check(choice)
+    os.environ[VARIABLE] = choice
 
 
 def chosen() -> str:
     """`numpy` or `compiled`."""
-    if _chosen == "auto":
-        return "compiled" if available() else "numpy"
-    return _chosen
+    choice = os.environ.get(VARIABLE, CHOICES[0])
+    _check(choice)
+    return choice if choice != "auto" else "compiled" if available() else "numpy"
 
 
 def kernel(program: Program, precision: np.dtype) -> Program | Kernel:
     """What has `run_forward` and `run_backward` for a program."""
     return compiled(program, np.dtype(precision).name) if chosen() == "compiled" else program
+
+
+def _check(choice: str) -> None:
+    if choice not in CHOICES:
+        raise ValueError(f"{VARIABLE} must be one of {', '.join(CHOICES)}")
+    if choice == "compiled" and not available():
+        raise ValueError(f"{VARIABLE}=compiled needs the package llvmlite (pip install 'gatescope[compiled]')")

@@ -13,7 +13,7 @@ import numpy as np
 from models.cell import Cell
 from models.graph import Node
 from models.kernel import kernel
-from models.memory import aligned, empty
+from models.memory import aligned, side_by_side
 from models.program import program
 
 
@@ -65,7 +65,7 @@ class Weights:
         widest = max([len(blocks) for _, blocks in layout.stacks.values()] + [len(layout.gates), 1])
         for name, number in (("one", 1), ("half", 0.5), ("minus_one", -1)):
             self.fixed[name] = np.full(widest * hidden, number, dtype)
-        self.fixed = {name: aligned(array) for name, array in self.fixed.items()}
+        self.fixed = aligned(self.fixed, dtype)
 
     def _fold(self, blocks: list[Node], bias: np.ndarray) -> None:
         """Add a stack's biases to the input's, where both are summands of the same gate."""
@@ -106,29 +106,33 @@ class Layer:
         self._kernel = kernel(self.program, weights.dtype)
         self.cell, self.states = self.program.cell, self.program.cell.memories()
         layout = self.program.layout
-        self.records = {state: self._new(state, steps + 1) for state in self.states}
-        self.records["gates"] = self._new("gates", steps, len(layout.gates))
+        self.room, self.base, self.sides = room or steps, 0, sides or batch
+        shapes = {state: self._shape(state, steps + 1) for state in self.states}
+        shapes["gates"] = self._shape("gates", steps, len(layout.gates))
+        if self.program.kept:
+            shapes["kept"] = self._shape("kept", steps, len(self.program.kept))
+        back = {f"d_{state}": self._shape(f"d_{state}", self.room + 1) for state in self.states}
+        back["d_gates"] = self._shape("d_gates", self.room, len(layout.gates))
+        arrays = side_by_side(shapes | back if backward else shapes, weights.dtype)
+        self.records = {name: arrays.pop(name) for name in shapes}
         for signal, (keep, value) in clamps.items():
             self.records |= {f"keep_{signal}": keep[self.order], f"set_{signal}": value[self.order]}
-        if self.program.kept:
-            self.records["kept"] = self._new("kept", steps, len(self.program.kept))
         self.forget()
         self.output = self.signal(self.states[0])
         self._spares = self._scratch(self.program.forward_schedule.scratch)
-        self.room, self.base, self.sides = room or steps, 0, sides or batch
         if backward:
-            self.gradients = {f"d_{state}": self._new(f"d_{state}", self.room + 1) for state in self.states}
-            self.gradients["d_gates"] = self._new("d_gates", self.room, len(layout.gates))
+            self.gradients = arrays
             self._back_spares = self._scratch(self.program.backward_schedule.scratch)
             self._block: dict[str, np.ndarray] = {}
 
-    def _new(self, name: str, steps: int, blocks: int = 1) -> np.ndarray:
+    def _shape(self, name: str, steps: int, blocks: int = 1) -> tuple[int, int, int]:
         width = self.program.widths.get(name, blocks * self.hidden)
         sides = self.sides if name.startswith(("d_", "spare_back")) else self.batch
-        return empty((steps, sides, width), self.weights.dtype)
+        return steps, sides, width
 
     def _scratch(self, wanted: dict[str, int]) -> dict[str, np.ndarray]:
-        return {name: self._new(name, 1, blocks)[0] for name, blocks in wanted.items()}
+        shapes = {name: self._shape(name, 1, blocks)[1:] for name, blocks in wanted.items()}
+        return side_by_side(shapes, self.weights.dtype)
 
     def _view(self, arrays: dict[str, np.ndarray], first: int, last: int) -> dict[str, np.ndarray]:
         return {name: array[first : last + (name.removeprefix("d_") in self.states)] for name, array in arrays.items()}
@@ -220,7 +224,8 @@ class Layer:
             widths |= {f"d_{node.name}": 1 for node in self.program.layout.graph.parameters}
             if self._kernel is not self.program:  # machine code has its factors in registers
                 widths = {name: blocks for name, blocks in widths.items() if name.startswith("d_")}
-            self._block = {name: self._new(name, steps, blocks) for name, blocks in widths.items()}
+            shapes = {name: self._shape(name, steps, blocks) for name, blocks in widths.items()}
+            self._block = side_by_side(shapes, self.weights.dtype)
         return self._block
 
     def source(self, stack: str, first: int, last: int) -> np.ndarray:

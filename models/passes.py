@@ -12,10 +12,11 @@ from collections.abc import Callable
 import numpy as np
 
 from models.given import Below, Characters, Values, norm
+from models.kernel import chosen
 from models.layer import Layer, Weights
 from models.parts import parts
 
-BLOCK = 96
+BLOCKS = {"numpy": 96, "compiled": 500}
 
 
 class NetworkWeights:
@@ -229,6 +230,12 @@ class Pass:
                 total[rows[start] : rows[start] + hidden] += gradient[start : start + hidden]
 
 
-def blocks(steps: int, size: int = BLOCK) -> list[tuple[int, int]]:
+def block() -> int:
+    """How many steps a pass takes at a time: what a block needs must stay in the cache, and wants few beginnings."""
+    return BLOCKS[chosen()]
+
+
+def blocks(steps: int, size: int | None = None) -> list[tuple[int, int]]:
     """The ranges (first, last) into which a pass of this many steps is cut."""
+    size = size or block()
     return [(first, min(first + size, steps)) for first in range(0, steps, size)]

@@ -13,14 +13,14 @@ from models.form import NOTHING
 from models.interventions import Intervention, clamps
 from models.losses import judge
 from models.network import Network
-from models.passes import BLOCK, Pass
+from models.passes import Pass, block
 
 LOSSES = ("every", "last")
 PRECISIONS = ("float32", "float64")
 
 
 class Reading:
-    """A network reading a sequence, forward and backward by blocks of at most BLOCK steps.
+    """A network reading a sequence, forward and backward by blocks of at most `passes.block()` steps.
 
     All is kept that was asked for, and what the backward pass needs; where that is not all there is, the rest is
     forgotten from block to block, so that a long text takes no more memory than its trace.
@@ -59,7 +59,7 @@ class Reading:
         self.began = time.perf_counter()
         weights, overwritten = network.weights(precision), clamps(network, self.steps, interventions, precision)
         self.forgets = len(self.signals) < len(known) and weights.forgets and not interventions
-        room = min(BLOCK, self.steps) if self.forgets else self.steps
+        room = min(block(), self.steps) if self.forgets else self.steps
         self.work = Pass(
             weights,
             self.steps if self.wants_backward else room,
