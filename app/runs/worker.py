@@ -1,5 +1,5 @@
 """A worker: one process, one job. It reads the job from its standard input, writes frames to its standard output and
-touches no file. `python -m app.runs.worker BYTES` starts one that may hold so many bytes of memory.
+keeps no file. `python -m app.runs.worker BYTES` starts one that may hold so many bytes of memory.
 
 The standard input is its lifeline: when that ends, the server has gone, and the worker goes at once.
 """
@@ -10,6 +10,7 @@ import resource
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,7 +23,7 @@ from models.training import InMemory, Spec, run_job
 
 BEAT_SECONDS = 1.0
 POLITENESS = 10
-OPEN_FILES = 256
+OPEN_FILES, LONGEST_FILE = 256, 2**24
 # Beyond what a worker may hold, what is only reserved: one allocation must not take the machine between two beats.
 RESERVED = 2**30
 
@@ -102,7 +103,7 @@ def main() -> None:
     limits = {
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_NOFILE: OPEN_FILES,
-        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_FSIZE: LONGEST_FILE,
         resource.RLIMIT_DATA: memory + RESERVED,
     }
     for limit, value in limits.items():
@@ -110,8 +111,13 @@ def main() -> None:
     worker = Worker(frames, memory)
     threading.Thread(target=worker.listen, args=[sys.stdin.buffer], daemon=True).start()
     threading.Thread(target=worker.beat, daemon=True).start()
-    worker.run()
-    os._exit(0)  # at once, without waiting for threads
+    try:
+        worker.run()
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    os._exit(status)  # at once: the lifeline's thread waits for the server
 
 
 if __name__ == "__main__":
