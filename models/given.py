@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from models.layer import InputMap, Layer
+from models.products import NUMPY, Products
 
 Add = Callable[..., None]
 
@@ -25,9 +26,11 @@ class Characters:
     The token −1 is nothing, a vector of zeros; its rows come last.
     """
 
-    def __init__(self, maps: list[InputMap], bias: np.ndarray, embedding: np.ndarray | None):
-        self.maps, self.embedding = maps, embedding
-        made = [each.forward if embedding is None else embedding @ each.forward for each in maps]
+    def __init__(
+        self, maps: list[InputMap], bias: np.ndarray, embedding: np.ndarray | None, products: Products = NUMPY
+    ):
+        self.maps, self.embedding, self.products = maps, embedding, products
+        made = [each.forward if embedding is None else products.multiply(embedding, each.forward) for each in maps]
         self.tables = [np.concatenate([table, np.zeros_like(table[:1])]) for table in made]
         self.tables[0] += bias
         # the length of what each token gives: its embedding, or a single one
@@ -62,18 +65,15 @@ class Read:
         for each, gathered in zip(self.characters.maps, self.gathered, strict=True):
             start = min(max(first, each.lag), last)
             tokens = self.tokens[start - each.lag : last - each.lag].reshape(-1)
-            present, which = np.unique(tokens, return_inverse=True)
-            chosen = np.zeros((len(present), len(tokens)), adjoint.dtype)
-            chosen[which, np.arange(len(tokens))] = 1
-            gathered[present] += chosen @ adjoint[start - first :].reshape(len(tokens), -1)
+            self.characters.products.scatter(gathered, tokens, adjoint[start - first :].reshape(-1, adjoint.shape[-1]))
 
     def finish(self, add: Add) -> None:
         """Add the gradients of the whole sequence."""
-        embedding = self.characters.embedding
+        embedding, multiply = self.characters.embedding, self.characters.products.multiply
         for each, gathered in zip(self.characters.maps, (table[:NOTHING] for table in self.gathered), strict=True):
-            add(each.name, gathered.T if embedding is None else gathered.T @ embedding, each.rows)
+            add(each.name, gathered.T if embedding is None else multiply(gathered.T, embedding), each.rows)
             if embedding is not None:
-                add("embedding.weight", gathered @ each.back)
+                add("embedding.weight", multiply(gathered, each.back))
 
     def lengths(self, lag: int, first: int, last: int) -> np.ndarray:
         """‖x_{t−lag}‖ at each step (batch of one), (n,)."""
@@ -86,8 +86,8 @@ class Read:
 class Rows:
     """Vectors (steps, batch, width) as a layer's input."""
 
-    def __init__(self, maps: list[InputMap], bias: np.ndarray):
-        self.maps, self.bias = maps, bias
+    def __init__(self, maps: list[InputMap], bias: np.ndarray, products: Products = NUMPY):
+        self.maps, self.bias, self.products = maps, bias, products
 
     def rows(self, first: int, last: int) -> np.ndarray:
         """What is given at steps first…last−1, (n, batch, width)."""
@@ -98,10 +98,11 @@ class Rows:
 
     def project(self, first: int, last: int) -> np.ndarray:
         """What the maps make of steps first…last−1, with the bias, (n, batch, blocks·H)."""
-        total = self.rows(first, last) @ self.maps[0].forward + self.bias
+        total = self.products.multiply(self.rows(first, last), self.maps[0].forward)
+        total += self.bias
         for each in self.maps[1:]:
             start = min(max(first, each.lag), last)
-            total[start - first :] += self.rows(start - each.lag, last - each.lag) @ each.forward
+            total[start - first :] += self.products.multiply(self.rows(start - each.lag, last - each.lag), each.forward)
         return total
 
     def begin_backward(self) -> None:
@@ -113,7 +114,7 @@ class Rows:
             start = min(max(first, each.lag), last)
             mine, rows = adjoint[start - first :], self.rows(start - each.lag, last - each.lag)
             flat = mine.reshape(-1, mine.shape[-1])
-            add(each.name, flat.T @ rows.reshape(len(flat), -1), each.rows)
+            add(each.name, self.products.multiply(flat.T, rows.reshape(len(flat), -1)), each.rows)
         self.hand_on(adjoint, first, last)
 
     def hand_on(self, adjoint: np.ndarray, first: int, last: int, since: int = 0) -> None:
@@ -121,7 +122,7 @@ class Rows:
         for each in self.maps:
             start = min(max(first, each.lag), last)
             mine = adjoint[start - first :]
-            self.give(mine @ each.back, start - each.lag, last - each.lag, since)
+            self.give(self.products.multiply(mine, each.back), start - each.lag, last - each.lag, since)
 
     def finish(self, add: Add) -> None:
         """Nothing was kept."""
@@ -137,8 +138,8 @@ class Rows:
 class Values(Rows):
     """Real numbers, (steps, batch, channels)."""
 
-    def __init__(self, maps: list[InputMap], bias: np.ndarray, values: np.ndarray):
-        super().__init__(maps, bias)
+    def __init__(self, maps: list[InputMap], bias: np.ndarray, values: np.ndarray, products: Products = NUMPY):
+        super().__init__(maps, bias, products)
         self.values = values
 
     def rows(self, first: int, last: int) -> np.ndarray:
@@ -151,8 +152,8 @@ class Below(Rows):
     (steps, batch, width) says so.
     """
 
-    def __init__(self, maps: list[InputMap], bias: np.ndarray, layers: list[Layer]):
-        super().__init__(maps, bias)
+    def __init__(self, maps: list[InputMap], bias: np.ndarray, layers: list[Layer], products: Products = NUMPY):
+        super().__init__(maps, bias, products)
         self.layers = layers
         self.mask: np.ndarray | None = None
 

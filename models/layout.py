@@ -20,6 +20,7 @@ class Layout:
     def __init__(self, cell: type[Cell]):
         graph = cell.graph()
         self.cell, self.graph = cell, graph
+        self._readers: dict[Node, Node] = {}
         squashed = [
             name for name in graph.signals if graph.pre_activation(name) is not None and name not in cell.memories()
         ]
@@ -41,8 +42,11 @@ class Layout:
 
     def reader(self, linear: Node) -> Node:
         """The one signal whose equation a matrix map belongs to; TypeError where none or several read it."""
-        if linear.signal:
-            return linear
+        if linear not in self._readers:
+            self._readers[linear] = linear if linear.signal else self._reader(linear)
+        return self._readers[linear]
+
+    def _reader(self, linear: Node) -> Node:
         readers = [node for node in self.graph.signals.values() if self._reads(node, linear)]
         if len(readers) != 1:
             names = " and ".join(str(node.signal) for node in readers) or "no signal"

@@ -17,6 +17,7 @@ from models.losses import cross_entropy
 from models.network import Network, untrained
 from models.optimiser import Optimiser
 from models.passes import NetworkWeights, Pass
+from models.products import TorchProducts
 from models.spec import Spec
 from models.statistics import gate_statistics, signal_gradient_norms, signal_ranges
 
@@ -66,7 +67,9 @@ class Learner:
 
     def _weights(self) -> NetworkWeights:
         recipe, parameters = self.recipe, self.optimiser.parameters
-        return NetworkWeights(self.cell, recipe.layers, recipe.hidden, parameters, np.dtype(np.float32))
+        return NetworkWeights(
+            self.cell, recipe.layers, recipe.hidden, parameters, np.dtype(np.float32), products=TorchProducts()
+        )
 
     def step(self) -> int:
         """Read one batch, move the weights if it is time; gives the number of the step. Raises Diverged."""

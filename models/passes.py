@@ -15,6 +15,7 @@ from models.given import Below, Characters, Values, norm
 from models.kernel import chosen
 from models.layer import Layer, Weights
 from models.parts import parts
+from models.products import NUMPY, Products
 
 BLOCKS = {"numpy": 96, "compiled": 500}
 
@@ -24,7 +25,7 @@ class NetworkWeights:
 
     parameters: by their PyTorch names (`embedding.weight`, `rnn.weight_ih_l0`, `readout.weight`, …). A bias that is
     not among them counts as zeros, a readout that is not as one without rows; neither has a gradient. channels: how
-    many real numbers it reads at each step, None where it reads tokens.
+    many real numbers it reads at each step, None where it reads tokens. products: whose matrix products are taken.
     """
 
     def __init__(
@@ -35,8 +36,10 @@ class NetworkWeights:
         parameters: dict[str, np.ndarray],
         dtype: np.dtype,
         channels: int | None = None,
+        products: Products = NUMPY,
     ):
         self.cell, self.hidden, self.dtype, self.channels = cell, hidden, np.dtype(dtype), channels
+        self.products = products
         self.shapes = {name: array.shape for name, array in parameters.items()}
         self.parts = parts(cell, layers, hidden, parameters)
         self.layers = [Weights(part.cell, part.parameters(parameters), part.hidden, dtype) for part in self.parts]
@@ -46,7 +49,7 @@ class NetworkWeights:
         self.readout_bias = np.asarray(parameters.get("readout.bias", np.zeros(len(self.readout))), dtype)
         embedding = np.asarray(parameters["embedding.weight"], dtype) if "embedding.weight" in parameters else None
         lowest = [layer for part, layer in zip(self.parts, self.layers, strict=True) if part.level == 0]
-        self.characters = [] if channels else [Characters(layer.maps, layer.bias, embedding) for layer in lowest]
+        self.characters = [] if channels else [Characters(each.maps, each.bias, embedding, products) for each in lowest]
 
     @property
     def both_ways(self) -> bool:
@@ -98,12 +101,12 @@ class Pass:
         for index, (part, layer, mine) in enumerate(zip(weights.parts, self.layers, weights.layers, strict=True)):
             layer.weights = mine
             if part.level:
-                self.given.append(Below(mine.maps, mine.bias, self._level(part.level - 1)))
+                self.given.append(Below(mine.maps, mine.bias, self._level(part.level - 1), weights.products))
             elif weights.channels:
-                self.given.append(Values(mine.maps, mine.bias, self.inputs))
+                self.given.append(Values(mine.maps, mine.bias, self.inputs, weights.products))
             else:
                 self.given.append(weights.characters[index].read(self.inputs))
-        self.output = Below([], weights.readout_bias, self._level(weights.parts[-1].level))
+        self.output = Below([], weights.readout_bias, self._level(weights.parts[-1].level), weights.products)
 
     def _level(self, level: int) -> list[Layer]:
         return [layer for part, layer in zip(self.weights.parts, self.layers, strict=True) if part.level == level]
@@ -122,8 +125,8 @@ class Pass:
         for layer, given in zip(self.layers, self.given, strict=True):
             for start, stop in layer.in_order(self._spans(first, last)):
                 layer.forward(start, stop, given.project(start, stop))
-        np.matmul(self.output.rows(first, last), self.weights.readout.T, out=self.logits[first:last])
-        self.logits[first:last] += self.weights.readout_bias
+        logits = self.weights.products.multiply(self.output.rows(first, last), self.weights.readout.T)
+        np.add(logits, self.weights.readout_bias, out=self.logits[first:last])
 
     def _spans(self, first: int, last: int) -> list[tuple[int, int]]:
         """What each layer runs at once."""
@@ -146,11 +149,12 @@ class Pass:
                 each.begin_backward()
         for layer in self.layers:
             layer.make_room(first, last)
+        products = self.weights.products
         if logit_gradients is not None:
             flat, rows = logit_gradients.reshape(-1, len(self.weights.readout)), self.output.rows(first, last)
-            self._add("readout.weight", flat.T @ rows.reshape(len(flat), -1))
-            self._add("readout.bias", flat.sum(axis=0))
-            self.output.give((flat @ self.weights.readout).reshape(rows.shape), first, last)
+            self._add("readout.weight", products.multiply(flat.T, rows.reshape(len(flat), -1)))
+            self._add("readout.bias", products.sum(flat))
+            self.output.give(products.multiply(flat, self.weights.readout).reshape(rows.shape), first, last)
         for index in reversed(range(len(self.layers))):
             for start, stop in reversed(self.layers[index].in_order(self._spans(first, last))):
                 adjoints = self.layers[index].backward(start, stop)
@@ -165,16 +169,20 @@ class Pass:
     def _layer_gradients(self, index: int, adjoints: dict, first: int, last: int) -> None:
         """Add a block's gradients of one layer's biases, state maps and parameter vectors."""
         layer, weights, add = self.layers[index], self.weights.layers[index], self._adder(index)
+        products, sums = self.weights.products, {}
         for parameter, adjoint in adjoints.items():
             flat = adjoint.reshape(-1, adjoint.shape[-1])
+            if adjoint.ctypes.data not in sums:  # two stacks may share what comes back
+                sums[adjoint.ctypes.data] = products.sum(flat)
+            total = sums[adjoint.ctypes.data]
             if parameter not in weights.rows:
-                add(parameter, flat.sum(axis=0))
+                add(parameter, total)
                 continue
             for stack in [each.name for each in weights.maps] if parameter == "weight_ih" else [parameter]:
-                add(stack.replace("weight", "bias"), flat.sum(axis=0), weights.rows[stack])
+                add(stack.replace("weight", "bias"), total, weights.rows[stack])
             if parameter != "weight_ih":
                 source = layer.source(parameter, first, last)
-                add(parameter, flat.T @ source.reshape(len(flat), -1), weights.rows[parameter])
+                add(parameter, products.multiply(flat.T, source.reshape(len(flat), -1)), weights.rows[parameter])
 
     def _record_norms(self, index: int, adjoints: dict, first: int, last: int) -> None:
         layer, weights = self.layers[index], self.weights.layers[index]

@@ -1,0 +1,54 @@
+"""Matrix products outside the time loop: NumPy's, or those of PyTorch's library, which are quicker.
+
+Training, which needs PyTorch anyway, takes the latter; everything else must start without it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class Products:
+    """Products by NumPy."""
+
+    def multiply(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """left (…, m, k) times right (k, n)."""
+        return left @ right
+
+    def sum(self, rows: np.ndarray) -> np.ndarray:
+        """The sum of rows (n, width), (width,)."""
+        return rows.sum(axis=0)
+
+    def scatter(self, table: np.ndarray, which: np.ndarray, rows: np.ndarray) -> None:
+        """Add each of rows (n, width) to the row of the table that `which` (n,) names."""
+        present, place = np.unique(which, return_inverse=True)
+        chosen = np.zeros((len(present), len(rows)), rows.dtype)
+        chosen[place, np.arange(len(rows))] = 1
+        table[present] += chosen @ rows
+
+
+class TorchProducts(Products):
+    """Products by PyTorch, on the arrays as they lie, on one thread."""
+
+    def __init__(self) -> None:
+        import torch
+
+        torch.set_num_threads(1)
+        self.torch = torch
+
+    def multiply(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """left (…, m, k) times right (k, n)."""
+        shared = self.torch.from_numpy
+        return self.torch.matmul(shared(left), shared(right)).numpy()
+
+    def sum(self, rows: np.ndarray) -> np.ndarray:
+        """The sum of rows (n, width), (width,)."""
+        return self.torch.sum(self.torch.from_numpy(rows), 0).numpy()
+
+    def scatter(self, table: np.ndarray, which: np.ndarray, rows: np.ndarray) -> None:
+        """Add each of rows (n, width) to the row of the table that `which` (n,) names."""
+        shared = self.torch.from_numpy
+        shared(table).index_add_(0, shared(which), shared(rows))
+
+
+NUMPY = Products()
