@@ -40,7 +40,6 @@ def run_of(store, steps: int = 3, over: bool = True) -> str:
         told(store, id, step)
     if over:
         store.move(id, ["running"], "finished", "by hand")
-        store.append(id, "end", {})
     return id
 
 
@@ -168,7 +167,6 @@ def test_viewers_who_come_late_leave_and_return_see_one_log(here, store):
         told(store, run, step)
         time.sleep(0.02)
     store.move(run, ["running"], "stopped", "asked to")
-    store.append(run, "end", {})
     for thread in threads:
         thread.join(timeout=20)
     logs = {tuple(ids_of(text)) for text, _ in seen.values()}
@@ -197,7 +195,6 @@ def test_who_stops_reading_is_cut_off_and_the_others_go_on(here, app, store, mon
             time.sleep(0.05)
         assert app.state.viewers.dropped == 1 and app.state.viewers.count == 1
         store.move(run, ["running"], "finished")
-        store.append(run, "end", {})
         thread.join(timeout=20)
         assert ids_of(other[0][0]) == [event.id for event in store.events(0, [run])]
         with pytest.raises(ConnectionResetError):

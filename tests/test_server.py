@@ -19,21 +19,26 @@ def test_health(client):
     assert client.get("/healthz").json() == {"status": "ok"}
 
 
-def test_every_get_route_has_the_house_headers(client, settings):
-    values = {"id": "small-lstm", "view": "text"}
-    asked = {"model": "small-lstm", "text": "ab"}
-    app = create_app(settings)
+def test_every_get_route_has_the_house_headers(data, tmp_path):
+    shutil.copy(data / "small-lstm.safetensors", tmp_path)
+    app = create_app(Settings(data=tmp_path))
     routes = [route for route in walked(app) if "GET" in route.methods]
-    assert len(routes) > 10
-    for route in routes:
-        fields = app.openapi()["paths"].get(route.path, {}).get("get", {}).get("parameters", [])
-        params = {field["name"]: asked[field["name"]] for field in fields if field["name"] in asked}
-        response = client.get(route.path.format(**values), params=params)
-        assert response.status_code == 200, route.path
-        assert response.headers["x-content-type-options"] == "nosniff"
-        assert response.headers["cache-control"]
-        assert "script-src 'self'" in response.headers["content-security-policy"]
-        assert ("frame-ancestors 'none'" in response.headers["content-security-policy"]) is ("embed" not in route.path)
+    assert len(routes) > 15
+    with serve(app.state.settings, app) as address, httpx.Client(base_url=address) as client:
+        run = app.state.store.create("somebody", "A run", "{}", b"a text").id
+        app.state.store.move(run, ["queued"], "stopped")
+        asked = {"model": "small-lstm", "text": "ab", "runs": run}
+        for route in routes:
+            fields = app.openapi()["paths"].get(route.path, {}).get("get", {}).get("parameters", [])
+            params = {field["name"]: asked[field["name"]] for field in fields if field["name"] in asked}
+            id = run if "runs" in route.path else "small-lstm"
+            response = client.get(route.path.format(id=id, ids=run, view="text"), params=params)
+            policy = response.headers["content-security-policy"]
+            assert response.status_code == 200, route.path
+            assert response.headers["x-content-type-options"] == "nosniff"
+            assert response.headers["cache-control"]
+            assert "script-src 'self'" in policy
+            assert ("frame-ancestors 'none'" in policy) is ("embed" not in route.path)
 
 
 def walked(app) -> list[APIRoute]:
