@@ -253,3 +253,20 @@ def _everywhere(code: Assembly, number: str) -> str:
         return number
     first = code.let(f"insertelement {code.kind} poison, {code.number} {number}, i64 0")
     return code.let(f"shufflevector {code.kind} {first}, {code.kind} poison, <{code.lanes} x i32> zeroinitializer")
+
+
+def row_sums(name: str, precision: str, lanes: int) -> str:
+    """A function that adds `count` rows of `width` numbers to the rows of a table that `which` names."""
+    code = Assembly(precision)
+    done = code.variable("i64", "0")
+    with code.loop(done, "%count") as index:
+        which = code.let(f"load i64, ptr {code.let(f'getelementptr i64, ptr %which, i64 {index}')}")
+        total = code.at("%table", code.whole("mul", which, "%table_row"))
+        given = code.at("%rows", code.whole("mul", index, "%rows_row"))
+        unit = code.variable("i64", "0")
+        for code.lanes in (lanes, 1):
+            with code.loop(unit, "%width", code.lanes, code.lanes) as u:
+                place = code.at(total, u)
+                code.put(code.kind, code.add(code.get(code.kind, place), code.get(code.kind, code.at(given, u))), place)
+    wanted = "ptr %table, i64 %table_row, ptr %which, ptr %rows, i64 %rows_row, i64 %count, i64 %width"
+    return code.function(name, wanted)

@@ -11,16 +11,15 @@ import ctypes
 import threading
 from collections.abc import Callable
 from functools import cache
-from importlib.util import find_spec
 
 import numpy as np
 
-from models.assembly import Assembly, declaration, product
+from models.assembly import Assembly, declaration
+from models.machine import TOGETHER, machine, products
 from models.program import Program
 from models.schedule import Call, Place
 
 NUMBERS = {"one": 1.0, "half": 0.5, "minus_one": -1.0}
-TOGETHER = 4
 _COMPILING = threading.Lock()
 
 
@@ -31,14 +30,14 @@ class Kernel:
     """
 
     def __init__(self, program: Program, precision: str):
-        machine = _machine()
+        lanes = machine().lanes(precision)
         forward, back = program.forward_schedule.calls, [*program.backward_schedule.calls, *program.after.calls]
-        self.forward = Loop(program, precision, machine.lanes(precision), forward, [])
-        self.backward = Loop(program, precision, machine.lanes(precision), back, program.slopes.calls, falling=True)
+        self.forward = Loop(program, precision, lanes, forward, [])
+        self.backward = Loop(program, precision, lanes, back, program.slopes.calls, falling=True)
         self.source = "\n\n".join(
-            (*map(declaration, _products(precision)), self.forward.write("forward"), self.backward.write("backward"))
+            (*map(declaration, products(precision)), self.forward.write("forward"), self.backward.write("backward"))
         )
-        self._engine = machine.compile(self.source)
+        self._engine = machine().compile(self.source)
         self.run_forward, self.run_backward = self._callable("forward"), self._callable("backward")
 
     def _callable(self, name: str) -> Callable[[dict[str, np.ndarray], int], None]:
@@ -204,64 +203,6 @@ def _single(call: Call) -> list[Call]:
     ]
 
 
-class _Machine:
-    """The processor at hand, and LLVM for it."""
-
-    def __init__(self) -> None:
-        import llvmlite.binding as llvm
-
-        self.llvm = llvm
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
-        features = llvm.get_host_cpu_features()
-        self.wide = features.get("avx512f", False)
-        self.register = 64 if self.wide else 32 if features.get("avx", False) else 16
-        self._target = llvm.Target.from_default_triple().create_target_machine(
-            cpu=llvm.get_host_cpu_name(), features=features.flatten(), opt=3, jit=True
-        )
-
-    def lanes(self, precision: str) -> int:
-        """How many numbers a register holds."""
-        return self.register // np.dtype(precision).itemsize
-
-    def compile(self, source: str):
-        """The functions of some assembly, ready to be called."""
-        module = self.llvm.parse_assembly(source)
-        module.verify()
-        options = self.llvm.create_pipeline_tuning_options(speed_level=2)
-        options.loop_unrolling = options.loop_vectorization = options.slp_vectorization = False  # written out already
-        builder = self.llvm.create_pass_builder(self._target, options)
-        builder.getModulePassManager().run(module, builder)
-        engine = self.llvm.create_mcjit_compiler(module, self._target)
-        engine.finalize_object()
-        return engine
-
-
-@cache
-def _machine() -> _Machine:
-    return _Machine()
-
-
-_ENGINES = []
-
-
-@cache
-def _products(precision: str) -> tuple[str, str]:
-    """The names of the products of one row and of more, which are compiled once for every kernel to call."""
-    machine = _machine()
-    names = f"one_row_{precision}", f"more_rows_{precision}"
-    widest = (16,) if machine.wide else (8,)
-    sources = (
-        product(names[0], precision, machine.lanes(precision), 1, (*widest, 4, 1)),
-        product(names[1], precision, machine.lanes(precision), TOGETHER, (4, 1)),
-    )
-    engine = machine.compile("\n\n".join(sources))
-    for name in names:
-        machine.llvm.add_symbol(name, engine.get_function_address(name))
-    _ENGINES.append(engine)
-    return names
-
-
 @cache
 def _kernel(program: Program, precision: str) -> Kernel:
     return Kernel(program, precision)
@@ -271,8 +212,3 @@ def compiled(program: Program, precision: str) -> Kernel:
     """A program's loops as machine code for one precision; made once."""
     with _COMPILING:
         return _kernel(program, precision)
-
-
-def available() -> bool:
-    """Whether the compiler is installed."""
-    return find_spec("llvmlite") is not None

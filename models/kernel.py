@@ -11,7 +11,8 @@ import os
 
 import numpy as np
 
-from models.compiled import Kernel, available, compiled
+from models.compiled import Kernel, compiled
+from models.machine import available
 from models.program import Program
 
 CHOICES = ("auto", "numpy", "compiled")

@@ -1,15 +1,22 @@
 """Arrays side by side in one piece of memory, each beginning where a cache line begins.
 
-A vector that crosses a cache line is read twice. And one large piece that is given back as a whole is what the C
-library keeps for the next trace; many smaller ones it returns to the system, which hands out fresh pages one by one.
+A vector that crosses a cache line is read twice. And the C library is told to keep what a trace gives back for the next
+one (up to 64 MiB), for the system hands out fresh pages slowly, one by one.
 """
 
+import ctypes
 import math
+import sys
 from collections.abc import Mapping
 
 import numpy as np
 
 LINE = 64
+# of the C library's mallopt: how much may lie free, and from which size on a piece is the system's own
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+if sys.platform == "linux" and hasattr(_LIBRARY := ctypes.CDLL(None), "mallopt"):
+    _LIBRARY.mallopt(_TRIM_THRESHOLD, 64 << 20)
+    _LIBRARY.mallopt(_MMAP_THRESHOLD, 32 << 20)
 
 
 def side_by_side(shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype) -> dict[str, np.ndarray]:
