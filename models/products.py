@@ -28,9 +28,9 @@ class Products:
             row_adder(rows.dtype.name)(table, which % len(table), rows)
             return
         present, place = np.unique(which, return_inverse=True)
-        chosen = np.zeros((len(present), len(rows)), rows.dtype)
-        chosen[place, np.arange(len(rows))] = 1
-        table[present] += chosen @ rows
+        picked = np.zeros((len(present), len(rows)), rows.dtype)
+        picked[place, np.arange(len(rows))] = 1
+        table[present] += picked @ rows
 
 
 class TorchProducts(Products):
