@@ -16,11 +16,11 @@ from app.uploads import written
 from models.checkpoint import network_of
 from models.network import Network
 from models.recipe import duration
-from models.training import Diverged, InMemory, Recipe, Spec, affordable, run_job
+from models.training import Diverged, InMemory, Recipe, Spec, plan, run_job
 
 
 def train(
-    text_file: Annotated[Path, typer.Argument(help="The text to learn", metavar="TEXT_FILE")],
+    text_file: Annotated[Path, typer.Argument(help="The text to learn, or a file of lessons", metavar="TEXT_FILE")],
     out: Annotated[Path | None, typer.Option(help="The .safetensors file to write; else one in GATESCOPE_DATA")] = None,
     title: Annotated[str, typer.Option(help="What to call the network")] = "",
     cell: Annotated[str, typer.Option(help="Kind of cell")] = Recipe.cell,
@@ -28,6 +28,7 @@ def train(
     layers: Annotated[int | None, typer.Option(help="Recurrent layers")] = None,
     hidden: Annotated[int | None, typer.Option(help="Units a layer")] = None,
     embedding: Annotated[str | None, typer.Option(help="Numbers a character becomes; none is one-hot")] = None,
+    convolution: Annotated[str | None, typer.Option(help="CHANNELSxWINDOW before the recurrence, as 8x5")] = None,
     steps: Annotated[int | None, typer.Option(help="Batches to read, at most")] = None,
     epochs: Annotated[int | None, typer.Option(help="Times to read the text, in place of --steps")] = None,
     patience: Annotated[int | None, typer.Option(help="Validations without improvement before it stops")] = None,
@@ -56,13 +57,14 @@ def train(
     chosen["options"] = tuple(map(cell_option, options or []))
     if embedding is not None:
         chosen["embedding"] = embedding_size(embedding)
+    if convolution is not None:
+        chosen["convolution"] = kernel(convolution)
     text = text_of(text_file)
     path = out or Settings().data.expanduser() / f"{text_file.stem}-{cell}.safetensors"
     if path.suffix != ".safetensors":
         raise Problem(("--out", "must end in .safetensors"))
     try:
-        recipe = Recipe.for_text(len(text), len(set(text)), epochs=epochs, **chosen)
-        estimate = affordable(recipe, len(text), len(set(text)))
+        recipe, estimate = plan(text, epochs=epochs, **chosen)
         path.parent.mkdir(parents=True, exist_ok=True)
         typer.echo(f"{estimate.parameters:,} weights, {recipe.steps:,} steps, about {duration(estimate.seconds)}")
         network = learnt(Spec(text, recipe, title))
@@ -73,7 +75,8 @@ def train(
         raise Problem(("training", f"{error}; a lower --learning-rate may help")) from None
     written(path, network.to_bytes())
     path.with_suffix(".json").write_text(json.dumps(network.card, indent=1) + "\n")
-    typer.echo(f"{path}: {network.card['validation_loss']:.4f} nats a character on the held-out end")
+    told = f", {network.card['right']:.1%} right" if "right" in network.card else ""
+    typer.echo(f"{path}: {network.card['validation_loss']:.4f} a step on what was held out{told}")
 
 
 def learnt(spec: Spec) -> Network:
@@ -131,3 +134,11 @@ def embedding_size(text: str) -> int | None:
     if not text.isdecimal():
         raise Problem(("--embedding", "must be a whole number or none"))
     return int(text)
+
+
+def kernel(text: str) -> tuple[int, int]:
+    """The channels and the window that --convolution gives as CHANNELSxWINDOW."""
+    channels, _, window = text.partition("x")
+    if not (channels.isdecimal() and window.isdecimal()):
+        raise Problem(("--convolution", "must be CHANNELSxWINDOW, as 8x5"))
+    return int(channels), int(window)

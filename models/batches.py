@@ -9,7 +9,7 @@ import numpy as np
 from models.corpus import Batch
 from models.denormals import flushed
 from models.layer import Layer
-from models.losses import cross_entropy, logit_gradient
+from models.losses import judge
 from models.passes import NetworkWeights, Pass, blocks
 from models.recipe import Recipe
 
@@ -83,15 +83,18 @@ class Batches:
         part.use(self.weights)
         part.gradients = gradients
         part.drop(None if masks is None else masks[:, :, columns])
-        length = max(4, 512 // given.shape[1])
+        length, (loss, differentiate) = max(4, 512 // given.shape[1]), judge(batch.targets.ndim == 3)
+        # steps at which nothing is expected count for nothing, those of the whole batch being shared among its parts
+        wanted = ~np.isnan(batch.targets[..., 0]) if batch.targets.ndim == 3 else batch.targets >= 0
+        count = wanted.sum()
         with flushed(), np.errstate(over="ignore", invalid="ignore"):
             for layer in part.layers:
                 layer.forget() if batch.begins else layer.carry()
             for first, last in blocks(len(given), length):
                 part.forward(given[first:last], first)
-            losses, probabilities = cross_entropy(part.logits, targets)
-            gradient = logit_gradient(probabilities, targets)
-            gradient *= np.float32(1 / batch.given.size)
+            losses, judged = loss(part.logits, targets)
+            gradient = differentiate(judged, targets)
+            gradient *= np.float32(1 / count)
             for first, last in reversed(blocks(len(given), length)):
                 part.backward(gradient[first:last], first, last)
-        return float(losses.sum(dtype=np.float64)) / batch.given.size
+        return float(losses[wanted[:, columns]].sum(dtype=np.float64) / count)

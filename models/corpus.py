@@ -6,16 +6,29 @@ from typing import NamedTuple
 
 import numpy as np
 
+from models.denormals import flushed
+from models.form import Form
+from models.losses import cross_entropy
 from models.network import is_unicode
+from models.passes import NetworkWeights, Pass
 from models.recipe import Recipe, batches, held_out
 
 
 class Batch(NamedTuple):
-    """What one step reads and what it should have predicted, (steps, batch) each; `begins`: all states are zero."""
+    """What one step reads and what it should have predicted, (steps, batch) each, or (steps, batch, numbers); `begins`:
+    all states are zero.
+    """
 
     given: np.ndarray
     targets: np.ndarray
     begins: bool
+
+
+class Evaluation(NamedTuple):
+    """The mean loss of held-out steps, and which part of the steps that were asked for is right, if any was."""
+
+    loss: float
+    right: float | None = None
 
 
 class Corpus:
@@ -24,6 +37,8 @@ class Corpus:
     A text too short to hold anything out is validated on itself. Raises ValueError for a text without two different
     characters, or too short for the recipe; `Recipe.for_text` makes one that fits.
     """
+
+    form, channels, outputs = Form(), None, None
 
     def __init__(self, text: str, recipe: Recipe):
         if not is_unicode(text):
@@ -41,7 +56,7 @@ class Corpus:
                 f"text: is too short or too plain: {self.size} characters, {len(self.vocabulary)} different, for "
                 f"{recipe.batch_size} sequences of {recipe.sequence_length}"
             )
-        rows = self.trained_on // recipe.batch_size
+        self.start, rows = tokens[0], self.trained_on // recipe.batch_size
         self.columns = tokens[: rows * recipe.batch_size].reshape(recipe.batch_size, rows).T
 
     def batch(self, step: int) -> Batch:
@@ -54,3 +69,23 @@ class Corpus:
     def epoch_of(self, step: int) -> int:
         """Which reading of the text a step belongs to, from 1."""
         return (step - 1) // self.epoch + 1
+
+    def evaluate(self, weights: NetworkWeights) -> Evaluation:
+        """Mean loss in nats a character of the held-out text."""
+        return Evaluation(evaluate(weights, self.validation))
+
+
+def evaluate(weights: NetworkWeights, tokens: np.ndarray) -> float:
+    """Mean loss in nats a character over a text read once from its beginning, state carried all along; no dropout."""
+    length = min(256, len(tokens) - 1)
+    read, total = Pass(weights, length, backward=False), 0.0
+    with flushed(), np.errstate(over="ignore", invalid="ignore"):
+        for first in range(0, len(tokens) - 1, length):
+            given = tokens[first : first + length + 1, None]
+            for layer in read.layers:
+                if first:
+                    layer.carry()
+            read.forward(given[:-1])
+            losses, _ = cross_entropy(read.logits[: len(given) - 1], given[1:])
+            total += float(losses.sum(dtype=np.float64))
+    return total / (len(tokens) - 1)

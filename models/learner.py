@@ -11,15 +11,14 @@ from models.batches import Batches
 from models.cells import cells
 from models.checkpoint import Progress, resumed, to_bytes
 from models.corpus import Corpus
-from models.denormals import flushed
 from models.generate import generate
-from models.losses import cross_entropy
+from models.lessons import Lessons, are_lessons
 from models.network import Network, untrained
 from models.optimiser import Optimiser
-from models.passes import NetworkWeights, Pass
+from models.passes import NetworkWeights
 from models.products import TorchProducts
 from models.spec import Spec
-from models.statistics import gate_statistics, signal_gradient_norms, signal_ranges
+from models.statistics import gate_statistics, signal_gradient_norms
 
 SAMPLE_LENGTH, SAMPLE_TEMPERATURE = 200, 0.8
 # No guess among characters costs as much: a loss beyond it only grows.
@@ -39,10 +38,19 @@ class Learner:
 
     def __init__(self, spec: Spec, resume: bytes | None = None):
         self.spec, self.recipe, recipe = spec, spec.recipe, spec.recipe
-        self.corpus = Corpus(spec.text, recipe)
+        self.corpus = corpus = (Lessons if are_lessons(spec.text) else Corpus)(spec.text, recipe)
         self.cell = cells()[recipe.cell].with_options(*recipe.options)
         parameters = untrained(
-            self.cell, recipe.layers, recipe.hidden, self.corpus.vocabulary, recipe.embedding, recipe.seed
+            self.cell,
+            recipe.layers,
+            recipe.hidden,
+            corpus.vocabulary,
+            recipe.embedding,
+            recipe.seed,
+            form=corpus.form,
+            channels=corpus.channels,
+            outputs=corpus.outputs,
+            kernel=recipe.convolution,
         ).parameters
         self.progress, tensors = Progress(spec.digest), {}
         if resume is not None:
@@ -56,8 +64,8 @@ class Learner:
         self.batches.restore(
             {name: tensors.get(f"state.{name}", state) for name, state in self.batches.states().items()}
         )
-        self.ranges = signal_ranges(self.cell)
         self._measured: tuple[int, float | None] = (0, None)
+        self.right: float | None = None
         self._began = self._reported = time.monotonic()
         self._reported_step = self.progress.step
 
@@ -68,7 +76,13 @@ class Learner:
     def _weights(self) -> NetworkWeights:
         recipe, parameters = self.recipe, self.optimiser.parameters
         return NetworkWeights(
-            self.cell, recipe.layers, recipe.hidden, parameters, np.dtype(np.float32), products=TorchProducts()
+            self.cell,
+            recipe.layers,
+            recipe.hidden,
+            parameters,
+            np.dtype(np.float32),
+            self.corpus.channels,
+            TorchProducts(),
         )
 
     def step(self) -> int:
@@ -96,7 +110,7 @@ class Learner:
 
     def measure(self) -> float:
         """The loss of the present weights on the held-out text; it changes nothing. Raises Diverged."""
-        loss = evaluate(self.batches.weights, self.corpus.validation)
+        loss, self.right = self.corpus.evaluate(self.batches.weights)
         if not loss < HIGHEST_LOSS:
             raise Diverged(self.progress.step)
         self._measured = self.progress.step, loss
@@ -105,9 +119,8 @@ class Learner:
     def validate(self) -> None:
         """Measure the loss on the held-out text, remember the best weights, end when patience has run out."""
         progress, loss = self.progress, self.measure()
-        progress.curve.append(
-            {"step": progress.step, "epoch": self.corpus.epoch_of(progress.step), "validation_loss": loss}
-        )
+        point = {"step": progress.step, "epoch": self.corpus.epoch_of(progress.step), "validation_loss": loss}
+        progress.curve.append(point if self.right is None else point | {"right": self.right})
         if loss < progress.best:
             progress.best, progress.best_at = loss, len(progress.curve)
             self.best[...] = self.optimiser.flat
@@ -128,9 +141,10 @@ class Learner:
             "epoch": self.corpus.epoch_of(progress.step),
             "loss": loss,
             "validation_loss": progress.curve[-1]["validation_loss"] if progress.curve else None,
-            "bits_per_character": loss / math.log(2),
+            "bits_per_character": None if self.corpus.form.counts else loss / math.log(2),
+            **({} if self.right is None else {"right": self.right}),
             **progress.last,
-            "signal_gradient_norms": signal_gradient_norms(self.batches.shares, list(self.ranges)),
+            "signal_gradient_norms": signal_gradient_norms(self.batches.shares),
             "learning_rate": recipe.rate(progress.step),
             "characters_per_second": pace * recipe.batch_size * recipe.sequence_length,
             "eta_s": (recipe.steps - progress.step) / pace,
@@ -138,13 +152,17 @@ class Learner:
 
     def gates(self) -> dict:
         """A `gates` event."""
-        return {"step": self.progress.step, "layers": gate_statistics(self.batches.shares, self.ranges)}
+        return {"step": self.progress.step, "layers": gate_statistics(self.batches.shares)}
 
     def sample(self) -> dict:
-        """A `sample` event: what the network writes now, after the text's first character."""
+        """A `sample` event: what the network writes now, after the text's first character; nothing where it does not
+        write.
+        """
         network = self.network()
         seed = (self.recipe.seed, self.progress.step)
-        start = network.tokens(self.spec.text[0])
+        if network.task not in ("characters", "words"):
+            return {"step": self.progress.step, "text": ""}
+        start = [int(self.corpus.start)]
         *_, (_, end) = generate(network, start, SAMPLE_LENGTH, SAMPLE_TEMPERATURE, seed=seed)
         return {"step": self.progress.step, "text": end["text"]}
 
@@ -162,7 +180,12 @@ class Learner:
             "recipe": recipe.to_json(),
             "validation_loss": loss,
             "curve": progress.curve,
-            "data": {"characters": corpus.size, "trained_on": corpus.trained_on, "held_out": corpus.held_out},
+            **({"right": best["right"]} if "right" in (best := min(progress.curve, key=_loss, default={})) else {}),
+            "data": {
+                "lessons" if are_lessons(self.spec.text) else "characters": corpus.size,
+                "trained_on": corpus.trained_on,
+                "held_out": corpus.held_out,
+            },
             "steps": progress.step,
             "minutes": round((progress.seconds + time.monotonic() - self._began) / 60, 1),
         }
@@ -178,6 +201,7 @@ class Learner:
             recipe.embedding,
             card,
             origin="run",
+            form=corpus.form,
         )
 
     def checkpoint(self) -> bytes:
@@ -191,17 +215,5 @@ class Learner:
         return to_bytes(network, progress, tensors)
 
 
-def evaluate(weights: NetworkWeights, tokens: np.ndarray) -> float:
-    """Mean loss in nats a character over a text read once from its beginning, state carried all along; no dropout."""
-    length = min(256, len(tokens) - 1)
-    read, total = Pass(weights, length, backward=False), 0.0
-    with flushed(), np.errstate(over="ignore", invalid="ignore"):
-        for first in range(0, len(tokens) - 1, length):
-            given = tokens[first : first + length + 1, None]
-            for layer in read.layers:
-                if first:
-                    layer.carry()
-            read.forward(given[:-1])
-            losses, _ = cross_entropy(read.logits[: len(given) - 1], given[1:])
-            total += float(losses.sum(dtype=np.float64))
-    return total / (len(tokens) - 1)
+def _loss(point: dict) -> float:
+    return point["validation_loss"]

@@ -54,7 +54,7 @@ class TorchProducts(Products):
     def scatter(self, table: np.ndarray, which: np.ndarray, rows: np.ndarray) -> None:
         """Add each of rows (n, width) to the row of the table that `which` (n,) names."""
         shared = self.torch.from_numpy
-        shared(table).index_add_(0, shared(which), shared(rows))
+        shared(table).index_add_(0, shared(which % len(table)), shared(rows))
 
 
 NUMPY = Products()

@@ -44,12 +44,13 @@ class Recipe:
     """Everything that decides a training besides the text; a stored recipe trains the same network again.
 
     options: choices the cell offers, such as ("window", 8). embedding: the numbers a character becomes, None is
-    one-hot. A step reads one batch: batch_size columns of the text, sequence_length characters of each; the weights
-    move after every update_every-th. learning_rate is reached after the fraction warm_up of all steps and then falls to
-    zero. clip: the longest gradient. dropout: the fraction of each layer's output that is left out. validation: the
-    fraction of the text, at its end, that is held out; patience: how many validations without a better loss end the
-    training before its last step. The four …_every count steps between events. threads share a batch. Raises
-    ValueError beginning with the name of what is wrong.
+    one-hot. convolution: (channels, window) of a convolution before the recurrence. A step reads one batch:
+    batch_size columns of the text, sequence_length characters of each; the weights move after every update_every-
+    th. learning_rate is reached after the fraction warm_up of all steps and then falls to zero. clip: the longest
+    gradient. dropout: the fraction of each layer's output that is left out. validation: the fraction of the text,
+    at its end, that is held out; patience: how many validations without a better loss end the training before its
+    last step. The four …_every count steps between events. threads share a batch. Raises ValueError beginning with
+    the name of what is wrong.
     """
 
     cell: str = "lstm"
@@ -57,6 +58,7 @@ class Recipe:
     layers: int = 1
     hidden: int = 128
     embedding: int | None = None
+    convolution: tuple[int, int] | None = None
     batch_size: int = 32
     sequence_length: int = 64
     learning_rate: float = 4e-3
@@ -92,6 +94,11 @@ class Recipe:
             type(self.embedding) is int and 1 <= self.embedding <= LARGEST_EMBEDDING
         ):
             raise ValueError(f"embedding: must be between 1 and {LARGEST_EMBEDDING}, or none for one-hot input")
+        if self.convolution is not None:
+            object.__setattr__(self, "convolution", tuple(self.convolution))
+            channels, window = self.convolution
+            if not (1 <= channels <= LARGEST_EMBEDDING and 2 <= window <= 32):
+                raise ValueError(f"convolution: must be 1 to {LARGEST_EMBEDDING} channels and a window of 2 to 32")
 
     @classmethod
     def for_text(cls, length: int, vocabulary_size: int, epochs: int | None = None, **chosen) -> Recipe:
@@ -119,6 +126,22 @@ class Recipe:
             given["steps"] = epoch * epochs
         given.setdefault("steps", min(max(30 * epoch, 1000), 10_000))
         return cls._paced(given, length, vocabulary_size, epoch)
+
+    @classmethod
+    def for_lessons(cls, count: int, longest: int, tokens: int, epochs: int | None = None, **chosen) -> Recipe:
+        """A recipe that suits so many lessons, the longest of so many steps; tokens: the most different things that
+        come in or out at a step. Otherwise as `for_text`.
+        """
+        given = {name: value for name, value in chosen.items() if value is not None or name == "embedding"}
+        given = {"hidden": 32, "validation": min(0.1, 1000 / count)} | given | {"sequence_length": longest}
+        cls(**given)
+        trained_on = count - held_out(count, given["validation"])
+        given["batch_size"] = min(given.get("batch_size", cls.batch_size), trained_on)
+        epoch = trained_on // given["batch_size"]
+        if epochs is not None:
+            given["steps"] = epoch * epochs
+        given.setdefault("steps", min(max(10 * epoch, 2000), 20_000))
+        return cls._paced(given, count * longest, tokens, epoch)
 
     @classmethod
     def _paced(cls, given: dict, length: int, vocabulary_size: int, epoch: int) -> Recipe:

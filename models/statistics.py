@@ -19,7 +19,7 @@ def signal_ranges(cell: type[Cell]) -> dict[str, tuple[float, float] | None]:
     return {signal["id"]: signal["range"] and tuple(signal["range"]) for signal in describe(cell)["signals"]}
 
 
-def gate_statistics(shares: list[list[Layer]], ranges: dict[str, tuple[float, float] | None]) -> list[dict]:
+def gate_statistics(shares: list[list[Layer]]) -> list[dict]:
     """For each layer and signal `mean`, `low`, `high` and `histogram`, of the batch that was just read.
 
     shares: the layers of each part of the batch. low and high are the fractions under 0.1 and over 0.9 of the range,
@@ -29,7 +29,7 @@ def gate_statistics(shares: list[list[Layer]], ranges: dict[str, tuple[float, fl
     layers = []
     for parts in zip(*shares, strict=True):
         found = {}
-        for signal, span in ranges.items():
+        for signal, span in signal_ranges(parts[0].cell).items():
             records = [part.signal(signal) for part in parts]
             stride = min(len(records[0]), max(1, sum(record.size for record in records) // VALUES))
             values = np.concatenate([record[stride // 2 :: stride].reshape(-1) for record in records])
@@ -52,10 +52,13 @@ def _spread(values: np.ndarray, span: tuple[float, float] | None) -> dict:
     }
 
 
-def signal_gradient_norms(shares: list[list[Layer]], signals: list[str]) -> list[dict[str, float]]:
+def signal_gradient_norms(shares: list[list[Layer]]) -> list[dict[str, float]]:
     """‖∂L/∂signal‖ for each layer and signal, over the whole of the batch that was just read."""
     return [
-        {signal: math.sqrt(sum(_square(part.gradient(signal)) for part in parts)) for signal in signals}
+        {
+            signal: math.sqrt(sum(_square(part.gradient(signal)) for part in parts))
+            for signal in signal_ranges(parts[0].cell)
+        }
         for parts in zip(*shares, strict=True)
     ]
 

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from models.learner import Diverged, Learner
+from models.plan import plan
 from models.recipe import Recipe, affordable, cost
 from models.spec import Spec
 
-__all__ = ["Diverged", "InMemory", "Io", "Recipe", "Spec", "affordable", "cost", "run_job"]
+__all__ = ["Diverged", "InMemory", "Io", "Recipe", "Spec", "affordable", "cost", "plan", "run_job"]
 
 
 class Io(Protocol):

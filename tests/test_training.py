@@ -9,10 +9,11 @@ import torch
 
 from models.batches import Batches
 from models.cells import cells
-from models.corpus import Batch, Corpus
-from models.learner import Learner, evaluate
+from models.corpus import Batch, Corpus, evaluate
+from models.learner import Learner
 from models.network import untrained
 from models.passes import NetworkWeights
+from models.statistics import signal_ranges
 from models.training import Diverged, InMemory, Recipe, Spec, run_job
 from tests.jobs import RHYME, SMALL, recipe_for, trained
 
@@ -84,7 +85,7 @@ def test_what_is_told_of_a_batch_is_what_its_records_hold():
     for layer, norms, signals in zip(layers, told["signal_gradient_norms"], gates, strict=True):
         for signal, facts in signals.items():
             values, gradient = layer.signal(signal), layer.gradient(signal).astype(float)
-            low, high = learner.ranges[signal]
+            low, high = signal_ranges(learner.cell)[signal]
             assert norms[signal] == pytest.approx(math.sqrt((gradient**2).sum()), rel=1e-5)
             assert facts["mean"] == pytest.approx(values.mean(), abs=1e-6)
             assert facts["low"] == np.mean(values < low + 0.1 * (high - low))

@@ -19,7 +19,8 @@ from app.runs.supervisor import NotNow
 from app.texts import read_text
 from app.uploads import fingerprint
 from app.wire import json_response
-from models.recipe import Cost, Recipe, affordable
+from models.plan import plan
+from models.recipe import Cost
 
 router = APIRouter(prefix="/api/runs", tags=["runs"])
 BODY = {"requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string"}}}}}
@@ -134,10 +135,8 @@ def started(request: Request, query: RunQuery, content: bytes, token: str | None
     """The answer to a text: a new run, or what it would be."""
     state = request.app.state
     text = read_text(content, state.settings.vocabulary_limit)
-    length, characters = len(text.characters), len(text.vocabulary)
     try:
-        recipe = Recipe.for_text(length, characters, **query.chosen())
-        cost = affordable(recipe, length, characters, state.settings.worker_hours * 3600)
+        recipe, cost = plan(text.characters, state.settings.worker_hours * 3600, **query.chosen())
     except ValueError as error:
         raise of_models(error) from None
     if query.dry_run:

@@ -1,0 +1,23 @@
+"""From what is to be learnt to a recipe that suits it and what that will cost: a text, or a file of lessons."""
+
+from __future__ import annotations
+
+from models.lessons import Lessons, are_lessons
+from models.recipe import LONGEST_SECONDS, Cost, Recipe, affordable
+
+
+def plan(
+    text: str, longest_seconds: float = LONGEST_SECONDS, epochs: int | None = None, **chosen
+) -> tuple[Recipe, Cost]:
+    """The recipe for a text or a file of lessons, what is chosen being kept, and its estimate; see `Recipe.for_text`.
+
+    Raises ValueError naming what cannot be, or is too much.
+    """
+    if not are_lessons(text):
+        size, tokens = len(text), len(set(text))
+        recipe = Recipe.for_text(size, tokens, epochs=epochs, **chosen)
+        return recipe, affordable(recipe, size, tokens, longest_seconds)
+    lessons = Lessons(text)
+    tokens = max(len(lessons.vocabulary), lessons.channels or 0, lessons.outputs)
+    recipe = Recipe.for_lessons(lessons.size, lessons.longest, tokens, epochs=epochs, **chosen)
+    return recipe, affordable(recipe, lessons.size * lessons.longest, tokens, longest_seconds)

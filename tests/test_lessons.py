@@ -1,0 +1,128 @@
+"""Files of lessons, and what is trained on them."""
+
+import json
+
+import numpy as np
+import pytest
+
+from models.checkpoint import network_of
+from models.corpus import Evaluation
+from models.form import Form
+from models.learner import Learner
+from models.lessons import Lessons, are_lessons, written
+from models.recipe import Recipe
+from models.tasks import TASKS, task
+from models.trace import trace
+from models.training import InMemory, Spec, plan, run_job
+
+FORM = Form("words", "classes", "many-to-one")
+ANIMALS = [
+    {"input": "it howls in the wood", "target": "wolf"},
+    {"input": "it sleeps", "target": "dog"},
+    {"input": "it howls", "target": "wolf"},
+    {"input": "in the house it sleeps", "target": "dog"},
+]
+
+
+def learnt(text: str, resume: bytes | None = None, stop: int | None = None, **chosen):
+    recipe, _ = plan(text, **chosen)
+    io, seen = InMemory(), []
+    for name, data in run_job(Spec(text, recipe), resume, io):
+        seen.append((name, data))
+        io.stop = io.stop or (name == "progress" and data["step"] == stop)
+    return network_of(io.content), seen, io.content
+
+
+def test_lessons_become_rows_with_nothing_after_their_end():
+    found = Lessons(written(FORM, ANIMALS, 4))
+    assert found.vocabulary == sorted(set("it howls in the wood sleeps house".split()))
+    assert found.form.labels == ("dog", "wolf") and found.outputs == 2 and found.longest == 5
+    given, targets = found.given[:, 1], found.targets[:, 1]
+    assert [found.vocabulary[token] for token in given[:2]] == ["it", "sleeps"] and (given[2:] == -1).all()
+    assert targets.tolist() == [-1, 0, -1, -1, -1] and found.asked[:, 1].tolist() == [False, True, False, False, False]
+
+
+@pytest.mark.parametrize("cell", ["lstm", "tdnn"])
+def test_a_batch_of_unequal_lessons_gives_the_gradient_of_each_alone(cell):
+    text = written(FORM, ANIMALS, 4)
+    recipe, _ = plan(text, cell=cell, batch_size=4, validation=0.0, hidden=5)
+    learner = Learner(Spec(text, recipe))
+    gradients = {name: np.zeros_like(array) for name, array in learner.optimiser.gradients.items()}
+    learner.batches.step(learner.corpus.batch(1), 1, gradients)
+    network, alone = learner.network(), {}
+    for one in ANIMALS:
+        target = [network.form.labels.index(one["target"])]
+        tensors = trace(network, network.tokens(one["input"]), targets=target, precision="float64").tensors
+        for name in gradients:
+            alone[name] = alone.get(name, 0) + tensors[f"grad.parameters.{name}"] / len(ANIMALS)
+    for name, gradient in gradients.items():
+        assert np.allclose(gradient, alone[name], atol=1e-6), name
+
+
+def test_words_that_tell_a_class_are_learnt_and_resumed_to_the_same_bit():
+    text = written(FORM, ANIMALS * 4, 16)
+    chosen = {"hidden": 8, "steps": 60, "learning_rate": 0.05, "validation": 0.0, "report_every": 10, "batch_size": 8}
+    network, events, whole = learnt(text, **chosen)
+    assert network.card["right"] == 1.0 and network.task == "classes" and network.form.labels == ("dog", "wolf")
+    assert [name for name, _ in events].count("progress") == 6 and events[-1][1]["finished"]
+    _, _, half = learnt(text, **chosen, stop=30)
+    again, _, _ = learnt(text, resume=half, **chosen)
+    assert all(np.array_equal(again.parameters[name], array) for name, array in network.parameters.items())
+
+
+def test_numbers_and_a_convolution_learn_too():
+    form = Form("values", "classes", "many-to-one")
+    random = np.random.default_rng(0)
+    up = [{"input": np.sort(random.random(9)).tolist(), "target": "up"} for _ in range(40)]
+    down = [{"input": np.sort(random.random(9))[::-1].tolist(), "target": "down"} for _ in range(40)]
+    text = written(form, [one for pair in zip(up, down, strict=True) for one in pair], 80)
+    network, _, _ = learnt(text, hidden=8, steps=150, learning_rate=0.03, cell="gru", convolution=(4, 3))
+    assert network.card["right"] == 1.0 and [part.name for part in network.parts] == ["convolution", "layer0"]
+    assert network.form.reads == "values" and network.channels == 1
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_is_drawn_from_its_seed(name):
+    text = task(name, 20, seed=3)
+    assert are_lessons(text) and text == task(name, 20, seed=3) != task(name, 20, seed=4)
+    assert Lessons(text).size == 20
+
+
+def test_the_asked_symbol_of_a_reber_string_repeats_the_second():
+    for line in task("reber", 50).splitlines()[1:]:
+        lesson = json.loads(line)
+        (step,) = lesson["asks"]
+        assert lesson["input"][step + 1] == lesson["input"][1] and lesson["input"].startswith("B")
+        assert step + 3 == len(lesson["input"])
+
+
+def test_half_the_sum_of_the_marked_numbers_is_the_target():
+    for line in task("adding", 20, 30).splitlines()[1:]:
+        lesson = json.loads(line)
+        marked = [number for number, mark in lesson["input"] if mark]
+        assert len(marked) == 2 and lesson["target"] == pytest.approx(sum(marked) / 2, abs=1e-3)
+
+
+def test_right_is_counted_where_it_was_asked():
+    lessons = Lessons(task("reber", 30), Recipe(sequence_length=len(Lessons(task("reber", 30)).given), batch_size=4))
+    network, _, _ = learnt(task("reber", 30), hidden=4, steps=3)
+    found = lessons.evaluate(network.weights())
+    assert isinstance(found, Evaluation) and 0 <= found.right <= 1 and 0 < found.loss < 3
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ('{"lessons": {"reads": "smells"}}\n', "the first line does not say"),
+        ('{"lessons": {}}\n{"input": "ab"}', "at least two"),
+        ('{"lessons": {}}\n{"input": "ab"}\nhello', "line 3 is no lesson"),
+        ('{"lessons": {"gives": "classes", "pattern": "many-to-one"}}\n{"input": "ab"}\n{"input": "ba"}', "line 2"),
+        ('{"lessons": {"reads": "values"}}\n{"input": [1, 2]}\n{"input": ["x"]}', "line 3: values: must be"),
+        ('{"lessons": {"reads": "values"}}\n{"input": [1, 2]}\n{"input": [NaN, 1]}', "line 3: values: must be"),
+        ('{"lessons": {}}\n{"input": "ab", "asks": [7]}\n{"input": "ba"}', "line 2: asks"),
+        ('{"lessons": {}}\n{"input": 5}\n{"input": "ba"}', "must be a text"),
+    ],
+)
+def test_what_is_no_lesson_is_refused_with_its_line(text, words):
+    with pytest.raises(ValueError, match=words):
+        Lessons(text)
