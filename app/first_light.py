@@ -76,9 +76,13 @@ def first_light(networks: Networks, query: Mapping[str, str], limit: int) -> Mar
 
 
 def shown(networks: Networks, query: Mapping[str, str]) -> list[Network]:
-    """The listed networks, and an uploaded one where the address names it."""
-    id = query.get("model", MODEL)
-    return [*networks.all().values(), *([networks.get(id)] if networks.uploads.path(id) else [])]
+    """The listed networks, and one that is not listed where the address names it."""
+    listed = networks.all()
+    try:
+        named = networks.get(query.get("model", MODEL))
+    except Problem:
+        return [*listed.values()]
+    return [*(listed | {named.id: named}).values()]
 
 
 def notice(field: str, detail: str) -> str:

@@ -2,7 +2,7 @@
 
 import { Connection } from "./connection.js";
 
-const PATIENCE = 3000; // ms for the worker to answer
+const PATIENCE = 8000; // ms for the worker to begin; it may still come later
 
 class Watched {
   constructor() { this.watchers = new Map(); }
@@ -43,10 +43,15 @@ class Watched {
     }
     const { port } = shared, timer = setTimeout(() => this.#alone(), PATIENCE);
     this.port = port;
-    shared.addEventListener("error", () => this.#alone());
+    shared.addEventListener("error", () => {
+      this.port = null;
+      this.#alone();
+    });
     port.addEventListener("message", ({ data }) => {
-      if (data.ready) clearTimeout(timer);
-      else if (this.port) this.#tell(data.run, data);
+      if (!data.ready) return this.#tell(data.run, data);
+      clearTimeout(timer);
+      for (const [run, { tell }] of this.watchers) this.connection?.leave(run, tell);
+      this.connection = null;
     });
     port.start();
     for (const run of this.watchers.keys()) this.#ask(run);
@@ -57,9 +62,8 @@ class Watched {
 
   #alone() {
     if (this.connection) return;
-    this.port = null;
     this.connection = new Connection();
-    for (const run of this.watchers.keys()) this.#ask(run);
+    for (const [run, { tell }] of this.watchers) this.connection.watch(run, tell);
   }
 }
 

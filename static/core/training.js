@@ -58,6 +58,7 @@ class Replay {
     this.follows = step >= this.stage.lastStep;
     this.place = Math.max(0, Math.round(step));
     this.stage.step();
+    if (!this.playing) this.stage.remember();
   }
 
   /** To the next or the last step that was reported. */

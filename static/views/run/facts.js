@@ -73,7 +73,8 @@ function mountRow(root, stage, run) {
     bar.setAttribute("aria-valuenow", run.step);
     row.dataset.state = run.state;
     retext(what, inWords(run, several));
-    retext(word, WISHES[run.live && run.facts.wanted] ?? STATES[run.state]);
+    const { wanted } = run.facts; // what is asked for and not yet so
+    retext(word, (run.live && wanted !== run.state && WISHES[wanted]) || STATES[run.state]);
     retext(said, ` ${sentence(run, last)}`);
     for (const [, button, may] of controls) button.hidden = !may(run);
     open.hidden = !run.model?.id || run.state === "deleted";

@@ -12,8 +12,7 @@ function mount(element, stage) {
   const icons = { play: icon("play"), pause: icon("pause") };
   toggle.addEventListener("click", () => clock.toggle());
   slider.addEventListener("input", () => { clock.pause(); clock.seek(+slider.value); });
-  slider.addEventListener("change", () => stage.remember());
-  words.addEventListener("click", () => { clock.pause(); clock.seek(Infinity); stage.remember(); });
+  words.addEventListener("click", () => { clock.pause(); clock.seek(Infinity); });
 
   function draw() {
     const { axis } = stage;

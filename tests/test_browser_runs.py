@@ -1,0 +1,288 @@
+"""Runs in a real Chromium: a text becomes a run, the run is watched while it really trains, and afterwards the same."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Frame, Page, expect
+
+from tests.browser import chromium, file, waited
+from tests.runs import TEXT
+from tests.runs_over_http import ENDLESS, QUICK, in_state, owned, started
+from tests.test_browser import opened
+
+NOT_FOUND = "the server responded with a status of 404"
+LOSSES = "gatescope.stage.runs[0].progress.map(({ loss }) => loss)"
+STEP = "globalThis.gatescope?.stage.runs[0].step ?? 0"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests of this file."""
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def trained(client) -> list[dict]:
+    """Two finished runs on one text."""
+    made = [started(client, title=cell, **(QUICK | {"cell": cell})) for cell in ("gru", "elman")]
+    for each in made:
+        in_state(client, each, "finished")
+    return made
+
+
+@pytest.fixture
+def endless(client) -> Iterator[dict]:
+    """A run that goes on while it is watched."""
+    made = started(client, **ENDLESS)
+    in_state(client, made, "running")
+    yield made
+    client.delete(made["links"]["self"], headers=owned(made))
+
+
+@contextmanager
+def training(browser: Browser, address: str, **options) -> Iterator[Page]:
+    """The page /train; an error on its console fails the test."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, **options)
+    page, said = context.new_page(), []
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(address + "/train")
+    try:
+        yield page
+    finally:
+        context.close()
+    assert [line for line in said if NOT_FOUND not in line] == []
+
+
+def choose(page: Page, **values: int) -> None:
+    """Types into the fields behind “more”."""
+    page.get_by_text("more", exact=True).click()
+    for name, value in values.items():
+        page.locator(f"#recipe input[name={name}]").fill(str(value))
+        page.keyboard.press("Tab")
+
+
+def until(page: Page | Frame, condition: str, seconds: float = 40) -> None:
+    """Waits for a condition, which must come true."""
+    assert waited(page, condition, seconds), condition
+
+
+def test_a_text_becomes_a_run_that_is_watched_to_its_end(browser, address, client):
+    with training(browser, address) as page:
+        page.get_by_label("Paste a text").fill(TEXT)
+        seen = page.locator("#seen")
+        expect(seen).to_contain_text(f"{len(TEXT):,} characters in one line, read as UTF-8")
+        expect(seen.locator("bdi")).to_have_text(["␣" if each == " " else each for each in sorted(set(TEXT))])
+        expect(page.locator("#recipe .sentence")).to_contain_text("for about")
+        weights = page.locator(".cost").text_content()
+        page.get_by_label("Cell", exact=True).select_option("gru")
+        page.get_by_label("Units", exact=True).fill("24")
+        expect(page.locator(".cost")).not_to_have_text(weights)
+        choose(page, steps=120, sequence_length=32, batch_size=8, title="Bottles")
+        expect(page.locator(".cost")).to_contain_text("120 steps")
+        page.get_by_role("button", name="Start").click()
+        page.wait_for_url("**/runs/*")
+        expect(page.get_by_role("heading", name="Bottles")).to_be_visible()
+        state = page.locator(".run-state")
+        expect(state).to_contain_text("finished", timeout=60_000)
+        losses = page.evaluate(LOSSES)
+        assert len(losses) > 10 and losses[-1] < 0.7 * losses[0]
+        expect(page.locator(".loss .readings")).to_contain_text("nats a character")
+        written = page.locator(".sample pre").first.text_content()
+        assert len(written) > 50
+        until(page, "gatescope.stage.runs[0].model?.id")
+        shown = "[...document.querySelectorAll('.training [role=img], .sample')].map(e => e.ariaLabel ?? e.textContent)"
+        page.wait_for_timeout(300)
+        before, id = page.evaluate(shown), page.url.split("/")[-1]
+        page.reload()
+        until(page, "window.gatescope?.stage.runs[0].model?.id")
+        page.wait_for_timeout(300)
+        assert page.evaluate(shown) == before and len(before) > 4
+        run = client.get(f"/api/runs/{id}").json()
+        assert (run["recipe"]["cell"], run["recipe"]["hidden"], run["recipe"]["steps"]) == ("gru", 24, 120)
+        assert run["progress"]["loss"] == pytest.approx(losses[-1])
+        page.get_by_role("link", name="Open on the bench").click()
+        until(page, f"window.gatescope?.stage.state.model === '{id}'")
+
+
+def test_its_owner_pauses_resumes_and_deletes_and_nobody_else(browser, address, client):
+    with training(browser, address) as page:
+        page.get_by_role("button", name="counting").click()
+        choose(page, steps=200_000)
+        expect(page.locator(".cost")).to_contain_text("200,000 steps")
+        page.get_by_role("button", name="Start").click()
+        page.wait_for_url("**/runs/*")
+        until(page, f"({STEP}) > 0")
+        state, copied = page.locator(".run-state"), page.url
+        page.get_by_role("button", name="Pause").click()
+        expect(state).to_contain_text("paused", timeout=20_000)
+        stood = page.evaluate(STEP)
+        page.reload()
+        expect(state).to_contain_text("paused")
+        page.get_by_role("button", name="Resume").click()
+        until(page, f"({STEP}) > {stood}")
+        with opened(browser, copied) as other:
+            expect(other.locator(".run-state")).to_contain_text("training")
+            assert other.locator(".run-actions button").count() == 0
+        page.get_by_role("button", name="Delete", exact=True).click()
+        page.get_by_role("button", name="Delete for good").click()
+        page.wait_for_url("**/train")
+        assert client.get(f"/api/runs/{copied.split('/')[-1]}").status_code == 404
+        page.goto(copied)
+        expect(page.locator("#notice")).to_contain_text("no such run")
+
+
+def test_a_text_that_cannot_be_trained_on_says_why(browser, address):
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(address + "/train")
+        page.get_by_label("Paste a text").fill("aaaa")
+        expect(page.locator("#notice")).to_contain_text("one character over and over")
+        page.locator("#intake input[type=file]").set_input_files(file(b"\x89PNG\r\n\x1a\n" + bytes(99), "picture.txt"))
+        expect(page.locator("#notice")).to_contain_text("a picture")
+        expect(page.locator("#recipe")).to_be_hidden()
+
+
+def test_a_text_dropped_on_the_bench_is_trained_on(browser, address):
+    with opened(browser, address + "/?model=small-lstm&t=0") as page:
+        page.locator("#open input[type=file]").set_input_files({**file(TEXT.encode(), "bottles.txt"), "mimeType": ""})
+        page.get_by_role("button", name="Train on it").click()
+        page.wait_for_url("**/train")
+        expect(page.locator("#intake")).to_contain_text("bottles")
+        expect(page.locator("#seen")).to_contain_text(f"{len(TEXT):,} characters")
+
+
+def test_runs_lie_over_each_other_and_the_address_carries_it(browser, address, trained):
+    ids = [each["id"] for each in trained]
+    with opened(browser, f"{address}/runs/{','.join(ids)}") as page:
+        until(page, "gatescope.stage.runs.every(run => run.over)")
+        page.wait_for_timeout(300)
+        assert page.evaluate("gatescope.stage.runs.map(({ id }) => id)") == ids
+        figure = page.locator("#track-loss [role=img]").get_attribute("aria-label")
+        assert "gru from" in figure and "elman from" in figure
+        expect(page.locator(".readings")).to_contain_text("② ")
+        expect(page.locator(".sample")).to_have_count(2)
+
+
+def test_the_slider_goes_back_to_what_was(browser, address, trained):
+    with opened(browser, f"{address}/runs/{trained[0]['id']}") as page:
+        until(page, "gatescope.stage.runs[0].over")
+        steps = page.evaluate("gatescope.stage.runs[0].progress.map(({ step }) => step)")
+        page.wait_for_timeout(300)
+        last = page.locator(".loss .readings").text_content()
+        page.keyboard.press("ArrowLeft")
+        assert page.evaluate("gatescope.stage.at") == steps[-2]
+        page.keyboard.press("Home")
+        expect(page.locator(".sample .age").first).to_contain_text("before the first step")
+        page.wait_for_timeout(500)
+        assert "step=0" in page.url
+        page.keyboard.press("End")
+        expect(page.locator(".loss .readings")).to_have_text(last)
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
+def test_one_screen_wide_and_one_column_narrow(browser, address, trained, size):
+    for path in ("/train", f"/runs/{trained[0]['id']}", f"/embed/run?run={trained[0]['id']}"):
+        with browser.new_context(viewport={"width": size[0], "height": size[1]}) as context:
+            page = context.new_page()
+            page.goto(address + path)
+            page.wait_for_timeout(700)
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+            one_screen = size[0] > 900 or path.startswith("/embed")
+            assert not one_screen or page.evaluate("document.documentElement.scrollHeight <= innerHeight"), path
+
+
+@contextmanager
+def deck(folder: Path, body: str) -> Iterator[str]:
+    """Somebody else's page, from a server of its own."""
+    (folder / "deck.html").write_text(f"<!doctype html><title>Deck</title>{body}")
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *said: object) -> None:
+            """Nothing is said."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
+    threading.Thread(target=server.serve_forever).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/deck.html"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def comes_true(condition: Callable[[], bool], seconds: float = 20) -> bool:
+    """Whether a condition holds within so many seconds."""
+    end = time.monotonic() + seconds
+    while not (holds := condition()) and time.monotonic() < end:
+        time.sleep(0.1)
+    return holds
+
+
+def test_twelve_frames_of_one_run_are_all_live_and_the_page_goes_on(browser, address, client, endless, tmp_path):
+    frame = f'<iframe src="{address}/embed/run?run={endless["id"]}" width="400" height="240"></iframe>'
+    with deck(tmp_path, frame * 12) as url, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(url)
+        frames = page.frames[1:]
+        assert len(frames) == 12
+        for each in frames:
+            until(each, f"({STEP}) > 0")
+            assert each.locator(".run-actions button").count() == 0
+        stood = [each.evaluate(STEP) for each in frames]
+        for each, step in zip(frames, stood, strict=True):
+            until(each, f"({STEP}) > {step}")
+        assert comes_true(lambda: "gatescope_viewers 1.0" in client.get("/metrics").text)  # one for all of them
+        other = context.new_page()
+        other.goto(address + "/train", timeout=10_000)
+        expect(other.get_by_label("Paste a text")).to_be_visible()
+        page.goto(address + "/", timeout=10_000)
+        until(page, "window.gatescope?.stage.timeline.done")
+
+
+def test_a_frame_without_an_origin_is_live_too(browser, address, endless, tmp_path):
+    frame = f'<iframe sandbox="allow-scripts" src="{address}/embed/run?run={endless["id"]}"></iframe>'
+    with deck(tmp_path, frame) as url, browser.new_context() as context:
+        page = context.new_page()
+        said = []
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(url)
+        inner = page.frames[1]
+        until(inner, f"({STEP}) > 0")
+        stood = inner.evaluate(STEP)
+        until(inner, f"({STEP}) > {stood}")
+        assert inner.evaluate("self.origin") == "null" and said == []
+
+
+def test_without_a_stream_the_log_is_asked_for_again_and_again(browser, address, endless):
+    with browser.new_context() as context:
+        context.add_init_script("delete globalThis.SharedWorker")
+        page = context.new_page()
+        page.route("**/api/events?*", lambda route: route.abort())
+        page.goto(f"{address}/runs/{endless['id']}")
+        until(page, f"({STEP}) > 0")
+        stood = page.evaluate(STEP)
+        until(page, f"({STEP}) > {stood}")
+
+
+def test_the_list_of_ones_own_runs(browser, address, client: httpx.Client, trained):
+    with browser.new_context() as context:
+        keep = "".join(f"localStorage.setItem('gatescope owner of run {each['id']}', 'x');" for each in trained)
+        context.add_init_script(keep)
+        page = context.new_page()
+        page.goto(address + "/train")
+        entries = page.locator(".owned li")
+        expect(entries).to_have_count(2)
+        expect(entries.first).to_contain_text("finished")
+        until(page, "document.querySelectorAll('.owned polyline[points]:not([points=\"\"])').length === 2")
+        for box in page.locator(".owned input").all():
+            box.check()
+        page.get_by_role("button", name="Lay these 2 over each other").click()
+        page.wait_for_url("**/runs/*,*")
