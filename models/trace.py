@@ -15,6 +15,7 @@ import numpy as np
 from models.description import describe
 from models.given import norm
 from models.network import Network
+from models.parts import Part
 from models.passes import blocks
 from models.reading import Reading
 
@@ -58,7 +59,8 @@ def trace(network: Network, inputs: Sequence, **asked) -> Trace:
         tensors |= named("grad.", reading.layers(0, reading.steps, True))
         tensors |= {f"grad.parameters.{name}": gradient for name, gradient in reading.work.gradients.items()}
         tensors |= named("norm.", reading.work.norms)
-    return Trace(tensors, about(network, reading.inputs) | {"objective": reading.loss} | reading.summary())
+    facts = about(network, reading.inputs) | {"objective": reading.loss} | reading.summary()
+    return Trace(tensors, facts if network.form.gives == "next" else facts | {"targets": wanted(reading)})
 
 
 def stream(network: Network, inputs: Sequence, **asked) -> Iterator[tuple[str, dict]]:
@@ -80,9 +82,14 @@ def about(network: Network, inputs: np.ndarray) -> dict:
         "values" if network.channels else "tokens": inputs[:, 0].tolist(),
         "layers": network.layers,
         "hidden": network.hidden,
-        "parts": [part.describe() for part in network.parts],
+        "parts": [part_of(network, part) for part in network.parts],
         "labels": network.form.labels,
     }
+
+
+def part_of(network: Network, part: Part) -> dict:
+    """A layer as a page draws it: with a description of its own where its cell is not the network's."""
+    return part.describe() | ({} if part.cell is network.cell else {"description": describe(part.cell)})
 
 
 def opening(network: Network, inputs: np.ndarray) -> tuple[str, dict]:
@@ -114,13 +121,25 @@ def _events(reading: Reading) -> Iterator[tuple[str, dict]]:
         norms = [{name: values[first:last][::-1] for name, values in layer.items()} for layer in work.norms]
         # as plain numbers: a gradient that vanishes is soon too small for the format in which arrays travel
         sizes = [
-            {signal: [float(f"{size:.5g}") for size in norm(values)] for signal, values in layer.items()}
-            for layer in layers
+            {name: _plain(norm(values)) for name, values in layer.items()}
+            | {name: _plain(values) for name, values in shares.items()}
+            for layer, shares in zip(layers, norms, strict=True)
         ]
         frame = {"t": last - 1, "n": last - first, "layers": layers, "norms": norms, "gradient_norms": sizes}
         yield "backward", frame
+    yield "end", reading.summary() | {"targets": None if reading.network.form.gives == "next" else wanted(reading)}
+
+
+def wanted(reading: Reading) -> list:
+    """What should have come out, one entry for each step that is judged: a class (−1 where none is known) or numbers
+    (None where none are).
+    """
     known = reading.targets[reading.lesson.scored, 0]
-    yield "end", reading.summary() | {"targets": None if reading.network.form.gives == "next" else known.tolist()}
+    return np.where(np.isnan(known), None, known).tolist()
+
+
+def _plain(sizes: np.ndarray) -> list[float]:
+    return [float(f"{size:.5g}") for size in sizes]
 
 
 def guesses(probabilities: np.ndarray) -> list[list]:

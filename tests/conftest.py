@@ -9,6 +9,7 @@ import pytest
 from app.settings import Settings
 from models.cells import cells
 from models.network import untrained
+from tests.forms import networks
 from tests.service import serve
 
 VOCABULARY = sorted(set("\n !',-./():;?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz<>&$"))
@@ -16,11 +17,15 @@ VOCABULARY = sorted(set("\n !',-./():;?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmno
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory with an untrained network `small-<cell>` of two layers for every kind of cell."""
+    """A data directory with an untrained network `small-<cell>` of two layers for every kind of cell, and those of
+    `tests.forms`.
+    """
     folder = tmp_path_factory.mktemp("data")
     for id, cell in cells().items():
         network = untrained(cell, layers=2, hidden=8, vocabulary=VOCABULARY, embedding=5, title=f"Small {id}")
         (folder / f"small-{id}.safetensors").write_bytes(network.to_bytes())
+    for id, network in networks().items():
+        (folder / f"{id}.safetensors").write_bytes(network.to_bytes())
     return folder
 
 

@@ -32,6 +32,8 @@ def test_the_stream_carries_each_step_once_and_says_what_the_trace_says(loss):
             np.testing.assert_allclose(sizes, np.linalg.norm(whole[f"grad.layer{layer}.{signal}"], axis=1), rtol=1e-3)
         norms = np.concatenate([data["norms"][layer]["weight_hh"] for data in backward])[::-1]
         np.testing.assert_allclose(norms, whole[f"norm.layer{layer}.weight_hh"], rtol=1e-4, atol=1e-7)
+        plain = np.concatenate([data["gradient_norms"][layer]["weight_hh"] for data in backward])[::-1]
+        np.testing.assert_allclose(plain, norms, rtol=1e-4)
     losses = np.concatenate([data["loss"] for data in forward])
     np.testing.assert_allclose(losses[:-1], whole["loss"], rtol=1e-5)
     assert np.isnan(losses[-1])

@@ -1,0 +1,35 @@
+"""Small networks of every form beyond characters in and the next one out."""
+
+import math
+
+from models.cells import cells
+from models.form import Form
+from models.network import Network, untrained
+
+LETTERS = sorted(set(" ,.:Tabcdefghijklmnopqrstuvwxyz"))
+WORDS = "the a wolf dog sleeps runs in wood and under old oak extraordinarily . <end>".split()
+WAVE = tuple((round(math.sin(step / 3), 3),) for step in range(24))
+PAIRS = tuple((round(math.sin(step / 2), 3), round(step % 5 / 5, 3)) for step in range(16))
+KINDS = ("calm", "a wave", "a spike that goes up")
+
+
+def networks() -> dict[str, Network]:
+    """The networks by id: `small-both-ways`, `small-words`, `small-values`, `small-classes`, `small-one-to-many`,
+    `small-projected`.
+    """
+    lstm, gru, elman = (cells()[id] for id in ("lstm", "gru", "elman"))
+    projected = lstm.with_options(("projection", 3))
+    classes = Form("values", "classes", "many-to-one", labels=KINDS, example=PAIRS)
+    tune = Form("characters", "values", "one-to-many", labels=("pitch", "loudness"), steps=12, example="a")
+    return {
+        "small-both-ways": untrained(lstm, 2, 8, LETTERS, 5, directions=2, title="Both ways"),
+        "small-words": untrained(gru, 1, 8, WORDS, 6, title="Words", form=Form("words", example=" ".join(WORDS[:12]))),
+        "small-values": untrained(
+            lstm, 1, 8, [], title="A wave", form=Form("values", "next", example=WAVE), channels=1, outputs=1
+        ),
+        "small-classes": untrained(
+            gru, 1, 8, [], title="Three kinds", form=classes, channels=2, outputs=3, kernel=(5, 3)
+        ),
+        "small-one-to-many": untrained(elman, 1, 8, LETTERS, title="A tune", form=tune, outputs=2),
+        "small-projected": untrained(projected, 2, 8, LETTERS, 5, title="Projected"),
+    }
