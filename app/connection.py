@@ -7,6 +7,7 @@ from collections.abc import Callable
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 EXTENSION = "gatescope.connection"
+LITTLE = 65_536  # bytes
 AT_ONCE = struct.pack("ii", 1, 0)
 
 
@@ -27,6 +28,10 @@ class Connection(H11Protocol):
         """Close at once and let go of what is unsent: closing properly would wait for a reader that reads no more."""
         self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
         self.transport.abort()
+
+    def hold_little(self) -> None:
+        """Let the kernel hold little that is unsent, not megabytes: who reads no more is soon noticed."""
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LITTLE)
 
     def shutdown(self) -> None:
         """The server leaves: the response may end, and the connection after it."""

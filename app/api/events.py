@@ -50,6 +50,7 @@ class LogStream(StreamingResponse):
         connection = scope.get("extensions", {}).get(EXTENSION)
         if connection:
             connection.when_leaving = self.viewers.close
+            connection.hold_little()
         try:
             await super().__call__(scope, receive, partial(self._send, send, connection))
         finally:
