@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from app.connection import Connection
 from app.networks import Networks, chosen_signals, tokens_of
 from app.problems import Problem
+from app.lessons_command import lessons
 from app.runs.database import Refused
 from app.server import create_app
 from app.settings import Settings
@@ -128,6 +129,7 @@ def convert(
 
 
 cli.command()(train)
+cli.command()(lessons)
 
 
 def main() -> None:
