@@ -38,9 +38,7 @@ class Machine:
         features = llvm.get_host_cpu_features()
         self.wide = features.get("avx512f", False)
         self.register = 64 if self.wide else 32 if features.get("avx", False) else 16
-        self._target = llvm.Target.from_default_triple().create_target_machine(
-            cpu=llvm.get_host_cpu_name(), features=features.flatten(), opt=3, jit=True
-        )
+        self._kind = {"cpu": llvm.get_host_cpu_name(), "features": features.flatten(), "opt": 3, "jit": True}
 
     def lanes(self, precision: str) -> int:
         """How many numbers a register holds."""
@@ -50,11 +48,12 @@ class Machine:
         """The functions of some assembly, ready to be called."""
         module = self.llvm.parse_assembly(source)
         module.verify()
+        target = self.llvm.Target.from_default_triple().create_target_machine(**self._kind)  # the engine's own
         options = self.llvm.create_pipeline_tuning_options(speed_level=2)
         options.loop_unrolling = options.loop_vectorization = options.slp_vectorization = False  # written out already
-        builder = self.llvm.create_pass_builder(self._target, options)
+        builder = self.llvm.create_pass_builder(target, options)
         builder.getModulePassManager().run(module, builder)
-        engine = self.llvm.create_mcjit_compiler(module, self._target)
+        engine = self.llvm.create_mcjit_compiler(module, target)
         engine.finalize_object()
         return engine
 
