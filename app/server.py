@@ -24,6 +24,7 @@ from app.runs.store import Store
 from app.runs.supervisor import Supervisor
 from app.settings import Settings
 from app.viewers import Viewers
+from models.kernel import choose
 
 # What may hold recorded activations: they hardly shrink, and compressing them takes longer than computing them.
 NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream", "application/json", "text/html")
@@ -40,6 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         responses={422: {"description": "A problem (RFC 9457)", "content": {"application/problem+json": SCHEMA}}},
     )
+    choose(settings.kernel)
     app.state.settings = settings
     folder = settings.data.expanduser()
     app.state.store = Store(folder)

@@ -4,8 +4,10 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.kernel import check
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 
@@ -37,6 +39,7 @@ class Settings(BaseSettings):
     )
     worker_memory: int = Field(4 * 2**30, ge=2**20, description="most bytes of memory that a run may take")
     worker_hours: float = Field(24.0, gt=0, description="most hours that a run may train")
+    kernel: str = Field("auto", description="what runs the cells: auto, numpy or compiled")
     allowed_hosts: str = Field(
         "",
         pattern=r"^[A-Za-z0-9.:*\- ]*$",
@@ -47,6 +50,12 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9.:/*'\- ]+$",
         description="origins that may show /embed pages in a frame, separated by spaces; * is everywhere",
     )
+
+    @field_validator("kernel")
+    @classmethod
+    def _can_be_had(cls, kernel: str) -> str:
+        check(kernel)
+        return kernel
 
     def hosts(self) -> list[str]:
         """The host names a request may name; `*` is every name. Loopback's own cannot be misused and always may."""

@@ -21,14 +21,14 @@ VARIABLE = "GATESCOPE_KERNEL"
 
 def choose(choice: str) -> None:
     """Choose for all layers made from now on; raises ValueError for what is no choice here."""
-    _check(choice)
+    check(choice)
     os.environ[VARIABLE] = choice
 
 
 def chosen() -> str:
     """`numpy` or `compiled`."""
     choice = os.environ.get(VARIABLE, CHOICES[0])
-    _check(choice)
+    check(choice)
     return choice if choice != "auto" else "compiled" if available() else "numpy"
 
 
@@ -37,7 +37,8 @@ def kernel(program: Program, precision: np.dtype) -> Program | Kernel:
     return compiled(program, np.dtype(precision).name) if chosen() == "compiled" else program
 
 
-def _check(choice: str) -> None:
+def check(choice: str) -> None:
+    """Raise ValueError, saying why, for a choice that cannot be had."""
     if choice not in CHOICES:
         raise ValueError(f"{VARIABLE} must be one of {', '.join(CHOICES)}")
     if choice == "compiled" and not available():

@@ -14,6 +14,7 @@ import numpy as np
 
 from models.description import describe
 from models.given import norm
+from models.kernel import chosen
 from models.network import Network
 from models.parts import Part
 from models.passes import blocks
@@ -82,6 +83,7 @@ def about(network: Network, inputs: np.ndarray) -> dict:
         "values" if network.channels else "tokens": inputs[:, 0].tolist(),
         "layers": network.layers,
         "hidden": network.hidden,
+        "kernel": chosen(),
         "parts": [part_of(network, part) for part in network.parts],
         "labels": network.form.labels,
     }

@@ -8,11 +8,19 @@ import pytest
 
 from app.settings import Settings
 from models.cells import cells
+from models.kernel import VARIABLE
 from models.network import untrained
 from tests.forms import networks
 from tests.service import serve
 
 VOCABULARY = sorted(set("\n !',-./():;?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz<>&$"))
+
+
+@pytest.fixture(params=["numpy", "compiled"])
+def each_kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both kernels in turn."""
+    monkeypatch.setenv(VARIABLE, request.param)
+    return request.param
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from tests.jobs import trained
 
 TEXT = "a bad cab had a deaf bee; a fed ace had a bad bag"
 LETTERS = sorted(set(TEXT))
+pytestmark = pytest.mark.usefixtures("each_kernel")
 EVERY_CELL = pytest.mark.parametrize("cell", cells().values(), ids=cells())
 
 

@@ -12,6 +12,7 @@ from models.network import untrained
 from tests import oracle
 
 TEXT = "a bad cab had a deaf bee"
+pytestmark = pytest.mark.usefixtures("each_kernel")
 EVERY_CELL = pytest.mark.parametrize("cell", cells().values(), ids=cells())
 
 

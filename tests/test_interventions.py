@@ -11,6 +11,7 @@ from models.trace import trace
 from tests import oracle
 
 TEXT = "a bad cab had a deaf bee; a fed ace"
+pytestmark = pytest.mark.usefixtures("each_kernel")
 LETTERS = sorted(set(TEXT))
 EVERY_SIGNAL = [(name, signal) for name, cell in cells().items() for signal in cell.graph().signals]
 

@@ -11,6 +11,7 @@ from tests import oracle
 from tests.jobs import SMALL, trained
 
 TEXT = "a bad cab had a deaf bee; a fed ace"
+pytestmark = pytest.mark.usefixtures("each_kernel")
 LETTERS = sorted(set(TEXT))
 RELU = cells()["elman"].with_options(("nonlinearity", "relu"))
 WIDE = cells()["tdnn"].with_options(("window", 9))

@@ -17,6 +17,7 @@ def test_environment_sets_and_flag_goes_before_it(monkeypatch):
         ("port", 0),
         ("port", 65536),
         ("port", "many"),
+        ("kernel", "fast"),
         ("text_limit_get", 0),
         ("frame_ancestors", "https://a.example; script-src *"),
         ("frame_ancestors", "*\r\nX-Evil: 1"),
