@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from app.runs.frames import Frame, leaving
-from models.training import Diverged, Spec, run_job
+from models.recipe import Recipe
+from models.training import Diverged, InMemory, Spec, run_job
 
 
 @dataclass(frozen=True)
@@ -51,3 +52,10 @@ def work(job: Job, should_stop: Callable[[], bool]) -> Iterator[Frame]:
             yield leaving("failed", "a fault in the training itself; the server's log has it")
     else:
         yield leaving("finished" if finished else "left", reason)
+
+
+def warm() -> None:
+    """Load what takes long to load, before there is a job: by the smallest training there is."""
+    recipe = Recipe(hidden=1, batch_size=1, sequence_length=1, steps=1)
+    for _ in run_job(Spec("abcd", recipe), None, InMemory()):
+        pass

@@ -4,6 +4,7 @@ keeps no file. `python -m app.runs.worker BYTES` starts one that may hold so man
 The standard input is its lifeline: when that ends, the server has gone, and the worker goes at once.
 """
 
+import importlib
 import os
 import queue
 import resource
@@ -17,9 +18,6 @@ from typing import BinaryIO
 import orjson
 
 from app.runs.frames import LENGTHS, Frame, leaving
-from app.runs.job import Job, work
-from models.recipe import Recipe
-from models.training import InMemory, Spec, run_job
 
 BEAT_SECONDS = 1.0
 POLITENESS = 10
@@ -33,7 +31,7 @@ class Worker:
 
     def __init__(self, frames: BinaryIO, memory: int):
         self.frames, self.memory = frames, memory
-        self.jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self.jobs: queue.SimpleQueue[tuple[bytes, bytes | None]] = queue.SimpleQueue()
         self.asked_to_stop = threading.Event()
         self.turns = 0
         self._turn = threading.Lock()
@@ -58,7 +56,7 @@ class Worker:
                 if name == "stop":
                     self.asked_to_stop.set()
                 elif name == "job":
-                    self.jobs.put(Job(content[: data["spec"]], content[data["spec"] :] or None))
+                    self.jobs.put((content[: data["spec"]], content[data["spec"] :] or None))
         finally:
             os._exit(1)
 
@@ -73,9 +71,10 @@ class Worker:
             time.sleep(BEAT_SECONDS)
 
     def run(self) -> None:
-        """Wait for the job and do it."""
-        warm()
-        for frame in work(self.jobs.get(), self.should_stop):
+        """Load what a training needs, wait for the job and do it."""
+        training = importlib.import_module("app.runs.job")  # after the lifeline: it takes long
+        training.warm()
+        for frame in training.work(training.Job(*self.jobs.get()), self.should_stop):
             self.send(frame)
 
 
@@ -85,13 +84,6 @@ def resident() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     except OSError:  # a system without /proc, which counts in bytes
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def warm() -> None:
-    """Load what takes long to load, before there is a job: by the smallest training there is."""
-    recipe = Recipe(hidden=1, batch_size=1, sequence_length=1, steps=1)
-    for _ in run_job(Spec("abcd", recipe), None, InMemory()):
-        pass
 
 
 def main() -> None:
