@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from app.server import create_app
 from app.settings import Settings
 from tests.runs import TEXT
 from tests.runs_over_http import ENDLESS, QUICK, in_state, owned, posted, started, told
@@ -114,3 +115,18 @@ def test_the_limit_of_an_address_in_a_minute(tmp_path):
         assert posted(client, dry_run=True).status_code == client.get("/api/runs").status_code == 200
         for each in made:
             client.delete(each["links"]["self"], headers=owned(each))
+
+
+def test_a_full_disk_takes_no_run_and_goes_on_reading(tmp_path):
+    app = create_app(Settings(data=tmp_path, workers=1))
+    with serve(app.state.settings, app) as address, httpx.Client(base_url=address, timeout=60) as client:
+        with app.state.store.database.writing() as connection:
+            (pages,) = connection.execute("PRAGMA page_count").fetchone()
+            connection.execute(f"PRAGMA max_page_count={pages + 2}")
+        refused = posted(client, TEXT * 20, **ENDLESS)
+        assert refused.status_code == 507 and "the disk takes no more" in refused.json()["detail"]
+        assert refused.headers["retry-after"] and client.get("/api/runs").json() == {"runs": []}
+        with app.state.store.database.writing() as connection:
+            connection.execute(f"PRAGMA max_page_count={2**30}")
+        made = started(client, TEXT * 20, **ENDLESS)
+        client.delete(made["links"]["self"], headers=owned(made))

@@ -188,7 +188,7 @@ def described(store: Store, run: Run, place: int | None) -> dict:
 def priced(cost: Cost) -> dict:
     """What a training would cost; minutes are a rough estimate."""
     return {
-        "minutes": round(cost.seconds / 60, 2),
+        "minutes": round(cost.seconds / 60, 4),
         "parameters": cost.parameters,
         "multiply_adds": cost.multiply_adds,
         "memory": cost.memory,
