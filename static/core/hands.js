@@ -29,7 +29,7 @@ export function watchKeys(element, stage, { everywhere }) {
     End: () => { clock.pause(); clock.seek(Infinity); },
     Escape: () => stage.hover(null),
   };
-  if (everywhere) actions.f = actions.F = () => stage.choose({ fold: stage.state.fold === "1" ? "0" : "1" });
+  if (everywhere && stage.state.fold) actions.f = actions.F = () => stage.choose({ fold: stage.state.fold === "1" ? "0" : "1" });
   document.addEventListener("keydown", (event) => {
     const { target } = event, action = actions[event.key];
     if (!action || event.ctrlKey || event.metaKey || event.altKey) return;

@@ -11,7 +11,7 @@ const MORE = [
   ["steps", "number", "batches read at most"],
   ["sequence_length", "number", "steps the gradient goes back"],
   ["batch_size", "number", "sequences side by side"],
-  ["embedding", "number", "numbers a character becomes; 0: one-hot"],
+  ["embedding", "number", "embedding; 0 is one-hot"],
   ["learning_rate", "number", "highest learning rate"],
   ["clip", "number", "longest gradient"],
   ["dropout", "number", "fraction of outputs left out"],

@@ -36,6 +36,7 @@ function mountRow(root, stage, run) {
   const open = make(buttons, "a", "button main", { text: "Open on the bench", href: `/?model=${run.id}`, title: "see inside it as it is now: every gate on a text of yours" });
   if (stage.readOnly) Object.assign(open, { target: "_blank", rel: "noopener" });
   const weights = make(buttons, "a", "button", { text: "Weights", href: `/api/models/${run.id}/weights`, download: "", title: "a safetensors file with PyTorch’s parameter names" });
+  if (!stage.readOnly && !several) mountFrame(buttons, row, run);
   const token = stage.readOnly ? null : owned.recall(run.id);
   const controls = token ? ACTIONS.map(([action, label, may]) => [action, make(buttons, "button", "button", { type: "button", text: label }), may]) : [];
   const wrong = make(row, "p", "notice", { role: "alert" });
@@ -83,6 +84,21 @@ function mountRow(root, stage, run) {
   return { show, theme() { mark.style.color = several ? hueOf(stage, run) : ""; } };
 }
 
+// A line of HTML for somebody's own page; copied where the browser lets a page do that, else selected.
+function mountFrame(parent, row, run) {
+  const button = make(parent, "button", "button", { type: "button", text: "Frame", title: "a line of HTML that shows this run in a page of yours" });
+  const line = make(row, "p", "run-frame"), field = make(line, "input", "", { type: "text", readonly: "", "aria-label": "The frame" }), said = make(line, "span", "", { role: "status" });
+  field.value = `<iframe src="${location.origin}/embed/run?run=${run.id}" title="Gatescope: a run" width="800" height="560" style="border:0"></iframe>`;
+  line.hidden = true;
+  button.addEventListener("click", async () => {
+    line.hidden = !line.hidden;
+    if (line.hidden) return;
+    field.select();
+    const copied = await navigator.clipboard?.writeText(field.value).then(() => true, () => false);
+    said.textContent = copied ? "Copied." : "Selected: copy it with your keyboard.";
+  });
+}
+
 // Twice, since nothing brings it back.
 function mountDelete(parent, remove) {
   const ask = make(parent, "button", "button", { type: "button", text: "Delete" });
@@ -111,7 +127,7 @@ function sentence(run, last) {
 
 function place(position) {
   if (!Number.isFinite(position)) return "its turn comes";
-  return position < 1 ? "it is next" : `${whole(position)} ${position === 1 ? "run is" : "runs are"} before it`;
+  return position < 2 ? "it is next" : `${position === 2 ? "one run is" : `${whole(position - 1)} runs are`} before it`;
 }
 
 export default { id: "facts", title: "Progress", mount };

@@ -10,10 +10,10 @@ const LINE = 13; // px between two names
 export const hueOf = (stage, run) => stage.colour[HUES[run.place % HUES.length]];
 export const numberOf = (run) => String.fromCodePoint(0x2460 + run.place); // ①
 
-/** Names at the right of a track; `entries`: [{y, name, hue, title}…]. Those that would touch are moved apart, in their order. */
+/** Names at the right of a track; `entries`: [{y, name, hue, title}…]. Those that would touch are moved apart, in their order; of too many the last are left out. */
 export function nameEnds(layer, entries, { left, height }) {
   layer.replaceChildren();
-  const sorted = entries.filter(({ y }) => Number.isFinite(y)).sort((a, b) => a.y - b.y);
+  const sorted = entries.filter(({ y }) => Number.isFinite(y)).slice(0, Math.floor(height / LINE)).sort((a, b) => a.y - b.y);
   let last = -LINE / 2;
   for (const entry of sorted) last = entry.at = Math.max(entry.y, last + LINE);
   let most = height - LINE / 2;

@@ -2,11 +2,12 @@
 
 import { clearPlot, drawPlot, make, restyle, retext } from "../../figures/figure.js";
 import { gatesOf, outputOf, shortTitle } from "../../figures/description.js";
+import { watchPointer } from "../../figures/pointer.js";
 import { percent, number } from "../../core/words.js";
 import { entryAt, thinned } from "../../core/run.js";
 import { numberOf } from "./marks.js";
 
-const MOST = 400, GAP = 1.6, TALLEST = 120, PROFILE = 34; // columns; bins; px a row; px that the fullest bin is wide
+const MOST = 400, GAP = 1.6, TALLEST = 120, SMALLEST = 21, PROFILE = 34; // columns; bins; px a row; px that the fullest bin is wide
 
 const EDGE = GAP / 2 / (16 + GAP); // of a row lies above its bins, and as much below
 
@@ -15,10 +16,10 @@ function mount(element, stage) {
   const plot = make(root, "div", "opening-plot"), labels = make(root, "div", "figure-labels"), moving = make(root, "div", "figure-labels");
   let rows = [], parts = [], shownFor = "";
 
-  // alone a run shows every signal; beside others only its gates, or its output where it has none
+  // alone a run shows every signal; beside others, or where there is little room, only its gates, or its output where it has none
   const wanted = () => stage.runs.flatMap((run) => {
     const { signals } = run.cell, gates = gatesOf(run.cell), layer = Math.min(stage.state.layer, run.recipe.layers - 1);
-    const chosen = stage.runs.length === 1 ? signals : gates.length ? gates : [outputOf(run.cell)];
+    const chosen = stage.runs.length === 1 && root.clientHeight / signals.length > SMALLEST ? signals : gates.length ? gates : [outputOf(run.cell)];
     return chosen.map((signal) => ({ run, signal, layer }));
   });
 
@@ -82,7 +83,7 @@ function mount(element, stage) {
   function step(at) {
     rows.forEach((row, k) => {
       const { mean, profile, reading } = parts[k], here = entryAt(row.run.gates, at)?.layers[row.layer]?.[row.signal.id];
-      restyle(mean, "visibility", here ? "visible" : "hidden");
+      for (const part of [mean, profile]) if (part) restyle(part, "visibility", here ? "visible" : "hidden");
       if (!here) return;
       const [low, high] = row.signal.range ?? [-1, 1], share = ((row.signal.range ? here.mean : Math.tanh(here.mean)) - low) / (high - low);
       restyle(mean, "transform", `translate(${stage.axis.x(Math.min(at, row.run.step))}px, ${row.top + row.tall * (1 - EDGE - share * (1 - 2 * EDGE))}px)`);
@@ -92,7 +93,14 @@ function mount(element, stage) {
     });
   }
 
-  return { draw, step, destroy() { clearPlot(plot); root.remove(); } };
+  function find(x, y) {
+    const row = rows.find(({ top, tall }) => y >= top && y < top + tall), t = stage.axis.at(x);
+    const here = row && t !== null && entryAt(row.run.gates, t)?.layers[row.layer]?.[row.signal.id];
+    return here ? { t, text: `${row.signal.title} at step ${t}: mean ${number(here.mean)}, ${percent(here.high)} over 0.9 of its range, ${percent(here.low)} under 0.1` } : null;
+  }
+
+  const unwatch = watchPointer(root, stage, find, ({ t }) => stage.choose({ t }));
+  return { draw, step, destroy() { unwatch(); clearPlot(plot); root.remove(); } };
 }
 
 // Shares of the values in each part of the range.
