@@ -1,5 +1,6 @@
 """The command line: thin wrappers, one clear line for every mistake."""
 
+import json
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -10,8 +11,9 @@ import uvicorn
 from pydantic import ValidationError
 
 from app.connection import Connection
-from app.networks import Networks, chosen_signals, tokens_of
-from app.problems import Problem
+from app.inputs import inputs_of, targets_of
+from app.networks import Networks, chosen_signals
+from app.problems import Problem, of_models
 from app.lessons_command import lessons
 from app.runs.database import Refused
 from app.server import create_app
@@ -73,12 +75,15 @@ def models() -> None:
 
 @cli.command()
 def trace(
-    text: Annotated[str, typer.Argument(help="The text to read; - reads it from standard input")],
+    text: Annotated[
+        str, typer.Argument(help="The text, or numbers as 0.1,0.2;0.3,0.4; - reads it from standard input")
+    ],
     model: Annotated[str, typer.Option(help="Id of a network; `gatescope models` lists them")] = "shakespeare-lstm",
     loss: Annotated[Loss, typer.Option(help="What to differentiate")] = Loss.every,
     backward: Annotated[bool, typer.Option(help="Record the backward pass too")] = True,
     precision: Annotated[Precision, typer.Option(help="The numbers' format")] = Precision.float32,
     signals: Annotated[str | None, typer.Option(help="Signals to record, with commas between; else all")] = None,
+    target: Annotated[str | None, typer.Option(help="What should come out: labels or numbers, ; between steps")] = None,
     out: Annotated[Path | None, typer.Option(help="A .safetensors or .json file; JSON to standard output else")] = None,
 ) -> None:
     """Record everything that a network does while it reads a text."""
@@ -86,15 +91,14 @@ def trace(
         raise Problem(("--out", "must end in .safetensors or .json"))
     settings = Settings()
     network = Networks(settings.data).get(model)
-    tokens = tokens_of(network, sys.stdin.read() if text == "-" else text, settings.text_limit_post)
-    found = run_trace(
-        network,
-        tokens,
-        loss=loss.value,
-        backward=backward,
-        precision=precision.value,
-        signals=chosen_signals(network, signals),
-    )
+    given = {"values" if network.channels else "text": sys.stdin.read() if text == "-" else text}
+    inputs = inputs_of(network, settings.text_limit_post, **given)
+    asked = {"loss": loss.value, "backward": backward, "precision": precision.value}
+    asked |= {"targets": targets_of(network, target, settings.text_limit_post, "--target")}
+    try:
+        found = run_trace(network, inputs, **asked, signals=chosen_signals(network, signals))
+    except ValueError as error:
+        raise of_models(error, {"targets": "--target"}) from None
     if out and out.suffix == ".safetensors":
         out.write_bytes(as_safetensors(found.tensors, found.metadata))
     elif out:
@@ -110,6 +114,10 @@ def convert(
     vocabulary: Annotated[Path | None, typer.Option(help="JSON: a list of texts, or {text: number}")] = None,
     title: Annotated[str, typer.Option(help="What to call the network")] = "",
     nonlinearity: Annotated[str | None, typer.Option(help="tanh or relu, of an nn.RNN or SimpleRNN")] = None,
+    reads: Annotated[str | None, typer.Option(help="characters, words or values (numbers in place of tokens)")] = None,
+    gives: Annotated[str | None, typer.Option(help="next, classes or values")] = None,
+    pattern: Annotated[str | None, typer.Option(help="many-to-many, many-to-one or one-to-many")] = None,
+    labels: Annotated[Path | None, typer.Option(help="JSON: a list of the classes' names")] = None,
 ) -> None:
     """Make a network of PyTorch or Keras weights, here on this machine; no program in the file is run."""
     path = out or weights.with_name(f"{weights.name.removesuffix('.h5').partition('.')[0]}.safetensors")
@@ -117,7 +125,9 @@ def convert(
         raise Problem(("--out", "must end in .safetensors"))
     try:
         texts = read_vocabulary(vocabulary) if vocabulary else None
-        network, recognised = run_conversion(weights, texts, title, nonlinearity)
+        names = json.dumps(read_vocabulary(labels)) if labels else None
+        said = {"reads": reads, "gives": gives, "pattern": pattern, "labels": names}
+        network, recognised = run_conversion(weights, texts, title, nonlinearity, **said)
     except BadNetwork as bad:
         raise Problem((str(weights), str(bad))) from None
     written(path, network.to_bytes())
@@ -126,6 +136,8 @@ def convert(
     for name in recognised["absent"]:
         print(f"{name} is absent")
     print(f"{path}: {network.cell.id}, layers {network.layers}, hidden {network.hidden}, {network.size:,} weights")
+    form = recognised["form"]
+    print(f"reads {form['reads']}, gives {form['gives']}, {form['pattern']}; directions {recognised['directions']}")
 
 
 cli.command()(train)

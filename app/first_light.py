@@ -1,5 +1,6 @@
 """What a page carries so that its first picture needs no further request."""
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -9,8 +10,9 @@ from markupsafe import Markup
 from pydantic import BaseModel, Field, ValidationError
 
 from app.api.cells import descriptions
-from app.networks import Networks, check_unit, tokens_of
-from app.problems import Problem, field_error
+from app.inputs import inputs_of, targets_of, written
+from app.networks import Networks, check_unit
+from app.problems import Problem, field_error, of_models
 from app.wire import to_json
 from models.arithmetic import arithmetic
 from models.network import Network
@@ -18,6 +20,7 @@ from models.trace import stream
 
 MODEL = "shakespeare-lstm"
 TEXT = "To be, or not to be: that is the question."
+STEPS, NUMBERS, FEW = 24, 240, 12  # of an example made up: steps, numbers in all, words
 
 
 class Address(BaseModel):
@@ -25,29 +28,54 @@ class Address(BaseModel):
 
     model: str = Field(MODEL, max_length=200)
     text: str | None = None
+    values: str | None = None
+    target: str | None = None
     loss: Literal["every", "last"] = "every"
     layer: int = 0
     unit: int | None = None
 
 
-def example_text(network: Network) -> str:
-    """The example, as far as the network knows its characters."""
-    known = set(network.vocabulary)
-    return "".join(character for character in TEXT if character in known) or "".join(network.vocabulary[: len(TEXT)])
+def example(network: Network) -> dict[str, str]:
+    """Something that the network can read, as an address has it: its own example, else the usual text as far as the
+    network knows it, or waves.
+    """
+    form, channels = network.form, network.channels
+    if channels:
+        steps = 1 if form.pattern == "one-to-many" else max(2, min(STEPS, NUMBERS // channels))
+        waves = [[round(math.sin(t / (2 + i)), 3) for i in range(channels)] for t in range(steps)]
+        return {"values": written(form.example if _reads(network, form.example) else waves)}
+    if _reads(network, form.example):
+        return {"text": form.example}
+    legible = [token for token in network.vocabulary if form.cut(token) == [token]]
+    known = max([token for token in form.cut(TEXT) if token in legible], legible[:FEW], key=len)
+    return {"text": form.join(known[:1] if form.pattern == "one-to-many" else known)}
+
+
+def _reads(network: Network, inputs: str | tuple) -> bool:
+    """Whether this is something, and the network can read it."""
+    try:
+        return bool(inputs) and bool(network.lesson(inputs if network.channels else network.tokens(inputs)))
+    except (ValueError, TypeError, AttributeError):
+        return False
 
 
 def picture(networks: Networks, address: Address, limit: int) -> dict:
     """The trace and the unit's arithmetic that an address asks for; a Problem where it asks for what there is not."""
     network = networks.get(address.model)
-    text = example_text(network) if address.text is None else address.text
-    tokens = tokens_of(network, text, limit)
+    given = address.model_dump(include={"text", "values"}, exclude_none=True) or example(network)
+    inputs = inputs_of(network, limit, **given)
+    targets = targets_of(network, address.target, limit, "target")
     check_unit(network, address.layer, address.unit or 0)
-    events = list(stream(network, tokens, loss=address.loss))
-    unit = liveliest(events, address.layer) if address.unit is None else address.unit
+    try:
+        events = list(stream(network, inputs, loss=address.loss, targets=targets))
+        unit = liveliest(events, address.layer) if address.unit is None else address.unit
+        summands = arithmetic(network, inputs, address.layer, unit, targets=targets)
+    except ValueError as error:
+        raise of_models(error, {"targets": "target", "tokens": "text"}) from None
     return {
         "events": events,
-        "arithmetic": orjson.Fragment(to_json(arithmetic(network, tokens, address.layer, unit))),
-        "address": {**address.model_dump(), "text": text, "unit": unit},
+        "arithmetic": orjson.Fragment(to_json(summands)),
+        "address": address.model_dump(exclude_none=True) | given | {"unit": unit},
     }
 
 

@@ -6,12 +6,12 @@ import logging
 from functools import lru_cache
 from pathlib import Path
 
-from app.problems import Problem, one_of, unknown_characters
+from app.problems import Problem, one_of
 from app.runs.checkpoints import Checkpoints
 from app.uploads import ID, Uploads
 from models.cells import describe
 from models.checkpoint import network_of
-from models.network import BadNetwork, Network, UnknownCharacters
+from models.network import BadNetwork, Network
 from models.zoo import shipped
 
 log = logging.getLogger("uvicorn.error")
@@ -92,18 +92,6 @@ class Networks:
         return load(path, path.stat().st_mtime_ns, origin)
 
 
-def tokens_of(network: Network, text: str, limit: int, field: str = "text") -> list[int]:
-    """The tokens of a text of 1 to `limit` characters; a Problem naming `field` for any other text."""
-    if not network.vocabulary:
-        raise Problem((field, "this network has no vocabulary: send tokens instead"))
-    if not 1 <= len(text) <= limit:
-        raise Problem((field, f"must have 1 to {limit:,} characters; this has {len(text):,}"))
-    try:
-        return network.tokens(text)
-    except UnknownCharacters as error:
-        raise unknown_characters(field, error.characters, network.id) from None
-
-
 def chosen_signals(network: Network, signals: str | list[str] | None) -> list[str] | None:
     """The signals named in a list or with commas between; None, for all of them, when none are named."""
     if signals is None:
@@ -116,8 +104,9 @@ def chosen_signals(network: Network, signals: str | list[str] | None) -> list[st
 
 
 def check_unit(network: Network, layer: int, unit: int) -> None:
-    """A Problem unless the network has this unit in this layer."""
-    if not 0 <= layer < network.layers:
-        raise Problem(("layer", f"must be 0 to {network.layers - 1}"))
-    if not 0 <= unit < network.hidden:
-        raise Problem(("unit", f"must be 0 to {network.hidden - 1}"))
+    """A Problem unless the network has this unit in this of its parts."""
+    parts = network.parts
+    if not 0 <= layer < len(parts):
+        raise Problem(("layer", f"must be 0 to {len(parts) - 1}"))
+    if not 0 <= unit < parts[layer].hidden:
+        raise Problem(("unit", f"must be 0 to {parts[layer].hidden - 1}"))

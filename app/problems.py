@@ -1,7 +1,7 @@
 """Errors as application/problem+json (RFC 9457): they name the field and what it may be, and never echo the input."""
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import orjson
 from fastapi import FastAPI, Request
@@ -70,14 +70,18 @@ class Problem(Exception):
 
 
 def visible(character: str) -> str:
-    """A character as a person can recognise it: itself where that shows anything, and its code point."""
+    """A character as a person can recognise it: itself where that shows anything, and its code point. Words as they
+    are.
+    """
+    if len(character) > 1:
+        return printable(character)
     code = f"U+{ord(character):04X}"
     shown = character.isprintable() and not character.isspace() and not unicodedata.combining(character)
     return f"{character} ({code})" if shown else code
 
 
 def unknown_characters(field: str, characters: Iterable[str], network: str) -> Problem:
-    """The problem of a text with characters that the network, named by its id, has never seen."""
+    """The problem of a text with characters (or words) that the network, named by its id, has never seen."""
     distinct = sorted(set(characters))
     named = ", ".join(visible(character) for character in distinct[:LISTED])
     more = f" and {len(distinct) - LISTED} more" if len(distinct) > LISTED else ""
@@ -89,10 +93,13 @@ def one_of(field: str, allowed: Iterable[str], status: int = HTTP_422_UNPROCESSA
     return Problem((field, f"must be one of {', '.join(allowed)}"), status=status)
 
 
-def of_models(error: ValueError) -> Problem:
-    """The problem that an error of the networks' own words it as: `field: what it may be`."""
+def of_models(error: ValueError, names: Mapping[str, str] | None = None) -> Problem:
+    """The problem that an error of the networks' own words it as: `field: what it may be`.
+
+    names: how a field was called when it was sent, where that is another name than theirs.
+    """
     field, _, detail = str(error).partition(": ")
-    return Problem((field, detail))
+    return Problem(((names or {}).get(field, field), detail))
 
 
 def response(status: int, detail: str, errors: Iterable[tuple[str, str]] = (), headers: dict | None = None) -> Response:

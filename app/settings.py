@@ -26,6 +26,8 @@ class Settings(BaseSettings):
     text_limit_get: int = Field(2_000, ge=1, description="most characters of a text sent by GET")
     body_limit: int = Field(1_048_576, ge=1, description="most bytes of a request's body")
     upload_limit: int = Field(67_108_864, ge=1, description="most bytes of an uploaded network")
+    upload_count: int = Field(1_000, ge=0, description="most uploaded networks that are kept")
+    upload_space: int = Field(8 * 2**30, ge=0, description="most bytes of all uploaded networks together")
     run_text_limit: int = Field(16_777_216, ge=1, description="most bytes of a text to train on")
     vocabulary_limit: int = Field(2_000, ge=2, description="most different characters of a text to train on")
     runs_per_owner: int = Field(20, ge=1, description="most runs of one owner that wait, train or pause at once")

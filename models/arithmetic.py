@@ -12,13 +12,13 @@ from models.network import Network
 from models.reading import Reading
 
 
-def arithmetic(network: Network, inputs: Sequence, layer: int = 0, unit: int = 0, interventions: Sequence = ()) -> dict:
+def arithmetic(network: Network, inputs: Sequence, layer: int = 0, unit: int = 0, **asked) -> dict:
     """For each signal with a matrix map, its summands for one unit: {"layer", "unit", "terms": {signal: [{"reads",
     "values"}, …]}}.
 
     layer: which of the network's parts. reads: `x`, a state before the step such as `h_prev`, a signal, or `bias`;
     values (N,). A map that a gate multiplies comes without the gate, which the signals and the cell's graph give.
-    Raises ValueError naming the range.
+    asked: `interventions` and `targets` as a reading takes them. Raises ValueError naming the range.
     """
     parts = network.parts
     if not 0 <= layer < len(parts):
@@ -26,7 +26,7 @@ def arithmetic(network: Network, inputs: Sequence, layer: int = 0, unit: int = 0
     part = parts[layer]
     if not 0 <= unit < part.hidden:
         raise ValueError(f"unit: must be between 0 and {part.hidden - 1}")
-    reading = Reading(network, inputs, backward=False, interventions=interventions)
+    reading = Reading(network, inputs, backward=False, **asked)
     reading.forward(0, reading.steps)
     cell, work, weights = part.cell, reading.work.layers[layer], part.parameters(network.parameters)
     found: dict[str, list[dict]] = {}

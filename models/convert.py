@@ -19,16 +19,20 @@ from models.network import BadNetwork, Network
 
 
 def convert(
-    path: Path, vocabulary: list[str] | None = None, title: str = "", nonlinearity: str | None = None
+    path: Path,
+    vocabulary: list[str] | None = None,
+    title: str = "",
+    nonlinearity: str | None = None,
+    **said: str | None,
 ) -> tuple[Network, dict]:
     """The network in a PyTorch checkpoint (a state_dict, or a dict that holds one) or in Keras' HDF5 weights, and what
     was recognised, as `recognise` says it.
 
-    nonlinearity: `tanh` or `relu`, of an nn.RNN or SimpleRNN. Raises BadNetwork, and OSError for an unreadable file.
+    nonlinearity: `tanh` or `relu`, of an nn.RNN or SimpleRNN. said: `reads`, `gives`, `pattern`, `labels`, as the
+    metadata of an upload has them. Raises BadNetwork, and OSError for an unreadable file.
     """
     facts = {"vocabulary": json.dumps(vocabulary or []), "title": title or path.name.partition(".")[0]}
-    if nonlinearity:
-        facts["nonlinearity"] = nonlinearity
+    facts |= {key: fact for key, fact in (said | {"nonlinearity": nonlinearity}).items() if fact}
     with path.open("rb") as file:
         is_keras = file.read(len(MAGIC)) == MAGIC
     if is_keras:

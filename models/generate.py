@@ -36,7 +36,9 @@ def generate(
     """
     characters = network.vocabulary_size
     if network.form.gives != "next" or not network.predicts or not network.vocabulary:
-        raise ValueError("model: must have a readout and a vocabulary to write a text")
+        raise ValueError(
+            "model: must have a readout that predicts the next character or word, and a vocabulary, to write a text"
+        )
     if any(part.reverse for part in network.parts):
         raise ValueError("model: must not read from the end, which is not written yet")
     if not len(prompt):

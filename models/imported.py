@@ -13,14 +13,17 @@ import numpy as np
 
 from models.cell import Cell
 from models.cells import cells
-from models.network import BadNetwork, Network, parameter_shapes, vocabulary_of
+from models.metadata import form_of, vocabulary_of
+from models.network import BadNetwork, Network, parameter_shapes
+from models.parts import REVERSE
 from models.tensor_file import read
 
 RECURRENT = re.compile(r"(?:(.+)\.)?((?:weight|bias)_(?:ih|hh|hr)_l\d+(?:_reverse)?)")
 EMBEDDING_NAME = re.compile(r"emb|encoder|lookup|wte", re.I)
 READOUT_NAME = re.compile(r"readout|decoder|output|linear|proj|head|dense|logit|classif|predict|\b(?:fc|out|lin)", re.I)
-LARGEST = {"layers": 32, "hidden": 4096, "vocabulary_size": 65_536}
+LARGEST = {"layers": 32, "hidden": 4096, "vocabulary_size": 65_536, "channels": 65_536, "outputs": 65_536}
 TITLE_LENGTH = 200
+EXAMPLE_LENGTH = 2000
 LISTED = 10
 FILE = "the file"
 
@@ -42,12 +45,26 @@ def recognise(content: bytes | bytearray, id: str = "") -> tuple[Network, dict]:
     else:
         network, names = _from_module(tensors, facts, id)
     network.title = facts.get("title", "").strip()[:TITLE_LENGTH] or "Your own network"
-    sizes = {"layers": network.layers, "hidden": network.hidden, "vocabulary_size": network.vocabulary_size}
-    for size, value in sizes.items():
-        if value > LARGEST[size]:
-            raise BadNetwork(f"{size} is {value:,}, and may be at most {LARGEST[size]:,}")
+    for size, largest in LARGEST.items():
+        if (value := getattr(network, size) or 0) > largest:
+            raise BadNetwork(f"{size} is {value:,}, and may be at most {largest:,}")
+    check_example(network)
     network.card = {"recognised": describe_import(network, names)}
     return network, network.card["recognised"]
+
+
+def check_example(network: Network) -> None:
+    """Raise BadNetwork where the example that a file gives is nothing the network can read."""
+    example, words = network.form.example, network.form.reads
+    if not example:
+        return
+    if not isinstance(example, tuple if network.channels else str) or len(example) > EXAMPLE_LENGTH:
+        kind = "a list of steps" if network.channels else f"a text of {words}"
+        raise BadNetwork(f"the example in {FILE} must be {kind}, at most {EXAMPLE_LENGTH:,} long")
+    try:
+        network.lesson(example if network.channels else network.tokens(example))
+    except ValueError as error:
+        raise BadNetwork(f"the example in {FILE} cannot be read: {error}") from None
 
 
 def describe_import(network: Network, names: dict[str, str]) -> dict:
@@ -55,17 +72,23 @@ def describe_import(network: Network, names: dict[str, str]) -> dict:
     weights = network.parameters
     same = [weights.get("embedding.weight"), weights.get("readout.weight")]
     tied = same[0] is not None and same[1] is not None and np.array_equal(*same)
+    tokens = "embedding" if network.embedding else "one-hot"
     return {
         "cell": network.cell.id,
         "module": network.cell.reference,
         "options": network.cell.chosen,
         "layers": network.layers,
         "hidden": network.hidden,
-        "input": "embedding" if network.embedding else "one-hot",
+        "directions": 2 if any(part.reverse for part in network.parts) else 1,
+        "projection": network.cell.chosen.get("projection"),
+        "input": "values" if network.channels else tokens,
         "embedding": network.embedding,
         "tokens": network.vocabulary_size,
+        "channels": network.channels,
         "vocabulary": bool(network.vocabulary),
         "readout": network.predicts,
+        "outputs": network.outputs,
+        "form": {key: fact for key, fact in network.form.to_dict().items() if key != "example"},
         "biases": any("bias_" in name for name in weights),
         # the embedding and the readout hold the same numbers; each has its own gradient here, PyTorch adds the two
         "tied": tied,
@@ -81,29 +104,32 @@ def _from_module(tensors: dict[str, np.ndarray], facts: dict[str, str], id: str)
     # a file of safetensors.torch.save_model has shared weights once, and says in its metadata where else they belong
     shared = {name: tensors[kept] for name, kept in facts.items() if kept in tensors and name not in tensors}
     tensors = tensors | shared
-    first = tensors[recurrent["weight_hh_l0"]]
-    cell, hidden = _cell(recurrent, first, facts), first.shape[1]
-    layers = sum(name.startswith("weight_ih_l") for name in recurrent)
+    cell, hidden = _cell(recurrent, tensors, facts)
+    directions = 2 if any(name.endswith(REVERSE) for name in recurrent) else 1
+    layers = sum(name.startswith("weight_ih_l") and not name.endswith(REVERSE) for name in recurrent)
     given = tensors[recurrent["weight_ih_l0"]]
     if given.ndim != 2:
         raise BadNetwork(f"{recurrent['weight_ih_l0']} must be a matrix, not of shape {given.shape}")
     names = {f"rnn.{name}": file for name, file in recurrent.items()}
-    names |= _around(tensors, [name for name in tensors if name not in recurrent.values()], given.shape[1], hidden)
+    rest = [name for name in tensors if name not in recurrent.values()]
+    names |= _around(tensors, rest, given.shape[1], directions * cell.width(cell.memories()[0], hidden))
     embedding = tensors[names["embedding.weight"]] if "embedding.weight" in names else None
-    tokens, width = (given.shape[1], None) if embedding is None else embedding.shape
-    wanted = parameter_shapes(cell, layers, hidden, tokens, width)
+    inputs, width = (given.shape[1], None) if embedding is None else embedding.shape
+    outputs = len(tensors[names["readout.weight"]]) if "readout.weight" in names else None
+    wanted = parameter_shapes(cell, layers, hidden, inputs, width, outputs, directions)
     absent = _absent(wanted, names)
     for name, file in names.items():
         if name not in wanted:
-            raise BadNetwork(f"{file} does not belong to {layers} layers")
+            raise BadNetwork(f"{file} does not belong to {cell.reference} of {layers} layers")
         if tensors[file].shape != wanted[name]:
             raise BadNetwork(f"{file} must have shape {wanted[name]}, not {tensors[file].shape}")
     vocabulary = vocabulary_of(facts, FILE)
-    if vocabulary and len(vocabulary) != tokens:
+    if vocabulary and len(vocabulary) != inputs:
         counted = names.get("embedding.weight", names["rnn.weight_ih_l0"])
-        raise BadNetwork(f"the vocabulary has {len(vocabulary):,} entries, and {counted} is made for {tokens:,}")
+        raise BadNetwork(f"the vocabulary has {len(vocabulary):,} entries, and {counted} is made for {inputs:,}")
+    form = form_of(facts, FILE, vocabulary, width is not None, inputs, outputs)
     parameters = {name: tensors[names[name]] for name in wanted if name in names}
-    return Network(id, "", cell, layers, hidden, vocabulary, parameters, width, absent=absent), names
+    return Network(id, "", cell, layers, hidden, vocabulary, parameters, width, absent=absent, form=form), names
 
 
 def _recurrent(tensors: dict[str, np.ndarray]) -> dict[str, str]:
@@ -120,28 +146,37 @@ def _recurrent(tensors: dict[str, np.ndarray]) -> dict[str, str]:
         heads = [next(iter(found.values())) for found in modules.values()]
         raise BadNetwork(f"there must be one recurrent module, and there are {len(modules)}: {_listed(heads)}")
     (found,) = modules.values()
-    if backwards := [file for name, file in found.items() if name.endswith("_reverse")]:
-        raise BadNetwork(f"bidirectional networks are not read yet; these weights read backwards: {_listed(backwards)}")
-    if projections := [file for name, file in found.items() if "_hr_" in name]:
-        raise BadNetwork(f"an nn.LSTM with proj_size is not read yet; it has {_listed(projections)}")
-    for name in ("weight_ih_l0", "weight_hh_l0"):
+    both_ways = any(name.endswith(REVERSE) for name in found)
+    for name in (
+        f"{weight}_l0{way}" for way in ("", REVERSE)[: 1 + both_ways] for weight in ("weight_ih", "weight_hh")
+    ):
         if name not in found:
             raise BadNetwork(f"{name} is missing beside {_listed(found.values())}")
     return found
 
 
-def _cell(recurrent: dict[str, str], weight: np.ndarray, facts: dict[str, str]) -> type[Cell]:
-    """The kind of cell, by how many blocks are stacked in its recurrent weights."""
-    kinds = {len(cell.blocks): cell for cell in cells().values() if cell.reference}
-    blocks = weight.shape[0] / weight.shape[1] if weight.ndim == 2 and weight.shape[1] else 0
+def _cell(recurrent: dict[str, str], tensors: dict[str, np.ndarray], facts: dict[str, str]) -> tuple[type[Cell], int]:
+    """The kind of cell, by how many blocks are stacked in its recurrent weights, and how many units it has."""
+    weight, names = tensors[recurrent["weight_hh_l0"]], recurrent["weight_hh_l0"]
+    columns = weight.shape[1] if weight.ndim == 2 else 0
+    kinds, hidden, chosen = {len(cell.blocks): cell for cell in cells().values() if cell.reference}, columns, {}
+    if "weight_hr_l0" in recurrent:
+        names = f"beside {recurrent['weight_hr_l0']} (P, H), {names}"
+        projection = tensors[recurrent["weight_hr_l0"]]
+        kinds = {blocks: kind for blocks, kind in kinds.items() if "projection" in kind.options}
+        hidden = projection.shape[-1] if projection.ndim == 2 and len(projection) == columns else 0
+        chosen["projection"] = columns
+    blocks = len(weight) / hidden if hidden and columns else 0
     if blocks not in kinds:
         known = ", ".join(f"{count}·H for {kind.reference}" for count, kind in sorted(kinds.items()))
-        raise BadNetwork(f"{recurrent['weight_hh_l0']} must have H columns and {known} rows, not shape {weight.shape}")
+        wide = "P" if chosen else "H"
+        raise BadNetwork(f"{names} must have {wide} columns and {known} rows, not shape {weight.shape}")
+    if "nonlinearity" in facts:
+        chosen["nonlinearity"] = facts["nonlinearity"]
     try:
-        chosen = {"nonlinearity": facts["nonlinearity"]} if "nonlinearity" in facts else {}
-        return kinds[blocks].with_options(*chosen.items())
+        return kinds[blocks].with_options(*chosen.items()), hidden
     except ValueError as error:
-        raise BadNetwork(f"{error} (metadata nonlinearity)") from None
+        raise BadNetwork(f"{error} (metadata nonlinearity, or proj_size)") from None
 
 
 def _absent(wanted: dict[str, tuple], names: dict[str, str]) -> tuple[str, ...]:
@@ -154,21 +189,21 @@ def _absent(wanted: dict[str, tuple], names: dict[str, str]) -> tuple[str, ...]:
     return absent
 
 
-def _around(tensors: dict[str, np.ndarray], rest: list[str], inputs: int, hidden: int) -> dict[str, str]:
+def _around(tensors: dict[str, np.ndarray], rest: list[str], inputs: int, width: int) -> dict[str, str]:
     """Which of the other tensors are embedding and readout: by shape, and by name where shapes leave a choice."""
     matrices = [name for name in rest if tensors[name].ndim == 2]
     ways = []
     for embedding in [None, *matrices]:
         for readout in [None, *matrices]:
-            way = _way(tensors, embedding, readout, inputs, hidden)
+            way = _way(tensors, embedding, readout, inputs, width)
             if way is not None and sorted(way.values()) == sorted(rest):
                 ways.append(way)
     if not ways:
         shapes = [f"{name} {tensors[name].shape}" for name in rest]
         raise BadNetwork(
             f"cannot place {_listed(shapes)}: beside the recurrent weights there may be an Embedding "
-            f"(tokens, {inputs}) and a Linear readout (tokens, {hidden}) with its bias, or one-hot input of {inputs} "
-            f"tokens and a Linear readout ({inputs}, {hidden})"
+            f"(tokens, {inputs}) and a Linear readout (outputs, {width}) with its bias, or without an Embedding input "
+            f"of {inputs} one-hot tokens or numbers"
         )
     ways.sort(key=_likely, reverse=True)
     if len(ways) > 1 and _likely(ways[0]) == _likely(ways[1]) or _likely(ways[0]) < 0:
@@ -180,21 +215,20 @@ def _around(tensors: dict[str, np.ndarray], rest: list[str], inputs: int, hidden
 
 
 def _way(
-    tensors: dict[str, np.ndarray], embedding: str | None, readout: str | None, inputs: int, hidden: int
+    tensors: dict[str, np.ndarray], embedding: str | None, readout: str | None, inputs: int, width: int
 ) -> dict[str, str] | None:
     """These two as embedding and readout: the file's name of each parameter, or None where the shapes forbid it."""
-    way, tokens = {}, inputs
+    way = {}
     if embedding:
-        tokens, width = tensors[embedding].shape
-        if width != inputs or embedding == readout:
+        if tensors[embedding].shape[1] != inputs or embedding == readout:
             return None
         way["embedding.weight"] = embedding
     if readout:
-        if tensors[readout].shape != (tokens, hidden):
+        if tensors[readout].shape[1] != width:
             return None
         way["readout.weight"] = readout
         bias = readout.removesuffix("weight") + "bias"
-        if bias in tensors and tensors[bias].shape == (tokens,):
+        if bias in tensors and tensors[bias].shape == tensors[readout].shape[:1]:
             way["readout.bias"] = bias
     return way
 

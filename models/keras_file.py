@@ -2,7 +2,7 @@
 
 Keras 3 writes `layers/<layer>/cell/vars/0` (`*.weights.h5`), older ones `<layer>/…/kernel:0` with the order of layers
 in an attribute, inside `model_weights` where the whole model was saved. Only the whole model says which activations
-there are; elsewhere Keras' own, tanh and sigmoid, are taken.
+there are and whether every step is given; elsewhere Keras' own are taken: tanh, sigmoid, the last step alone.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ import numpy as np
 
 from models.cell import Cell
 from models.cells import cells
-from models.network import BadNetwork, Network, parameter_shapes, vocabulary_of
+from models.metadata import form_of, vocabulary_of
+from models.network import BadNetwork, Network, parameter_shapes
+from models.parts import REVERSE
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 # by how many blocks are stacked: the cell, and Keras' order of its blocks
 KINDS = {1: ("elman", ("h",)), 3: ("gru", ("z", "r", "n")), 4: ("lstm", ("i", "f", "g", "o"))}
 NOT_WEIGHTS = re.compile(r"optimizer|seed_generator")
-BOTH_WAYS = re.compile(r"(?:forward|backward)_")
+DIRECTION = re.compile(r"(?:^|(?<=/))(forward|backward)_")
 RECURRENT_CLASSES = ("SimpleRNN", "GRU", "LSTM")
 
 Layers = dict[str, list[np.ndarray]]  # each layer's arrays in Keras' order: kernel, recurrent kernel, bias
@@ -31,7 +33,7 @@ Layers = dict[str, list[np.ndarray]]  # each layer's arrays in Keras' order: ker
 def keras_network(path: Path, facts: dict[str, str]) -> tuple[Network, dict[str, str]]:
     """The network in Keras' weights, and which of the file's layers became which parameter; raises BadNetwork.
 
-    facts: `vocabulary`, `title` and `nonlinearity` as the metadata of a safetensors file has them.
+    facts: `vocabulary`, `title`, `nonlinearity`, `pattern` … as the metadata of a safetensors file has them.
     """
     try:
         import h5py
@@ -40,7 +42,7 @@ def keras_network(path: Path, facts: dict[str, str]) -> tuple[Network, dict[str,
     try:
         with h5py.File(path, "r") as file:
             layers, config = _layers(file), file.attrs.get("model_config", "{}")
-            squashing = _check_config(json.loads(config), None)
+            said = _check_config(json.loads(config), {})
     except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
         if isinstance(error, BadNetwork):
             raise
@@ -49,26 +51,36 @@ def keras_network(path: Path, facts: dict[str, str]) -> tuple[Network, dict[str,
     if not recurrent:
         raise BadNetwork(f"no SimpleRNN, GRU or LSTM in {path.name}, which has: {', '.join(layers) or 'no layers'}")
     kernel, memory = layers[recurrent[0]][:2]
-    hidden = memory.shape[0]
-    cell, order = _cell(recurrent[0], memory, facts.get("nonlinearity") or squashing)
+    cell, order = _cell(recurrent[0], layers[recurrent[0]], said | facts)
     found: dict[str, tuple[str, np.ndarray]] = {}
-    for index, name in enumerate(recurrent):
-        if layers[name][1].shape != memory.shape:
+    places, depth, directions = _places(recurrent)
+    for name, place in places.items():
+        if layers[name][1].shape != memory.shape or np.ndim(layers[name][-1]) != np.ndim(layers[recurrent[0]][-1]):
             raise BadNetwork(f"{name} is not of the same kind and size as {recurrent[0]}")
-        stacked = _stacked(name, layers[name], cell, order)
-        found |= {f"rnn.{part}_l{index}": (name, array) for part, array in stacked.items()}
+        found |= {f"rnn.{part}_{place}": (name, array) for part, array in _stacked(layers[name], cell, order).items()}
     found |= _around({name: arrays for name, arrays in layers.items() if name not in recurrent})
-    tokens, width = found["embedding.weight"][1].shape if "embedding.weight" in found else (len(kernel), None)
-    wanted = parameter_shapes(cell, len(recurrent), hidden, tokens, width)
+    inputs, width = found["embedding.weight"][1].shape if "embedding.weight" in found else (len(kernel), None)
+    outputs = len(found["readout.weight"][1]) if "readout.weight" in found else None
+    wanted = parameter_shapes(cell, depth, len(memory), inputs, width, outputs, directions)
     for parameter, (name, array) in found.items():
         if array.shape != wanted[parameter]:
             raise BadNetwork(f"{name} has shape {array.shape[::-1]} where {wanted[parameter][::-1]} would fit")
     vocabulary = vocabulary_of(facts, "the vocabulary file")
-    if vocabulary and len(vocabulary) != tokens:
-        raise BadNetwork(f"the vocabulary has {len(vocabulary):,} entries, and the network is made for {tokens:,}")
+    if vocabulary and len(vocabulary) != inputs:
+        raise BadNetwork(f"the vocabulary has {len(vocabulary):,} entries, and the network is made for {inputs:,}")
+    if outputs not in (None, inputs) and "pattern" in said:
+        facts = {"pattern": said["pattern"]} | facts
+    form = form_of(facts, "the description", vocabulary, width is not None, inputs, outputs)
+    if directions == 2 and form.pattern == "many-to-one":
+        raise BadNetwork(
+            f"{recurrent[0]} is Bidirectional: where it gives one step alone, that joins the ends of both directions, "
+            "which no readout here reads; if it returns every step, say pattern many-to-many"
+        )
     parameters = {name: np.ascontiguousarray(found[name][1]) for name in wanted if name in found}
     absent = tuple(name for name in wanted if name not in found)
-    made = Network("", facts["title"], cell, len(recurrent), hidden, vocabulary, parameters, width, absent=absent)
+    made = Network(
+        "", facts["title"], cell, depth, len(memory), vocabulary, parameters, width, absent=absent, form=form
+    )
     return made, {parameter: name for parameter, (name, _) in found.items()}
 
 
@@ -79,21 +91,38 @@ def _layers(file: Mapping) -> Layers:
         found: Layers = {}
         for layer in map(_text, root.attrs["layer_names"]):
             for name in map(_text, root[layer].attrs["weight_names"]):
-                place = name.rpartition("/")[0] if BOTH_WAYS.search(name) else layer
+                place = name.rpartition("/")[0] if DIRECTION.search(name) else layer
                 found.setdefault(place, []).append(np.asarray(root[layer][name]))
-        _check_directions(found)
         return found
     found = dict(_variables(root, ""))
-    _check_directions(found)
     recurrent = [name for name, arrays in found.items() if _is_recurrent(arrays)]
-    if len({re.sub(r"(_\d+)?(/cell)?$", "", name) for name in recurrent}) > 1:
+    if len({re.sub(r"_\d+(?=/|$)", "", _wrapper(name).removesuffix("/cell")) for name in recurrent}) > 1:
         raise BadNetwork(f"the file does not say which of these layers comes first: {', '.join(recurrent)}")
     return dict(sorted(found.items(), key=lambda item: [int(part) for part in re.findall(r"\d+", item[0])]))
 
 
-def _check_directions(layers: Layers) -> None:
-    if both := [name for name in layers if BOTH_WAYS.search(name)]:
-        raise BadNetwork(f"bidirectional networks are not read yet; these layers are: {', '.join(both)}")
+def _wrapper(name: str) -> str:
+    """The layer as a whole, of which a name may be one direction."""
+    direction = DIRECTION.search(name)
+    return name[: direction.start()] if direction else name
+
+
+def _places(recurrent: list[str]) -> tuple[dict[str, str], int, int]:
+    """Each recurrent layer's place (`l0`, `l0_reverse`, …), how many levels there are, and in how many directions each
+    reads.
+    """
+    levels: dict[str, dict[str, str]] = {}
+    for name in recurrent:
+        direction = DIRECTION.search(name)
+        backwards = direction is not None and direction[1] == "backward"
+        levels.setdefault(_wrapper(name), {})[REVERSE if backwards else ""] = name
+    alone = [name for name in recurrent if DIRECTION.search(name) and len(levels[_wrapper(name)]) == 1]
+    if alone or len({len(ways) for ways in levels.values()}) > 1:
+        raise BadNetwork(f"every layer must read in one direction, or every layer in both: {', '.join(recurrent)}")
+    places = {
+        name: f"l{level}{suffix}" for level, ways in enumerate(levels.values()) for suffix, name in sorted(ways.items())
+    }
+    return places, len(levels), len(places) // len(levels)
 
 
 def _variables(group: Mapping, place: str) -> Iterator[tuple[str, list[np.ndarray]]]:
@@ -117,53 +146,71 @@ def _is_recurrent(arrays: list[np.ndarray]) -> bool:
     return len(arrays) in (2, 3) and arrays[0].ndim == arrays[1].ndim == 2
 
 
-def _check_config(config: object, found: str | None) -> str | None:
-    """The squashing function that a whole model's configuration names, if any; refuses what has no equal here."""
+def _check_config(config: object, said: dict[str, str]) -> dict[str, str]:
+    """What a whole model's configuration says of its recurrent layers, as `nonlinearity`, `reset` and `pattern`;
+    refuses what has no equal here.
+    """
+    if isinstance(config, dict) and config.get("class_name") == "Bidirectional":
+        if config["config"].get("merge_mode", "concat") != "concat":
+            raise BadNetwork(f"merge_mode of {config['config'].get('name', 'Bidirectional')} must be concat")
+        return _check_config(config["config"]["layer"], said)
     for inner in config.values() if isinstance(config, dict) else config if isinstance(config, list) else ():
-        found = _check_config(inner, found)
-    if isinstance(config, dict) and config.get("class_name") in RECURRENT_CLASSES:
-        kind, chosen = config["class_name"], config["config"]
-        allowed = {"activation": ("tanh", "relu") if kind == RECURRENT_CLASSES[0] else ("tanh",)}
-        allowed |= {"recurrent_activation": ("sigmoid",), "go_backwards": (False,)}
-        for option, values in allowed.items():
-            if option in chosen and chosen[option] not in values:
-                raise BadNetwork(f"{option} of {chosen.get('name', kind)} must be {' or '.join(map(str, values))}")
-        return chosen["activation"] if kind == RECURRENT_CLASSES[0] else found
-    return found
+        said = _check_config(inner, said)
+    if not isinstance(config, dict) or config.get("class_name") not in RECURRENT_CLASSES:
+        return said
+    kind, chosen = config["class_name"], config["config"]
+    allowed = {"activation": ("tanh", "relu") if kind == RECURRENT_CLASSES[0] else ("tanh",)}
+    allowed |= {"recurrent_activation": ("sigmoid",), "go_backwards": (False,)}
+    for option, values in allowed.items():
+        if option in chosen and chosen[option] not in values:
+            raise BadNetwork(f"{option} of {chosen.get('name', kind)} must be {' or '.join(map(str, values))}")
+    if kind == RECURRENT_CLASSES[0]:
+        said = said | {"nonlinearity": chosen["activation"]}
+    if "reset_after" in chosen:
+        said = said | {"reset": "after" if chosen["reset_after"] else "before"}
+    if "return_sequences" in chosen:
+        said = said | {"pattern": "many-to-many" if chosen["return_sequences"] else "many-to-one"}
+    return said
 
 
-def _cell(name: str, memory: np.ndarray, squashing: str | None) -> tuple[type[Cell], tuple[str, ...]]:
+def _cell(name: str, arrays: list[np.ndarray], said: dict[str, str]) -> tuple[type[Cell], tuple[str, ...]]:
     """The cell, and Keras' order of its blocks."""
+    memory, bias = arrays[1], arrays[2] if len(arrays) == 3 else None
     blocks = memory.shape[1] / memory.shape[0] if memory.shape[0] else 0
     if blocks not in KINDS:
         raise BadNetwork(f"the recurrent kernel of {name} must be (H, H), (H, 3·H) or (H, 4·H), not {memory.shape}")
     id, order = KINDS[blocks]
+    chosen = {"nonlinearity": said["nonlinearity"]} if "nonlinearity" in said else {}
+    # a reset gate that multiplies after the matrix has a bias of its own there, which Keras writes as a second row
+    if id == "gru" and bias is not None:
+        chosen["reset"] = "after" if bias.ndim == 2 else "before"
+    elif id == "gru":
+        chosen["reset"] = said.get("reset", "")
+        if not chosen["reset"]:
+            raise BadNetwork(
+                f"{name} has no bias, which would tell whether it is a GRU with reset_after; the whole model, saved "
+                "with model.save, says it"
+            )
+    if chosen.get("reset") == "after":
+        del chosen["reset"]  # as usual
     try:
-        return cells()[id].with_options(*({"nonlinearity": squashing} if squashing else {}).items()), order
+        return cells()[id].with_options(*chosen.items()), order
     except ValueError as error:
         raise BadNetwork(str(error)) from None
 
 
-def _stacked(name: str, arrays: list[np.ndarray], cell: type[Cell], order: tuple[str, ...]) -> dict[str, np.ndarray]:
+def _stacked(arrays: list[np.ndarray], cell: type[Cell], order: tuple[str, ...]) -> dict[str, np.ndarray]:
     """One recurrent layer's arrays by torch's names, their blocks in torch's order."""
 
-    def reordered(array: np.ndarray) -> np.ndarray:
+    def joined(array: np.ndarray, stack: str) -> np.ndarray:
         blocks = dict(zip(order, np.split(array, len(order), axis=-1), strict=True))
-        return np.concatenate([blocks[block] for block in cell.blocks], axis=-1).T
+        return np.concatenate([blocks[block.name] for block in cell.stacks()[stack][1]], axis=-1).T
 
-    found = {"weight_ih": reordered(arrays[0]), "weight_hh": reordered(arrays[1])}
-    bias = arrays[2] if len(arrays) == 3 else None
-    # a reset gate that multiplies after the matrix needs a bias of its own there, which Keras writes as a second row
-    if cell.id == "gru" and (bias is None or bias.ndim == 1):
-        raise BadNetwork(
-            f"{name} is a GRU with reset_after=False (or has no bias, which would tell): its reset gate multiplies the "
-            "memory before the matrix does, and no cell here computes that"
-        )
-    if bias is None:
+    found = {stack: joined(arrays[0 if stack == "weight_ih" else 1], stack) for stack in cell.stacks()}
+    if len(arrays) < 3:
         return found
-    if bias.ndim == 1:
-        return found | {"bias_ih": reordered(bias)}
-    return found | {"bias_ih": reordered(bias[0]), "bias_hh": reordered(bias[1])}
+    biases = zip(("ih", "hh"), np.atleast_2d(arrays[2]), strict=False)
+    return found | {f"bias_{read}": joined(bias, f"weight_{read}") for read, bias in biases}
 
 
 def _around(layers: Layers) -> dict[str, tuple[str, np.ndarray]]:

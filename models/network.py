@@ -20,7 +20,7 @@ from safetensors.numpy import save
 from models.cell import Cell
 from models.cells import cells
 from models.form import Form, Lesson, lesson
-from models.metadata import BadNetwork, is_unicode, stored, vocabulary_of
+from models.metadata import BadNetwork, checked_form, is_unicode, stored, vocabulary_of
 from models.parts import CONVOLUTION, REVERSE, Part, parameter_shapes, parts
 from models.passes import NetworkWeights
 
@@ -234,10 +234,7 @@ class Network:
         except (ValueError, TypeError) as error:
             raise BadNetwork(f"{name}: {error}") from None
         absent = tuple(map(str, stored(facts, "absent", list, name)))
-        try:
-            form = Form.of(stored(facts, "form", dict, name))
-        except (ValueError, TypeError) as error:
-            raise BadNetwork(f"{name}: {error}") from None
+        form = checked_form(stored(facts, "form", dict, name), name)
         for matrix in ("readout.weight", "embedding.weight", "rnn.weight_ih_l0"):
             if matrix in parameters and parameters[matrix].ndim != 2:
                 raise BadNetwork(f"the parameter {matrix} must be a matrix")

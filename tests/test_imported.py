@@ -114,7 +114,7 @@ def test_equal_shapes_are_told_apart_by_their_names():
     assert "a.weight, b.weight" in said and "readout.weight" in said
     biased = same | {"a.weight": floats(V, H), "b.weight": floats(V, H), "b.bias": floats(V)}
     assert recognise(save(biased))[1]["names"]["readout.weight"] == "b.weight"
-    assert "fc.weight" in refused(same | {"fc.weight": floats(V, H)})  # an embedding by its shape only
+    assert "emb.fc.weight" in refused(same | {"emb.fc.weight": floats(V, H)})  # both by its name
 
 
 def test_tied_weights_are_one_matrix_twice():
@@ -135,10 +135,22 @@ def test_tied_weights_are_one_matrix_twice():
         ({"lstm.weight_ih_l0": floats(3 * H, E)}, ["lstm.weight_ih_l0", "(16, 3)"]),
         ({"lstm.weight_ih_l0": floats(16)}, ["lstm.weight_ih_l0"]),
         ({"lstm.weight_hh_l0": floats(2 * H, H)}, ["lstm.weight_hh_l0", "(8, 4)", "torch.nn.GRU"]),
-        ({"lstm.weight_hh_l0_reverse": floats(4 * H, H)}, ["bidirectional", "lstm.weight_hh_l0_reverse"]),
-        ({"lstm.weight_hr_l0": floats(2, H)}, ["proj_size", "lstm.weight_hr_l0"]),
+        ({"lstm.weight_hh_l0_reverse": floats(4 * H, H)}, ["weight_ih_l0_reverse is missing"]),
+        (
+            {f"lstm.weight_{read}_l0_reverse": floats(4 * H, size) for read, size in (("ih", E), ("hh", H))},
+            ["fc.weight (5, 4)", "(outputs, 8)"],
+        ),
+        (
+            {f"lstm.weight_{read}_l0_reverse": floats(4 * H, size) for read, size in (("ih", E), ("hh", H))}
+            | {"fc.weight": floats(V, 2 * H)},
+            ["bias_ih_l0_reverse", "missing"],
+        ),
+        ({"lstm.weight_hr_l0": floats(2, H)}, ["lstm.weight_hr_l0 (P, H)", "lstm.weight_hh_l0", "(16, 4)"]),
+        ({"lstm.weight_hr_l0": floats(H, 3)}, ["lstm.weight_hr_l0 (P, H)", "4·H for torch.nn.LSTM"]),
+        ({"lstm.weight_hr_l1": floats(2, H)}, ["lstm.weight_hr_l1 does not belong"]),
         ({"other.weight_hh_l0": floats(4 * H, H)}, ["one recurrent module", "other.weight_hh_l0"]),
-        ({"fc.weight": floats(2, H), "fc.bias": floats(2)}, ["fc.weight (2, 4)", "fc.bias"]),
+        ({"fc.weight": floats(2, H + 1), "fc.bias": floats(2)}, ["fc.weight (2, 5)", "fc.bias"]),
+        ({"fc.bias": floats(3)}, ["fc.bias (3,)"]),
         ({"norm.weight": floats(H)}, ["norm.weight (4,)"]),
         ({"fc2.weight": floats(V, V)}, ["fc2.weight (5, 5)"]),
         ({"lstm.bias_hh_l0": np.full(4 * H, np.nan, "float32")}, ["lstm.bias_hh_l0", "not finite"]),
@@ -165,8 +177,21 @@ def test_what_cannot_be_placed_is_named(changed, names):
         ({"vocabulary": '["a", "b", "c", "d", 5]'}, "list of characters"),
         ({"vocabulary": '["a", "b", "c", "d", ""]'}, "list of characters"),
         ({"vocabulary": r'["a", "b", "c", "d", "\ud800"]'}, "list of characters"),
-        ({"vocabulary": "[" * 100_000}, "not a JSON list"),
+        ({"vocabulary": "[" * 100_000}, "the vocabulary in the file is not JSON"),
+        ({"vocabulary": "{}"}, "not a JSON list"),
         ({"nonlinearity": "relu"}, "no option nonlinearity"),
+        ({"reads": "sounds"}, "reads: must be one of characters, words, values"),
+        ({"reads": "values"}, "reads numbers has no embedding"),
+        ({"gives": "next", "pattern": "many-to-one"}, "pattern: what predicts the next input does so at every step"),
+        ({"pattern": "some-to-one"}, "pattern: must be one of"),
+        ({"gives": "classes", "labels": '["a", "b"]'}, "there are 2 labels for 5 outputs"),
+        ({"labels": r'["a", "b", "c", "d", "\ud800"]'}, "labels must be names of 1 to 200 characters"),
+        ({"labels": '["a", "b", "c", "d", 5]'}, "labels: must be a list of names"),
+        ({"labels": "a, b"}, "the labels in the file is not JSON"),
+        ({"steps": '"many"', "pattern": "one-to-many"}, "steps: must be between 1 and 10000"),
+        ({"example": '"abc"'}, "the example in the file cannot be read"),
+        ({"example": "[[1, 2]]"}, "the example in the file must be a text of characters"),
+        ({"example": '{"a": 1}'}, "the example in the file must be a text of characters"),
         ({"cell": "transformer"}, "names no known cell"),
         ({"cell": "lstm"}, "rnn.weight_ih_l0 is missing"),
     ],
@@ -180,6 +205,35 @@ def test_metadata_that_does_not_fit_is_refused(facts, said):
 def test_relu_must_be_relu_or_tanh():
     with pytest.raises(BadNetwork, match="nonlinearity must be tanh or relu"):
         recognise(Theirs("relu").saved(nonlinearity="gelu"))
+
+
+def numbers(**facts: str) -> dict:
+    """The form of a network that is given three numbers a step and has two outputs."""
+    tensors = lstm() | {"head.weight": floats(2, H), "head.bias": floats(2)}
+    return recognise(save(tensors, facts))[1]["form"]
+
+
+def test_what_it_reads_and_gives_is_guessed_from_its_sizes_unless_it_is_said():
+    assert {"reads": "values", "gives": "classes", "pattern": "many-to-one"}.items() <= numbers().items()
+    assert {"reads": "characters", "gives": "next"}.items() <= recognise(save(WHOLE))[1]["form"].items()
+    classifier = WHOLE | {"fc.weight": floats(2, H), "fc.bias": floats(2)}
+    network, said = recognise(save(classifier, {"labels": '["good", "bad"]'}))
+    assert network.form.labels == ("good", "bad") and network.task == "classes" and said["outputs"] == 2
+    assert {"reads": "characters", "gives": "classes", "pattern": "many-to-one"}.items() <= said["form"].items()
+    one = recognise(save(lstm() | {"head.weight": floats(1, H)}))[1]["form"]
+    assert (one["reads"], one["gives"]) == ("values", "values")
+    words = recognise(save(WHOLE, {"vocabulary": '["the", "wolf", "sleeps", "in", "a"]'}))[0]
+    assert words.form.reads == "words" and words.tokens("a wolf sleeps") == [4, 1, 2]
+    same = {"reads": "values", "gives": "values", "pattern": "many-to-many", "labels": '["x", "y"]'}
+    assert same.items() <= (numbers(**same) | {"labels": '["x", "y"]'}).items()
+    assert numbers(gives="values", pattern="one-to-many", steps="7", example="[[1, 2, 3]]")["steps"] == 7
+    assert recognise(save(lstm(inputs=V) | {"out.weight": floats(V, H)}, {"reads": "values"}))[0].form.counts
+
+
+def test_a_network_without_a_readout_gives_nothing():
+    tensors = {name: array for name, array in WHOLE.items() if "fc" not in name}
+    assert "no readout" in refused(tensors, labels='["a"]') and "no readout" in refused(tensors, gives="classes")
+    assert recognise(save(lstm(), {"reads": "values"}))[0].channels == E
 
 
 def raw(header: dict | bytes, data: bytes = b"") -> bytes:

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from app.networks import Networks, check_unit, chosen_signals, tokens_of
+from app.networks import Networks, check_unit, chosen_signals
 from app.problems import Problem
 from models.zoo import shipped
 
@@ -33,17 +33,6 @@ def test_an_unknown_network_is_a_problem_that_lists_the_known(data):
     with pytest.raises(Problem, match="must be one of .*small-lstm") as caught:
         Networks(data).get("../small-lstm", status=404)
     assert caught.value.status == 404
-
-
-@pytest.mark.parametrize("text", ["", "x" * 11])
-def test_text_length_is_bounded(data, text):
-    with pytest.raises(Problem, match=f"prompt: must have 1 to 10 characters; this has {len(text)}"):
-        tokens_of(Networks(data).get("small-lstm"), text, 10, "prompt")
-
-
-def test_unknown_characters_are_named(data):
-    with pytest.raises(Problem, match=r"text: the network has never seen é \(U\+00E9\), ☃ \(U\+2603\)"):
-        tokens_of(Networks(data).get("small-lstm"), "no é, no ☃, no é", 100)
 
 
 def test_signals_are_those_of_the_cell(data):

@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from app.api.fields import ArithmeticQuery
-from app.networks import check_unit, tokens_of
+from app.api.asked import answered, asked
+from app.api.fields import ArithmeticBody, ArithmeticQuery
+from app.networks import check_unit
 from app.wire import json_response
 from models.arithmetic import arithmetic
 
@@ -14,10 +15,20 @@ router = APIRouter(prefix="/api", tags=["trace"])
 JSON = {200: {"description": "terms by signal", "content": {"application/json": {}}}}
 
 
+def summed(request: Request, fields: ArithmeticQuery | ArithmeticBody) -> Response:
+    """The arithmetic that was asked for."""
+    network, inputs, given = asked(request, fields)
+    check_unit(network, fields.layer, fields.unit)
+    return json_response(answered(fields, arithmetic, network, inputs, fields.layer, fields.unit, **given))
+
+
 @router.get("/arithmetic", responses=JSON)
 def read_arithmetic(request: Request, query: Annotated[ArithmeticQuery, Query()]) -> Response:
-    """What each matrix map and bias adds to one unit's sums, at every step of a text."""
-    network = request.app.state.networks.get(query.model)
-    check_unit(network, query.layer, query.unit)
-    tokens = tokens_of(network, query.text, request.app.state.settings.text_limit_get)
-    return json_response(arithmetic(network, tokens, query.layer, query.unit))
+    """What each matrix map and bias adds to one unit's sums, at every step of a text or of numbers."""
+    return summed(request, query)
+
+
+@router.post("/arithmetic", responses=JSON)
+def read_posted_arithmetic(request: Request, body: ArithmeticBody) -> Response:
+    """The same of a longer text, of tokens or numbers, with signals overwritten."""
+    return summed(request, body)

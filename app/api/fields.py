@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from app.wire import Encoding
 from models.interventions import Intervention
@@ -40,22 +40,61 @@ Interventions = Annotated[
 ]
 
 
-class TraceOptions(BaseModel):
-    """How a text is traced."""
+TEXT = "the characters or words to read; the limit is a setting"
+TARGETS = "what should come out where that is not the next input: one label, class number or list of numbers a step"
 
+
+def _is_target(value: object, check: ValidatorFunctionWrapHandler) -> int | str | list[float]:
+    try:
+        return check(value)
+    except ValidationError:
+        raise ValueError("must be a label, the number of a class, or a list of numbers") from None
+
+
+Target = Annotated[int | str | list[float], WrapValidator(_is_target)]
+Row = Annotated[list[float], Field(min_length=1)]
+
+
+class GivenQuery(BaseModel):
+    """What a network is to read, as an address says it."""
+
+    model_config = QUERY
     model: Model
+    text: str | None = Field(None, description=TEXT)
+    values: str | None = Field(None, description="the numbers to read: steps with ; between, the numbers of one with ,")
+    target: str | None = Field(None, description=f"{TARGETS}; steps with ; between, the numbers of one with ,")
+
+
+class GivenBody(BaseModel):
+    """What a network is to read, as a body says it: a text, tokens or numbers."""
+
+    model_config = BODY
+    model: Model
+    text: str | None = Field(None, description=TEXT)
+    tokens: list[Token] | None = Field(None, description="the tokens to read, in place of a text")
+    values: list[Row] | None = Field(None, description="the numbers to read, a list of them for each step")
+    targets: list[Target] | None = Field(None, description=TARGETS)
+    interventions: Interventions = []
+
+
+class LossOption(BaseModel):
+    """What is differentiated."""
+
     loss: Literal["every", "last"] = Field(
         "every", description="differentiate −ln p(token t+1) summed over every t, or the last predicted token's alone"
     )
+
+
+class TraceOptions(LossOption):
+    """How a trace is made."""
+
     backward: bool = Field(True, description="record the backward pass too")
     precision: Literal["float32", "float64"] = "float32"
 
 
-class FileQuery(TraceOptions):
+class FileQuery(GivenQuery, TraceOptions):
     """A trace to be had as a file, as an address says it."""
 
-    model_config = QUERY
-    text: str = Field(description="the characters to read; the limit is a setting")
     signals: str | None = Field(None, description="ids of the signals to record, with commas between; else all")
 
 
@@ -65,14 +104,10 @@ class StreamQuery(FileQuery):
     encoding: ArrayEncoding = "float16"
 
 
-class FileBody(TraceOptions):
-    """A trace to be had as a file, as a body says it: of a text or of tokens."""
+class FileBody(GivenBody, TraceOptions):
+    """A trace to be had as a file, as a body says it."""
 
-    model_config = BODY
-    text: str | None = Field(None, description="the characters to read; the limit is a setting")
-    tokens: list[Token] | None = Field(None, description="the tokens to read, in place of a text")
     signals: str | list[str] | None = Field(None, description="ids of the signals to record; else all")
-    interventions: Interventions = []
 
 
 class StreamBody(FileBody):
@@ -102,20 +137,24 @@ class GenerateBody(BaseModel):
     encoding: ArrayEncoding = "float16"
 
 
-class VerificationQuery(BaseModel):
-    """A text whose gradients are to be checked."""
-
-    model_config = QUERY
-    model: Model
-    text: str = Field(description="the characters to read; the limit is a setting")
-    loss: Literal["every", "last"] = Field("every", description="what to differentiate")
+class VerificationQuery(GivenQuery, LossOption):
+    """A reading whose gradients are to be checked, as an address says it."""
 
 
-class ArithmeticQuery(BaseModel):
-    """One unit of one layer while a text is read."""
+class VerificationBody(GivenBody, LossOption):
+    """A reading whose gradients are to be checked, as a body says it."""
 
-    model_config = QUERY
-    model: Model
-    text: str = Field(description="the characters to read; the limit is a setting")
-    layer: int = Field(0, ge=0, description="the layer, counted from 0 at the input")
+
+class UnitOptions(BaseModel):
+    """Which unit is looked at."""
+
+    layer: int = Field(0, ge=0, description="the layer, counted from 0 at the input; each direction is one")
     unit: int = Field(0, ge=0, description="the unit, counted from 0")
+
+
+class ArithmeticQuery(GivenQuery, UnitOptions):
+    """One unit of one layer while something is read, as an address says it."""
+
+
+class ArithmeticBody(GivenBody, UnitOptions):
+    """One unit of one layer while something is read, as a body says it."""

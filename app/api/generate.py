@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
 from app.api.fields import GenerateBody
-from app.networks import tokens_of
+from app.inputs import tokens_of
 from app.problems import of_models
 from app.wire import event_stream
 from models.generate import generate

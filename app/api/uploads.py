@@ -7,7 +7,6 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
 from app.api.fields import UploadQuery
-from app.networks import Networks
 from app.problems import Problem
 from app.wire import json_response
 from models.imported import recognise
@@ -27,7 +26,8 @@ router = APIRouter(prefix="/api/models", tags=["models"])
 @router.post("", status_code=201, responses=STORED, openapi_extra=BODY)
 async def upload_model(request: Request, query: Annotated[UploadQuery, Query()]) -> Response:
     """Bring a network: the safetensors state_dict of a torch module with one nn.RNN, nn.LSTM or nn.GRU, as
-    application/octet-stream.
+    application/octet-stream. The file's metadata may say `title`, `vocabulary`, `nonlinearity`, `reads`, `gives`,
+    `pattern`, `labels`, `steps` and `example`.
 
     It is served to whoever knows its id, which cannot be guessed, and is not listed: /api/models does not tell
     strangers of it. The owner_token, needed to delete it, is told this once.
@@ -36,9 +36,9 @@ async def upload_model(request: Request, query: Annotated[UploadQuery, Query()])
         raise Problem(("content-type", f"must be {BYTES}, the bytes of a safetensors file"), status=415)
     try:
         content = await received(request)
-        return await run_in_threadpool(accepted, request.app.state.networks, content, query.dry_run)
+        return await run_in_threadpool(accepted, request, content, query.dry_run)
     except BadNetwork as bad:
-        raise Problem(("body", str(bad))) from None
+        raise Problem(("body", str(bad).encode(errors="backslashreplace").decode())) from None
 
 
 @router.delete("/{id}", status_code=204)
@@ -67,13 +67,14 @@ async def received(request: Request) -> bytearray:
     return content
 
 
-def accepted(networks: Networks, content: bytearray, dry_run: bool) -> Response:
+def accepted(request: Request, content: bytearray, dry_run: bool) -> Response:
     """The answer to an upload, which is stored unless this is a dry run."""
+    uploads, settings = request.app.state.networks.uploads, request.app.state.settings
     network, recognised = recognise(content)
     network.origin = "upload"
     if dry_run:
         return json_response({**network.describe(), "id": None, "recognised": recognised})
-    network.id, token = networks.uploads.keep(network)
+    network.id, token = uploads.keep(network, settings.upload_count, settings.upload_space)
     response = json_response({**network.describe(), "owner_token": token, "recognised": recognised})
     response.status_code = 201
     response.headers["Location"] = f"/api/models/{network.id}"

@@ -5,9 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from app.api.fields import VerificationQuery
-from app.networks import tokens_of
-from app.problems import of_models
+from app.api.asked import answered, asked
+from app.api.fields import VerificationBody, VerificationQuery
 from app.wire import json_response
 from models.verification import verify
 
@@ -15,12 +14,19 @@ router = APIRouter(prefix="/api", tags=["trace"])
 JSON = {200: {"description": "both slopes and how far they lie apart", "content": {"application/json": {}}}}
 
 
+def verified(request: Request, fields: VerificationQuery | VerificationBody) -> Response:
+    """The check that was asked for."""
+    network, inputs, given = asked(request, fields)
+    return json_response(answered(fields, verify, network, inputs, fields.loss, **given))
+
+
 @router.get("/verification", responses=JSON)
 def read_verification(request: Request, query: Annotated[VerificationQuery, Query()]) -> Response:
     """The gradient of this network on this text against finite differences, along a random direction of all weights."""
-    network = request.app.state.networks.get(query.model)
-    tokens = tokens_of(network, query.text, request.app.state.settings.text_limit_get)
-    try:
-        return json_response(verify(network, tokens, query.loss))
-    except ValueError as error:
-        raise of_models(error) from None
+    return verified(request, query)
+
+
+@router.post("/verification", responses=JSON)
+def read_posted_verification(request: Request, body: VerificationBody) -> Response:
+    """The same of a longer text, of tokens or numbers, with signals overwritten."""
+    return verified(request, body)
