@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from app.connection import Connection
 from app.inputs import inputs_of, targets_of
+from app.lessons_command import lessons
 from app.networks import Networks, chosen_signals
 from app.problems import Problem, of_models
-from app.lessons_command import lessons
 from app.runs.database import Refused
 from app.server import create_app
 from app.settings import Settings
