@@ -178,6 +178,7 @@ def test_one_key_makes_one_run(here):
 
 def test_who_sees_which_runs(here, endless):
     mine, ids = owned(endless), lambda response: [run["id"] for run in response.json()["runs"]]
+    in_state(here, endless, "running")
     second = started(here, headers=mine, **QUICK)
     assert second["owner_token"] == endless["owner_token"] and second["position"] == 1
     assert ids(here.get("/api/runs", headers=mine)) == [second["id"], endless["id"]]
