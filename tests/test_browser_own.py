@@ -50,11 +50,23 @@ def test_a_network_is_recognised_before_it_is_kept_and_can_be_deleted(browser, a
         assert (state(page)["model"], state(page)["text"]) == ("small-lstm", TEXT)
 
 
+def test_what_it_reads_and_gives_is_said_before_it_is_kept(browser, address):
+    with opened(browser, address + PAUSED) as page:
+        fold = page.locator("#open")
+        both = Theirs("lstm", 2, both_ways=True, projection=3, channels=2, outputs=3)
+        pick(page, file(both.saved(labels='["calm", "wave", "spike"]'), "kinds.safetensors"))
+        expect(fold).to_contain_text("2 layers of 6 units in both directions, projected to 3, float64.")
+        expect(fold).to_contain_text("It reads 2 numbers a step.")
+        expect(fold).to_contain_text("It tells one of 3 classes (calm, wave, spike) at the last step.")
+        pick(page, file(Theirs("gru", outputs=1).saved(pattern="many-to-many"), "one.safetensors"))
+        expect(fold).to_contain_text("It gives 1 number at every step.")
+
+
 def test_a_network_without_a_vocabulary_reads_token_numbers(browser, address):
     content = save(Theirs("relu", readout=False).state_dict(), {"nonlinearity": "relu"})
     with opened(browser, address + PAUSED) as page:
         pick(page, file(content))
-        expect(page.locator("#open")).to_contain_text("with relu")
+        expect(page.locator("#open")).to_contain_text("with nonlinearity relu")
         expect(page.locator("#open")).to_contain_text("reads token numbers, no text")
         expect(page.locator("#open")).to_contain_text("no readout")
         page.get_by_role("button", name="Bring it in").click()

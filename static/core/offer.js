@@ -88,14 +88,29 @@ function button(label) {
   return made;
 }
 
+const WHEN = { "many-to-many": "at every step", "many-to-one": "at the last step", "one-to-many": "at every step, from one input on" };
+const LISTED = 5;
+const listed = (names) => names.slice(0, LISTED).join(", ") + (names.length > LISTED ? ", …" : "");
+const counted = (many, one, more) => `${many} ${many === 1 ? one : more}`;
+
 // What was recognised, and what that means for what can be seen.
-function inWords(name, { module, options, layers, hidden, input, embedding, tokens: many, vocabulary, readout, biases, numbers }, title) {
-  const chosen = Object.values(options ?? {}).map((option) => ` with ${option}`).join("");
-  const way = input === "embedding" ? `through an embedding of ${embedding}` : "one-hot";
+function inWords(name, { module, options, layers, hidden, directions, projection, biases, numbers, readout, outputs, form, ...input }, title) {
+  const chosen = Object.entries(options).filter(([option]) => option !== "projection").map(([option, value]) => ` with ${option} ${value}`).join("");
+  const ways = directions === 2 ? " in both directions" : "", narrow = projection ? `, projected to ${projection}` : "";
   const parts = [
-    `“${name}” holds a network: ${title} (${module}${chosen}), ${layers} ${layers === 1 ? "layer" : "layers"} of ${hidden} units${biases ? "" : " without biases"}, ${numbers}.`,
-    `It reads ${many} tokens ${way}${vocabulary ? " and knows their names" : "; without a vocabulary it reads token numbers, no text"}.`,
+    `“${name}” holds a network: ${title}${module ? ` (${module})` : ""}${chosen}, ${counted(layers, "layer", "layers")} of ${hidden} units${ways}${narrow}${biases ? "" : " without biases"}, ${numbers}.`,
+    `It reads ${whatItReads(input, form)}.`,
   ];
   if (!readout) parts.push("It has no readout, so it guesses nothing and no gradient comes back.");
+  else if (form.gives !== "next") {
+    const what = form.gives === "classes" ? `tells one of ${counted(outputs, "class", "classes")}` : `gives ${counted(outputs, "number", "numbers")}`;
+    parts.push(`It ${what}${form.labels.length ? ` (${listed(form.labels)})` : ""} ${WHEN[form.pattern]}.`);
+  }
   return parts.join(" ");
+}
+
+function whatItReads({ input, embedding, tokens, channels, vocabulary }, { reads }) {
+  if (channels) return `${counted(channels, "number", "numbers")} a step`;
+  const way = input === "embedding" ? `through an embedding of ${embedding}` : "one-hot", kind = reads === "words" ? "words" : "tokens";
+  return `${tokens} ${kind} ${way}${vocabulary ? " and knows their names" : "; without a vocabulary it reads token numbers, no text"}`;
 }
