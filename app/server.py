@@ -12,7 +12,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from app import health, pages
 from app.admission import Admission
-from app.api import arithmetic, cells, events, generate, models, runs, trace, uploads, verification
+from app.api import arithmetic, cells, events, generate, influence, models, runs, trace, uploads, verification
 from app.headers import HouseHeaders, ProblemsOnly
 from app.limits import BodyLimits
 from app.networks import Networks
@@ -58,7 +58,20 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.viewers = Viewers(app.state.store, settings.viewer_limit)
     app.state.metrics = health.Metrics(app.state.store, app.state.viewers)
     add_handlers(app)
-    for part in (cells, models, uploads, runs, events, trace, generate, arithmetic, verification, pages, health):
+    for part in (
+        cells,
+        models,
+        uploads,
+        runs,
+        events,
+        trace,
+        generate,
+        arithmetic,
+        verification,
+        influence,
+        pages,
+        health,
+    ):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     limits = {"/api/models": settings.upload_limit, "/api/runs": settings.run_text_limit}

@@ -158,3 +158,18 @@ class ArithmeticQuery(GivenQuery, UnitOptions):
 
 class ArithmeticBody(GivenBody, UnitOptions):
     """One unit of one layer while something is read, as a body says it."""
+
+
+class StateOptions(BaseModel):
+    """Which state is looked at."""
+
+    layer: int = Field(0, ge=0, description="the layer, counted from 0 at the input")
+    signal: str | None = Field(None, max_length=40, description="id of one of its states; its output unless said")
+
+
+class InfluenceQuery(GivenQuery, StateOptions):
+    """A reading whose losses are sent back one by one, as an address says it."""
+
+
+class InfluenceBody(GivenBody, StateOptions):
+    """A reading whose losses are sent back one by one, as a body says it."""

@@ -1,0 +1,35 @@
+"""Who influences whom."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from app.api.asked import answered, asked
+from app.api.fields import InfluenceBody, InfluenceQuery
+from app.wire import json_response
+from models.influence import influence
+
+router = APIRouter(prefix="/api", tags=["trace"])
+JSON = {200: {"description": "layer, signal, and a row for each loss", "content": {"application/json": {}}}}
+
+
+def mapped(request: Request, fields: InfluenceQuery | InfluenceBody) -> Response:
+    """The map that was asked for."""
+    network, inputs, given = asked(request, fields)
+    found = answered(fields, influence, network, inputs, fields.layer, fields.signal, **given)
+    return json_response({"layer": fields.layer, "signal": fields.signal, "influence": found})
+
+
+@router.get("/influence", responses=JSON)
+def read_influence(request: Request, query: Annotated[InfluenceQuery, Query()]) -> Response:
+    """How much the loss of each step (row) depends on what a layer remembered at each step before it (column):
+    gradient norms.
+    """
+    return mapped(request, query)
+
+
+@router.post("/influence", responses=JSON)
+def read_posted_influence(request: Request, body: InfluenceBody) -> Response:
+    """The same of a longer text, of tokens or numbers, with signals overwritten."""
+    return mapped(request, body)
