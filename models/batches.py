@@ -29,10 +29,6 @@ class Batches:
         if self.pool:
             self.pool.shutdown()
 
-    def use(self, weights: NetworkWeights) -> None:
-        """Go on with other weights."""
-        self.weights = weights
-
     @property
     def shares(self) -> list[list[Layer]]:
         """The layers of each part of the batch, with the records of the batch that was just read."""
@@ -83,7 +79,7 @@ class Batches:
         part.use(self.weights)
         part.gradients = gradients
         part.drop(None if masks is None else masks[:, :, columns])
-        length, (loss, differentiate) = max(4, 512 // given.shape[1]), judge(batch.targets.ndim == 3)
+        length, (loss, differentiate) = max(4, 1024 // given.shape[1]), judge(batch.targets.ndim == 3)
         # steps at which nothing is expected count for nothing, those of the whole batch being shared among its parts
         wanted = ~np.isnan(batch.targets[..., 0]) if batch.targets.ndim == 3 else batch.targets >= 0
         count = wanted.sum()

@@ -48,9 +48,9 @@ class Read:
     def __init__(self, characters: Characters, tokens: np.ndarray):
         self.characters, self.tokens = characters, tokens
 
-    def project(self, first: int, last: int) -> np.ndarray:
-        """What the maps make of steps first…last−1, with the bias, (n, batch, blocks·H)."""
-        total = self.characters.tables[0][self.tokens[first:last]]
+    def project(self, first: int, last: int, out: np.ndarray | None = None) -> np.ndarray:
+        """What the maps make of steps first…last−1, with the bias, (n, batch, blocks·H); into `out` if given."""
+        total = np.take(self.characters.tables[0], self.tokens[first:last], axis=0, out=out, mode="wrap")
         for each, table in zip(self.characters.maps[1:], self.characters.tables[1:], strict=True):
             start = min(max(first, each.lag), last)
             total[start - first :] += table[self.tokens[start - each.lag : last - each.lag]]
@@ -96,9 +96,9 @@ class Rows:
     def give(self, gradient: np.ndarray, first: int, last: int, since: int = 0) -> None:
         """Take ∂L/∂(what is given) at steps first…last−1, (n, sides, width) from side `since` on."""
 
-    def project(self, first: int, last: int) -> np.ndarray:
-        """What the maps make of steps first…last−1, with the bias, (n, batch, blocks·H)."""
-        total = self.products.multiply(self.rows(first, last), self.maps[0].forward)
+    def project(self, first: int, last: int, out: np.ndarray | None = None) -> np.ndarray:
+        """What the maps make of steps first…last−1, with the bias, (n, batch, blocks·H); into `out` if given."""
+        total = self.products.multiply(self.rows(first, last), self.maps[0].forward, out)
         total += self.bias
         for each in self.maps[1:]:
             start = min(max(first, each.lag), last)

@@ -13,8 +13,9 @@ import numpy as np
 from models.cell import Cell
 from models.graph import Node
 from models.kernel import kernel
-from models.memory import aligned, side_by_side
+from models.memory import side_by_side
 from models.program import program
+from models.schedule import Place
 
 
 @dataclass
@@ -43,29 +44,54 @@ class Weights:
     def __init__(self, cell: type[Cell], parameters: dict[str, np.ndarray], hidden: int, dtype: np.dtype):
         self.program, self.hidden, self.dtype = program(cell), hidden, np.dtype(dtype)
         layout = self.program.layout
-        self.fixed = {node.name: np.ascontiguousarray(parameters[node.name], dtype) for node in layout.graph.parameters}
         self.rows = {stack: layout.original_rows(stack, hidden) for stack in layout.stacks}
-        self.maps: list[InputMap] = []
-        self.bias = np.zeros(len(self.rows["weight_ih"]), dtype)
-        for stack, (source, blocks) in layout.stacks.items():
-            weight = np.asarray(parameters[stack], dtype)[self.rows[stack]]
-            if blocks[0].width:
-                self.fixed |= {stack: np.ascontiguousarray(weight.T), f"back_{stack}": np.ascontiguousarray(weight)}
-                continue
-            bias = np.asarray(parameters[stack.replace("weight", "bias")], dtype)[self.rows[stack]]
-            halved = [layout.is_plain(block) and layout.reader(block).op == "sigmoid" for block in blocks]
-            scale = np.repeat(np.where(halved, 0.5, 1.0), hidden).astype(dtype)
-            forward, back = np.ascontiguousarray((weight * scale[:, None]).T), np.ascontiguousarray(weight)
-            if source in layout.graph.lags:
-                self.maps.append(InputMap(stack, layout.graph.lags[source], forward, back, self.rows[stack]))
-                self.bias += bias * scale
-                continue
-            self.fixed |= {stack: forward, f"back_{stack}": back, stack.replace("weight", "bias"): bias * scale}
-            self._fold(blocks, bias * scale)
+        self.bias = np.empty(len(self.rows["weight_ih"]), dtype)
+        self._scales = {stack: self._scale(blocks) for stack, (_, blocks) in layout.stacks.items()}
         widest = max([len(blocks) for _, blocks in layout.stacks.values()] + [len(layout.gates), 1])
+        shapes = {node.name: parameters[node.name].shape for node in layout.graph.parameters}
+        shapes |= dict.fromkeys(("one", "half", "minus_one"), (widest * hidden,))
+        for stack in layout.stacks:
+            rows, columns = parameters[stack].shape
+            shapes |= {stack: (columns, rows), f"back_{stack}": (rows, columns)}
+            shapes |= {stack.replace("weight", "bias"): (rows,)}
+        self.fixed = side_by_side(shapes, dtype)
+        self.maps = [
+            InputMap(stack, layout.graph.lags[source], self.fixed[stack], self.fixed[f"back_{stack}"], self.rows[stack])
+            for stack, (source, _) in layout.stacks.items()
+            if source in layout.graph.lags
+        ]
         for name, number in (("one", 1), ("half", 0.5), ("minus_one", -1)):
-            self.fixed[name] = np.full(widest * hidden, number, dtype)
-        self.fixed = aligned(self.fixed, dtype)
+            self.fixed[name][...] = number
+        self.lay(parameters)
+
+    def _scale(self, blocks: list[Node]) -> list[float]:
+        """What each block is multiplied by: a sigmoid's argument is halved."""
+        layout = self.program.layout
+        return [
+            0.5 if not block.width and layout.is_plain(block) and layout.reader(block).op == "sigmoid" else 1.0
+            for block in blocks
+        ]
+
+    def lay(self, parameters: dict[str, np.ndarray]) -> None:
+        """Take over parameters of the same shapes, into the same arrays."""
+        layout = self.program.layout
+        for node in layout.graph.parameters:
+            self.fixed[node.name][...] = parameters[node.name]
+        self.bias[...] = 0
+        for stack, (source, blocks) in layout.stacks.items():
+            forward, back, stored = self.fixed[stack], self.fixed[f"back_{stack}"], parameters[stack]
+            bias, size = self.fixed[stack.replace("weight", "bias")], blocks[0].width or self.hidden
+            for start, scale in zip(range(0, len(back), size), self._scales[stack], strict=True):
+                mine = slice(self.rows[stack][start], self.rows[stack][start] + size)
+                back[start : start + size] = stored[mine]
+                np.multiply(stored[mine].T, scale, out=forward[:, start : start + size], casting="same_kind")
+                if not blocks[0].width:
+                    bias[start : start + size] = parameters[stack.replace("weight", "bias")][mine]
+                    bias[start : start + size] *= scale
+            if source in layout.graph.lags:
+                self.bias += bias
+            elif not blocks[0].width:
+                self._fold(blocks, bias)
 
     def _fold(self, blocks: list[Node], bias: np.ndarray) -> None:
         """Add a stack's biases to the input's, where both are summands of the same gate."""
@@ -171,10 +197,23 @@ class Layer:
         """Run steps first…last−1, given what the input's maps make of them, (n, batch, blocks·H)."""
         arrays, projected = self._view(self.records, *self._own(first, last)), projected[self.order]
         for place, start, stop in self.program.hoisted:
-            target = arrays[place.array][1:] if place.array in self.states else arrays[place.array]
-            target = target[..., place.first * self.hidden : place.last * self.hidden]
-            target[...] = projected[..., start * self.hidden : stop * self.hidden]
+            target, given = self._hoisted(place, arrays), projected[..., start * self.hidden : stop * self.hidden]
+            if target.ctypes.data != given.ctypes.data:
+                target[...] = given
         self._kernel.run_forward(arrays | self.weights.fixed | self._spares, self.hidden)
+
+    def _hoisted(self, place: Place, arrays: dict[str, np.ndarray]) -> np.ndarray:
+        """Where maps of the input go, of all steps in these arrays."""
+        array = arrays[place.array][1:] if place.array in self.states else arrays[place.array]
+        return array[..., place.first * self.hidden : place.last * self.hidden]
+
+    def target(self, first: int, last: int) -> np.ndarray | None:
+        """Where what the input's maps make of steps first…last−1 may be written at once, (n, batch, blocks·H); None
+        where it must be divided.
+        """
+        place, *more = [place for place, _, _ in self.program.hoisted]
+        found = self._hoisted(place, self._view(self.records, first, last))
+        return None if more or self.order.step < 0 or not found.flags.c_contiguous else found
 
     def backward(self, first: int, last: int, since: int = 0) -> dict[str, np.ndarray]:
         """Run steps last−1…first backwards (in reverse: first…last−1); the output's own gradient must have been added

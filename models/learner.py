@@ -102,7 +102,7 @@ class Learner:
                 "clip_scale": update.scale,
                 "gradient_norms": update.norms,
             }
-            self.batches.use(self._weights())
+            self.batches.weights.refresh()
         progress.step, progress.loss_sum, progress.loss_count = step, progress.loss_sum + loss, progress.loss_count + 1
         if step == recipe.steps:
             progress.finished, progress.reason = True, "all steps are done"
@@ -169,7 +169,7 @@ class Learner:
     def take_best(self) -> None:
         """End with the weights that predicted the held-out text best."""
         self.optimiser.flat[...] = self.best
-        self.batches.use(self._weights())
+        self.batches.weights.refresh()
 
     def network(self) -> Network:
         """The network as it is now, with a card that says how it came to be."""

@@ -44,12 +44,23 @@ class NetworkWeights:
         self.parts = parts(cell, layers, hidden, parameters)
         self.layers = [Weights(part.cell, part.parameters(parameters), part.hidden, dtype) for part in self.parts]
         self.top = [index for index, part in enumerate(self.parts) if part.level == self.parts[-1].level]
+        self._parameters = parameters
+        self._around()
+
+    def _around(self) -> None:
+        parameters, dtype = self._parameters, self.dtype
         given = sum(self.parts[index].outputs for index in self.top)
         self.readout = np.asarray(parameters.get("readout.weight", np.zeros((0, given))), dtype)
         self.readout_bias = np.asarray(parameters.get("readout.bias", np.zeros(len(self.readout))), dtype)
         embedding = np.asarray(parameters["embedding.weight"], dtype) if "embedding.weight" in parameters else None
-        lowest = [layer for part, layer in zip(self.parts, self.layers, strict=True) if part.level == 0]
-        self.characters = [] if channels else [Characters(each.maps, each.bias, embedding, products) for each in lowest]
+        lowest = [] if self.channels else [layer for part, layer in zip(self.parts, self.layers) if part.level == 0]
+        self.characters = [Characters(each.maps, each.bias, embedding, self.products) for each in lowest]
+
+    def refresh(self) -> None:
+        """Take over what the parameters have become, in the arrays they were given in; to be followed by `Pass.use`."""
+        for part, layer in zip(self.parts, self.layers, strict=True):
+            layer.lay(part.parameters(self._parameters))
+        self._around()
 
     @property
     def both_ways(self) -> bool:
@@ -124,9 +135,10 @@ class Pass:
         self.inputs[first:last] = inputs
         for layer, given in zip(self.layers, self.given, strict=True):
             for start, stop in layer.in_order(self._spans(first, last)):
-                layer.forward(start, stop, given.project(start, stop))
-        logits = self.weights.products.multiply(self.output.rows(first, last), self.weights.readout.T)
-        np.add(logits, self.weights.readout_bias, out=self.logits[first:last])
+                layer.forward(start, stop, given.project(start, stop, layer.target(start, stop)))
+        logits = self.logits[first:last]
+        self.weights.products.multiply(self.output.rows(first, last), self.weights.readout.T, logits)
+        logits += self.weights.readout_bias
 
     def _spans(self, first: int, last: int) -> list[tuple[int, int]]:
         """What each layer runs at once."""

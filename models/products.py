@@ -14,9 +14,9 @@ from models.machine import row_adder
 class Products:
     """Products by NumPy."""
 
-    def multiply(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """left (…, m, k) times right (k, n)."""
-        return left @ right
+    def multiply(self, left: np.ndarray, right: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """left (…, m, k) times right (k, n), into `out` if given."""
+        return np.matmul(left, right, out=out)
 
     def sum(self, rows: np.ndarray) -> np.ndarray:
         """The sum of rows (n, width), (width,)."""
@@ -42,10 +42,13 @@ class TorchProducts(Products):
         torch.set_num_threads(1)
         self.torch = torch
 
-    def multiply(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """left (…, m, k) times right (k, n)."""
+    def multiply(self, left: np.ndarray, right: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """left (…, m, k) times right (k, n), into `out` if given."""
         shared = self.torch.from_numpy
-        return self.torch.matmul(shared(left), shared(right)).numpy()
+        if out is None:
+            return self.torch.matmul(shared(left), shared(right)).numpy()
+        self.torch.matmul(shared(left), shared(right), out=shared(out))
+        return out
 
     def sum(self, rows: np.ndarray) -> np.ndarray:
         """The sum of rows (n, width), (width,)."""

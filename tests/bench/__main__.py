@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from tests.bench import browser, lengths, programs, service, viewers
+from tests.bench import browser, lengths, programs, service, training, viewers
 
 found = []
-for part in (programs, lengths, service, viewers, browser):
+for part in (programs, lengths, training, service, viewers, browser):
     for result in part.results():
         found.append(
             {"name": result.name, "ratio": round(result.ratio, 4), "bar": round(result.bar, 4), "held": result.held}
