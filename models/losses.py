@@ -18,19 +18,22 @@ def cross_entropy(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, 
 
     logits (n, batch, V), targets (n, batch) → (n, batch), (n, batch, V).
     """
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    probabilities = np.exp(shifted)
-    total = probabilities.sum(axis=-1, keepdims=True)
+    largest = logits.max(axis=-1, keepdims=True)
+    probabilities = logits - largest
+    np.exp(probabilities, out=probabilities)
+    total = probabilities @ np.ones((logits.shape[-1], 1), logits.dtype)
     probabilities /= total
-    chosen = np.take_along_axis(shifted, np.maximum(targets, 0)[..., None], -1)[..., 0]
-    return np.where(targets < 0, np.nan, np.log(total[..., 0]) - chosen).astype(logits.dtype, copy=False), probabilities
+    chosen = np.take_along_axis(logits, np.maximum(targets, 0)[..., None], -1) - largest
+    losses = (np.log(total) - chosen)[..., 0]
+    losses[targets < 0] = np.nan
+    return losses, probabilities
 
 
 def logit_gradient(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """∂(−ln p(target))/∂logits, made in place of the probabilities; 0 where the target is below 0."""
-    chosen = np.maximum(targets, 0)[..., None]
-    np.put_along_axis(probabilities, chosen, np.take_along_axis(probabilities, chosen, -1) - 1, -1)
-    probabilities[targets < 0] = 0
+    flat, known = probabilities.reshape(-1, probabilities.shape[-1]), targets.reshape(-1)
+    flat[np.arange(len(flat)), known] -= 1
+    flat[known < 0] = 0
     return probabilities
 
 
