@@ -102,3 +102,23 @@ def test_the_command_writes_what_the_service_reads(tmp_path):
     assert network.title == "Mine" and network.vocabulary == CHARACTERS
     wrong = subprocess.run([*gatescope, "--nonlinearity", "relu"], capture_output=True, text=True)
     assert wrong.returncode == 2 and "no option nonlinearity" in wrong.stderr and "Traceback" not in wrong.stderr
+
+
+def test_the_command_is_told_what_a_network_reads_and_gives_and_traces_it(tmp_path):
+    module = Theirs("lstm", both_ways=True, projection=2, channels=2, outputs=2)
+    torch.save(module.state_dict(), tmp_path / "model.pt")
+    (tmp_path / "labels.json").write_text('["calm", "storm"]')
+    gatescope = str(Path(sys.executable).with_name("gatescope"))
+    options = ["--pattern", "many-to-many", "--labels", str(tmp_path / "labels.json")]
+    done = subprocess.run([gatescope, "convert", str(tmp_path / "model.pt"), *options], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "reads values, gives classes, many-to-many; directions 2" in done.stdout
+    asked = [gatescope, "trace", "0.5,1;2,-0.25", "--model", "model", "--precision", "float64", "--target"]
+    run = {"capture_output": True, "text": True, "env": os.environ | {"GATESCOPE_DATA": str(tmp_path)}}
+    found = json.loads(subprocess.run([*asked, "storm;0"], **run).stdout)
+    logits = module(torch.tensor([[0.5, 1], [2, -0.25]], dtype=torch.float64))[1]
+    assert furthest(np.array(found["tensors"]["logits"]), logits.detach().numpy()) <= 1e-9
+    losses = torch.nn.functional.cross_entropy(logits, torch.tensor([1, 0]), reduction="none")
+    assert furthest(np.array(found["tensors"]["loss"]), losses.detach().numpy()) <= 1e-9
+    wrong = subprocess.run([*asked, "storm"], **run)
+    assert wrong.returncode == 2 and "--target: 2 are needed" in wrong.stderr and "Traceback" not in wrong.stderr
