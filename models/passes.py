@@ -148,10 +148,18 @@ class Pass:
             raise ValueError("layers that read in both directions need the whole sequence at once")
         return blocks(self.steps)
 
-    def backward(self, logit_gradients: np.ndarray | None, first: int, last: int, record_norms: bool = False) -> None:
+    def backward(
+        self,
+        logit_gradients: np.ndarray | None,
+        first: int,
+        last: int,
+        record_norms: bool = False,
+        since: int | None = None,
+    ) -> None:
         """Go back from step last−1 to first, given ∂L/∂logits (n, batch, V) or None where no loss falls.
 
-        Blocks come in falling order, without gaps.
+        Blocks come in falling order, without gaps. since: the step of the first of the given gradients, where losses
+        fall at a few steps only; `first` unless said.
 
         record_norms: keep the Frobenius norm of each step's share of each weight gradient (batch of one): the share is
         an outer product, so its norm is the product of two vector norms.
@@ -163,10 +171,12 @@ class Pass:
             layer.make_room(first, last)
         products = self.weights.products
         if logit_gradients is not None:
-            flat, rows = logit_gradients.reshape(-1, len(self.weights.readout)), self.output.rows(first, last)
+            since = first if since is None else since
+            until, flat = since + len(logit_gradients), logit_gradients.reshape(-1, len(self.weights.readout))
+            rows = self.output.rows(since, until)
             self._add("readout.weight", products.multiply(flat.T, rows.reshape(len(flat), -1)))
             self._add("readout.bias", products.sum(flat))
-            self.output.give(products.multiply(flat, self.weights.readout).reshape(rows.shape), first, last)
+            self.output.give(products.multiply(flat, self.weights.readout).reshape(rows.shape), since, until)
         for index in reversed(range(len(self.layers))):
             for start, stop in reversed(self.layers[index].in_order(self._spans(first, last))):
                 adjoints = self.layers[index].backward(start, stop)

@@ -16,7 +16,9 @@ class Products:
 
     def multiply(self, left: np.ndarray, right: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """left (…, m, k) times right (k, n), into `out` if given."""
-        return np.matmul(left, right, out=out)
+        rows = left.reshape(-1, left.shape[-1])  # one product of all rows, not one for each step
+        made = np.matmul(rows, right, out=out if out is None else out.reshape(len(rows), -1))
+        return made.reshape(*left.shape[:-1], right.shape[-1])
 
     def sum(self, rows: np.ndarray) -> np.ndarray:
         """The sum of rows (n, width), (width,)."""

@@ -142,9 +142,14 @@ class Reading:
             judged, final, gradient = self.score(first, last), self.lesson.scored.stop - 1, None
             if self.loss == "every" or first <= final < last:
                 gradient = judge(self.network.form.counts)[1](judged, self.targets[first:last])
-            if gradient is not None and self.loss == "last":
-                gradient[np.arange(first, last) != final] = 0
-            self.work.backward(gradient, first, last, record_norms=True)
+            only_last = gradient is not None and self.loss == "last"
+            self.work.backward(
+                gradient[final - first : final - first + 1] if only_last else gradient,
+                first,
+                last,
+                record_norms=True,
+                since=final if only_last else None,
+            )
         if self.forgets:
             self._keep(first, last, True, 0)
 
