@@ -30,17 +30,18 @@ def here(app) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.fixture
-def endless(here) -> Iterator[dict]:
-    made = started(here, **ENDLESS)
-    yield made
-    here.delete(made["links"]["self"], headers=owned(made))
-
-
 @pytest.fixture(scope="module")
 def trained(here) -> tuple[dict, list[tuple[str, dict]]]:
     made = started(here, title="Bottles", **QUICK)
     return made, told(here, made)
+
+
+@pytest.fixture(scope="module")
+def endless(here) -> dict:
+    """A run that trains until the last test deletes it."""
+    made = started(here, **ENDLESS)
+    in_state(here, made, "running")
+    return made
 
 
 def test_a_text_becomes_a_run_whose_log_tells_everything(here, trained):
@@ -98,9 +99,14 @@ def test_the_weights_give_the_same_loss_in_a_plain_module(here, trained):
     assert torch.allclose(torch.tensor(ours["tensors"]["loss"]), loss, atol=1e-5)
 
 
+def test_a_training_that_explodes_says_at_which_step(here):
+    made = started(here, **QUICK | {"learning_rate": 1e30})
+    log = told(here, made)
+    assert log[-2][1]["state"] == "failed" and log[-2][1]["reason"].startswith("diverged at step ")
+    assert [name for name, _ in log][:2] == ["state", "state"]
+
+
 def test_a_network_is_watched_while_it_learns(here, endless):
-    waiting = here.get(endless["links"]["model"])
-    assert waiting.status_code == 200 or "no checkpoint yet" in errors_of(waiting, 404)["model"]
     weights, deadline = set(), time.monotonic() + 40
     while len(weights) < 2 and time.monotonic() < deadline:
         response = here.get(endless["links"]["weights"])
@@ -108,56 +114,6 @@ def test_a_network_is_watched_while_it_learns(here, endless):
         time.sleep(0.1)
     assert len(weights) >= 2
     assert here.get(endless["links"]["self"]).json()["state"] == "running"
-
-
-def test_its_owner_pauses_resumes_stops_and_deletes_it(here):
-    made = started(here, **ENDLESS)
-    path, mine = made["links"]["self"], owned(made)
-    in_state(here, made, "running")
-    for wrong in (
-        {},
-        {"Authorization": "Bearer wrong"},
-        {"Authorization": f"Basic {made['owner_token']}"},
-        owned({"owner_token": "A" * 43}),
-    ):
-        for method, action in (("POST", "/pause"), ("POST", "/resume"), ("POST", "/stop"), ("DELETE", "")):
-            assert "owner_token" in errors_of(here.request(method, path + action, headers=wrong), 403)["authorization"]
-    assert here.post(f"{path}/pause", headers=mine).status_code == 202
-    in_state(here, made, "paused")
-    assert here.post(f"{path}/pause", headers=mine).status_code == 202
-    assert here.post(f"{path}/resume", headers=mine).status_code == 202
-    in_state(here, made, "running")
-    assert here.post(f"{path}/stop", headers=mine).status_code == 202
-    in_state(here, made, "stopped")
-    for action in ("pause", "resume"):
-        assert "stopped" in errors_of(here.post(f"{path}/{action}", headers=mine), 409)["state"]
-    states = [data["state"] for name, data in told(here, made) if name == "state"]
-    assert states[:2] == ["queued", "running"] and states[-1] == "stopped" and "paused" in states
-    assert here.get(made["links"]["model"]).status_code == 200
-    assert here.delete(path, headers=mine).status_code == here.delete(path, headers=mine).status_code == 204
-    assert here.delete(path).status_code == 403
-    for gone in (path, made["links"]["model"], made["links"]["weights"], made["links"]["log"], made["links"]["events"]):
-        assert here.get(gone).status_code == 404, gone
-    errors_of(here.post(f"{path}/stop", headers=mine), 404)
-    errors_of(here.delete(f"/api/runs/{'0' * 32}", headers=mine), 404)
-
-
-def test_whoever_watches_a_run_that_is_deleted_sees_its_end(here):
-    made, seen = started(here, **ENDLESS), []
-    in_state(here, made, "running")
-    thread = threading.Thread(target=lambda: seen.append(told(here, made)))
-    thread.start()
-    time.sleep(0.5)
-    assert here.delete(made["links"]["self"], headers=owned(made)).status_code == 204
-    thread.join(timeout=30)
-    assert seen and seen[0][-1] == ("end", {"run": made["id"]})
-
-
-def test_a_training_that_explodes_says_at_which_step(here):
-    made = started(here, **QUICK | {"learning_rate": 1e30})
-    log = told(here, made)
-    assert log[-2][1]["state"] == "failed" and log[-2][1]["reason"].startswith("diverged at step ")
-    assert [name for name, _ in log][:2] == ["state", "state"]
 
 
 def test_one_key_makes_one_run(here):
@@ -178,7 +134,6 @@ def test_one_key_makes_one_run(here):
 
 def test_who_sees_which_runs(here, endless):
     mine, ids = owned(endless), lambda response: [run["id"] for run in response.json()["runs"]]
-    in_state(here, endless, "running")
     second = started(here, headers=mine, **QUICK)
     assert second["owner_token"] == endless["owner_token"] and second["position"] == 1
     assert ids(here.get("/api/runs", headers=mine)) == [second["id"], endless["id"]]
@@ -189,3 +144,43 @@ def test_who_sees_which_runs(here, endless):
     named = here.get("/api/runs", params={"ids": f"{endless['id']},{'0' * 32}"}, headers=strangers[0])
     assert ids(named) == [endless["id"]] and "owner_token" not in named.text
     assert here.delete(second["links"]["self"], headers=mine).status_code == 204
+
+
+def test_its_owner_pauses_and_resumes_it(here, endless):
+    path, mine = endless["links"]["self"], owned(endless)
+    strangers = [{}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {endless['owner_token']}"}]
+    for wrong in (*strangers, owned({"owner_token": "A" * 43})):
+        for method, action in (("POST", "/pause"), ("POST", "/resume"), ("POST", "/stop"), ("DELETE", "")):
+            assert "owner_token" in errors_of(here.request(method, path + action, headers=wrong), 403)["authorization"]
+    assert here.post(f"{path}/pause", headers=mine).status_code == 202
+    in_state(here, endless, "paused")
+    assert here.post(f"{path}/pause", headers=mine).status_code == 202
+    assert here.get(endless["links"]["model"]).status_code == 200
+    assert here.post(f"{path}/resume", headers=mine).status_code == 202
+    in_state(here, endless, "running")
+
+
+def test_its_owner_stops_and_deletes_it(here, endless):
+    made = started(here, **ENDLESS)
+    path, mine = made["links"]["self"], owned(made)
+    assert here.post(f"{path}/stop", headers=mine).json()["state"] == "stopped"
+    for action in ("pause", "resume"):
+        assert "stopped" in errors_of(here.post(f"{path}/{action}", headers=mine), 409)["state"]
+    assert [name for name, _ in told(here, made)] == ["state", "state", "end"]
+    assert "no checkpoint yet" in errors_of(here.get(made["links"]["model"]), 404)["model"]
+    assert here.delete(path, headers=mine).status_code == here.delete(path, headers=mine).status_code == 204
+    assert here.delete(path).status_code == 403
+    for gone in (path, *(made["links"][link] for link in ("model", "weights", "log", "events"))):
+        assert here.get(gone).status_code == 404, gone
+    errors_of(here.post(f"{path}/stop", headers=mine), 404)
+    errors_of(here.delete(f"/api/runs/{'0' * 32}", headers=mine), 404)
+
+
+def test_whoever_watches_a_run_that_is_deleted_sees_its_end(here, endless):
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(told(here, endless)))
+    thread.start()
+    time.sleep(0.5)
+    assert here.delete(endless["links"]["self"], headers=owned(endless)).status_code == 204
+    thread.join(timeout=30)
+    assert seen and seen[0][-1] == ("end", {"run": endless["id"]})
