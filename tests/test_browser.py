@@ -164,7 +164,7 @@ def test_a_copied_address_shows_the_same_picture(browser, address):
     with opened(browser, address + PAUSED) as page:
         page.get_by_label("Network", exact=True).select_option("small-gru")
         until(page, "stage.timeline.model === 'small-gru'")
-        page.get_by_label("Layer", exact=True).select_option(label="2")
+        page.get_by_label("Layer", exact=True).select_option(label="layer 2")
         page.get_by_label("Unit", exact=True).fill("3")
         page.get_by_label("Signal", exact=True).select_option(index=1)
         page.get_by_label("Where the loss is taken").select_option("last")

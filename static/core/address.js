@@ -20,6 +20,8 @@ export const LONGEST_TEXT = 2000; // what the page's own address (a GET) takes
 const TABLE = {
   model: name,
   text: { read: (text) => (text && text.length <= LONGEST_TEXT ? text : undefined), write: String, expected: `1 to ${LONGEST_TEXT} characters` },
+  values: { read: (text) => (/^[-+\d.eE,;]{1,20000}$/.test(text) ? text : undefined), write: String, expected: "numbers, with ; between steps and , between the numbers of one step" },
+  target: { read: (text) => (text && text.length <= LONGEST_TEXT ? text : undefined), write: String, expected: "what should come out" },
   pass: oneOf("forward", "backward"),
   t: whole(0, 20000),
   layer: whole(0, 63),
@@ -42,8 +44,8 @@ const TABLE = {
   play: oneOf("0", "1"),
 };
 
-const DEFAULTS = { pass: "forward", layer: 0, loss: "every", speed: 200, theme: "auto", fold: "0", clamp: [], hide: [], gradient: "parameters", panel: "samples" };
-const READ_BY_THE_SERVER = ["model", "text", "loss", "clamp"]; // not what a file shows
+const DEFAULTS = { pass: "forward", target: "", loss: "every", speed: 200, theme: "auto", fold: "0", clamp: [], hide: [], gradient: "parameters", panel: "samples" };
+const READ_BY_THE_SERVER = ["model", "text", "values", "target", "loss", "clamp"]; // not what a file shows
 
 /** Query string → {state, notices}: only properties that are there and valid are in `state`; every other is said in a sentence. */
 export function readAddress(query) {

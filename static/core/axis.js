@@ -1,22 +1,24 @@
-// The one time axis: one column a character, the same whole pixels in every track.
+// The one time axis: one column a step, the same whole pixels in every track.
 
-const NARROW = 640, WIDEST = 40, SMALLEST = 15, EDGE = 4;
+const NARROW = 640, WIDEST = 120, SMALLEST = 15, EDGE = 4;
+const LETTER = 7.6, AROUND = 8; // px of a letter, and beside a word
 
 export class Axis {
   constructor() {
-    Object.assign(this, { gutter: 92, column: WIDEST, first: 0, count: 1, steps: 1, element: 300 });
+    Object.assign(this, { gutter: 92, column: 40, letters: 1, first: 0, count: 1, steps: 1, element: 300 });
   }
 
   get width() { return this.column * this.count; }
 
-  /** Fits a text of so many steps into an element so many pixels wide. */
-  fit(element, steps) {
+  /** Fits a text of so many steps into an element so many pixels wide; a step's tile has room for so many `letters`. */
+  fit(element, steps, letters = 1) {
+    this.letters = letters;
     this.element = Math.max(120, Math.floor(element));
     this.steps = Math.max(1, steps);
     this.gutter = this.element < NARROW ? 56 : 92;
     const room = this.element - this.gutter - EDGE;
     // whole pixels: a fractional column would drift against the figures' own rounding
-    this.column = Math.max(SMALLEST, Math.min(WIDEST, Math.floor(room / this.steps)));
+    this.column = Math.max(letters > 1 ? Math.ceil(letters * LETTER + AROUND) : SMALLEST, Math.min(WIDEST, Math.floor(room / this.steps)));
     this.count = Math.max(1, Math.min(this.steps, Math.floor(room / this.column)));
     this.first = Math.min(this.first, this.steps - this.count);
   }

@@ -17,9 +17,10 @@ export const clampInAddress = {
   expected: "layer.signal.units.value.from.to, as in 0.name.12.0.5.0.end",
 };
 
-/** Whether a network has what a clamp holds; `cell` is its description. */
-export function holds({ layer, signal, units }, { layers, hidden }, cell) {
-  return layer < layers && cell.signals.some(({ id }) => id === signal) && (units === "all" || units.every((unit) => unit < hidden));
+/** Whether a network has what a clamp holds; `cells` are the descriptions the page knows. */
+export function holds({ layer, signal, units }, { parts }, cells) {
+  const part = parts[layer], signals = part && cells.find(({ id }) => id === part.cell).signals;
+  return Boolean(signals?.some(({ id }) => id === signal)) && (units === "all" || units.every((unit) => unit < part.hidden));
 }
 
 /** What a request says of them over so many steps; one that begins after the end says nothing. */
@@ -31,7 +32,8 @@ export function asInterventions(clamps, steps) {
 export function changedGuesses(timeline, untouched) {
   const changed = [];
   for (let t = 0; t < timeline.forwardTo; t++) {
-    if (timeline.top[t]?.length && untouched.top[t]?.length && timeline.top[t][0][0] !== untouched.top[t][0][0]) changed.push(t);
+    const [now, before] = [timeline, untouched].map(({ top, outputs }) => top[t]?.[0]?.[0] ?? outputs[t]?.join());
+    if (now !== undefined && before !== undefined && now !== before) changed.push(t);
   }
   return changed;
 }

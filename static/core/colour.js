@@ -73,12 +73,13 @@ export class Colour {
     this.scales.clear();
   }
 
-  /** Learns the signals of a cell: hue, dash and scale go by their role and order. */
-  learn(description) {
+  /** Learns the signals of cells: hue, dash and scale go by their role and order; what two cells have, the first one says. */
+  learn(...descriptions) {
     this.signals.clear();
     this.scales.clear();
     const seen = {};
-    for (const signal of description.signals) {
+    for (const signal of descriptions.flatMap(({ signals }) => signals)) {
+      if (this.signals.has(signal.id)) continue;
       const place = seen[signal.role] = (seen[signal.role] ?? -1) + 1;
       this.signals.set(signal.id, { ...signal, place });
     }

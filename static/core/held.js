@@ -2,7 +2,7 @@
 
 import { changedGuesses, MOST_CLAMPS } from "./clamps.js";
 import { choiceWord } from "./controls.js";
-import { number, visible } from "./words.js";
+import { number } from "./words.js";
 
 const PAUSE = 120; // ms: a slider says many values on its way
 const FURTHEST = 100000;
@@ -54,12 +54,13 @@ export function mountHeld(element, stage) {
 }
 
 // The untouched numbers beside the new ones.
-function effectOf({ timeline, untouched, clock }, held) {
+function effectOf({ timeline, untouched, clock, lesson }, held) {
   if (held.every(({ from }) => from >= clock.steps)) return "It begins after the end of this text.";
   if (!untouched || !timeline.done) return "";
   const changed = changedGuesses(timeline, untouched).length;
-  const guesses = changed ? `${changed} of ${timeline.steps} guesses changed, underlined in the text` : "no guess changed";
-  return `The loss is ${number(timeline.summary.loss)} nats, left alone ${number(untouched.summary.loss)}; ${guesses}.`;
+  const guesses = changed ? `${changed} of ${timeline.steps} ${lesson.counts ? "outputs" : "guesses"} changed, underlined below` : `no ${lesson.counts ? "output" : "guess"} changed`;
+  if (!Number.isFinite(timeline.summary.loss) || timeline.backwardFrom === timeline.steps) return `${guesses[0].toUpperCase()}${guesses.slice(1)}.`;
+  return `The loss is ${number(timeline.summary.loss)}${lesson.counts ? "" : " nats"}, left alone ${number(untouched.summary.loss)}; ${guesses}.`;
 }
 
 // One held thing: whose unit, at what value, from when on, and away with it.
@@ -98,11 +99,11 @@ function heldLine(stage, k, change, remove) {
   return {
     row,
     show({ layer, signal, units, value, from, to }) {
-      const { timeline, description, colour, network, clock } = stage, { range, title } = description.signals.find(({ id }) => id === signal) ?? {};
+      const { timeline, colour, lesson, clock } = stage, part = timeline.parts[layer], { range, title } = part?.cell.signals.find(({ id }) => id === signal) ?? {};
       if (units !== "all") ownUnit = units;
       const some = ownUnit ?? [stage.state.unit];
       which.show([[some.join(), `unit ${some.join(", ")}`, `Unit ${some.join(", ")}`], ["all", "every unit", "Every unit"]], units === "all" ? units : units.join());
-      of.textContent = ` of ${title ?? signal} ${signal}${timeline.layers > 1 ? ` in layer ${layer + 1}` : ""}`;
+      of.textContent = ` of ${title ?? signal} ${signal}${timeline.layers > 1 ? ` in ${part?.title}` : ""}`;
       of.style.color = colour.hue(signal);
       const [low, high] = range ?? [-2, 2], { t } = clock.position;
       Object.assign(slider, { min: low, max: high });
@@ -110,7 +111,7 @@ function heldLine(stage, k, change, remove) {
         slider.value = value;
         if (document.activeElement !== field) field.value = value.toFixed(2);
       }
-      const read = (step) => (step < timeline.steps ? `step ${step + 1} “${visible(network.vocabulary[timeline.tokens[step]])}”` : `step ${step + 1}`);
+      const read = (step) => (step < timeline.steps ? `step ${step + 1} ${lesson.said(step)}` : `step ${step + 1}`);
       const times = new Map([[0, null], [from, to], [t, null], [t, t + 1]].map((pair) => [JSON.stringify(pair), pair]));
       when.show([...times].map(([key, [first, end]]) => [key, first === 0 && end === null ? "all the way" : end === null ? `from ${read(first)} on` : end === first + 1 ? `at ${read(first)} only` : `from ${read(first)} to step ${end}`]), JSON.stringify([from, to]));
     },

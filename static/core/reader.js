@@ -2,8 +2,8 @@
 
 import { LONGEST_TEXT } from "./address.js";
 import { asInterventions, holds } from "./clamps.js";
-import { asked as askedFor, legible, stepsOf } from "./networks.js";
-import { Problem, readEvents, readJson } from "./stream.js";
+import { asked as askedFor, legible, stepsOf, targetOf, wayOf } from "./networks.js";
+import { postJson, Problem, readEvents } from "./stream.js";
 import { Timeline } from "./timeline.js";
 
 /** The trace that came with the page. */
@@ -19,25 +19,27 @@ export class Reader {
   constructor(stage) {
     this.stage = stage;
     this.asked = {}; // what was asked for and is not the picture yet
-    Object.assign(this, { numbered: false, left: null }); // whether it reads token numbers, and what was read before that changed
+    this.left = new Map(); // what was read last in each way of reading
     this.plain = {}; // the trace read last with nothing held, and what it is of
   }
 
-  /** Reads the trace of a {model, text, loss, clamp} over what is shown; a later call stops an earlier one. */
+  /** Reads the trace of a {model, text, target, loss, clamp} over what is shown; a later call stops an earlier one. */
   async read(changes) {
     const { stage } = this;
     this.stop();
     const tracing = this.tracing = new AbortController();
     Object.assign(this.asked, changes);
-    const { model, loss, clamp, text: wanted } = { ...stage.state, ...this.asked };
+    const { model, loss, clamp, text: wanted, target: aim } = { ...stage.state, ...this.asked };
     const network = stage.models.find(({ id }) => id === model), cell = stage.cells.find(({ id }) => id === network.cell);
-    const kept = clamp.filter((each) => holds(each, network, cell));
-    // from a text to token numbers, or back, nothing can be taken along
-    const text = network.numbered !== this.numbered && changes.text === undefined ? legible(this.left ?? wanted, network) : wanted;
-    const key = JSON.stringify([model, text, loss]);
+    const kept = clamp.filter((each) => holds(each, network, stage.cells));
+    // from a text to numbers, or back, nothing can be taken along; nor to a network that reads other words, or less
+    const before = stage.models.find(({ id }) => id === stage.state.model) ?? stage.network, other = model !== stage.state.model && changes.text === undefined;
+    const text = other ? legible(wayOf(network) === wayOf(before) ? wanted : (this.left.get(wayOf(network)) ?? wanted), network) : wanted;
+    const target = other || (changes.text !== undefined && network.form?.pattern !== "many-to-one") ? (changes.target ?? "") : aim; // one a step fits only what it was made for
+    const key = JSON.stringify([model, text, loss, target]);
     stage.tell("reading");
     try {
-      const what = askedFor(text, network);
+      const what = { ...askedFor(text, network), ...targetOf(target, network) };
       const interventions = asInterventions(kept, text === stage.state.text && !stage.state.trace ? stage.timeline.steps : stepsOf(text, network));
       // before and after: what the network does when it is left alone is read once for a text
       if (interventions.length && this.plain.key !== key) {
@@ -46,15 +48,15 @@ export class Reader {
       await this.#trace({ model, ...what, loss, interventions }, tracing, (timeline) => {
         if (timeline.done && !interventions.length) this.plain = { key, timeline };
         if (timeline === stage.timeline) return stage.requestDraw();
-        Object.assign(stage.state, { loss, clamp: kept, trace: undefined });
+        this.left.set(wayOf(before), stage.state.text);
+        Object.assign(stage.state, { loss, target, clamp: kept, trace: undefined });
         // what it adds up is another network's, or another text's
         if (model !== stage.state.model || text !== stage.state.text || interventions.length) stage.arithmetic = null;
-        if (network.numbered !== this.numbered) [this.numbered, this.left] = [network.numbered, stage.state.text];
         this.asked = {};
         stage.untouched = interventions.length ? this.plain.timeline : null;
         stage.take(timeline);
       });
-      stage.notice(this.#remark(text, clamp.length - kept.length));
+      stage.notice(this.#remark(text, clamp.length - kept.length, other && text !== wanted && wayOf(network) === wayOf(before)));
       stage.remember();
       this.readArithmetic();
     } catch (problem) {
@@ -70,9 +72,10 @@ export class Reader {
   }
 
   /** The first picture is what a network left alone does. */
-  keep(timeline, { model, text, loss }) { this.plain = { key: JSON.stringify([model, text, loss]), timeline }; }
+  keep(timeline, { model, text, loss, target }) { this.plain = { key: JSON.stringify([model, text, loss, target]), timeline }; }
 
-  #remark(text, lost) {
+  #remark(text, lost, cut) {
+    if (cut) return "What this network never saw is left out of the text.";
     if (lost) return "What was held is let go: this network has no such unit.";
     return text.length > LONGEST_TEXT ? `The address bar holds ${LONGEST_TEXT.toLocaleString("en")} characters: a copied link leaves this text out.` : "";
   }
@@ -92,16 +95,22 @@ export class Reader {
     });
   }
 
+  /** What the service is asked about the picture, besides what it is to say of it. */
+  get request() {
+    const { state, network, timeline } = this.stage;
+    return { model: state.model, ...askedFor(state.text, network), ...targetOf(state.target, network), interventions: asInterventions(state.clamp, timeline.steps) };
+  }
+
   /** What each linear map adds to the chosen unit, for the text shown. */
   async readArithmetic() {
-    const { stage } = this, { model, text, layer, unit } = stage.state;
+    const { stage } = this, { layer, unit } = stage.state, summed = JSON.stringify(stage.state.trace ?? this.request);
     this.summing?.abort();
     const summing = this.summing = new AbortController();
-    if (stage.arithmetic && (stage.arithmetic.layer !== layer || stage.arithmetic.unit !== unit || this.summed !== `${model} ${text}`)) stage.arithmetic = null;
-    this.summed = `${model} ${text}`;
-    if (!stage.askable || text.length > LONGEST_TEXT) return;
+    if (stage.arithmetic && (stage.arithmetic.layer !== layer || stage.arithmetic.unit !== unit || (this.summed ?? summed) !== summed)) stage.arithmetic = null;
+    this.summed = summed;
+    if (stage.state.trace) return;
     try {
-      stage.arithmetic = await readJson(`/api/arithmetic?${new URLSearchParams({ model, text, layer, unit })}`, { signal: summing.signal });
+      stage.arithmetic = await postJson("/api/arithmetic", { ...this.request, layer, unit }, summing.signal);
       stage.requestDraw();
     } catch (problem) {
       if (problem.name !== "AbortError") stage.notice(problem.message);

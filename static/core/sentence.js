@@ -2,6 +2,7 @@
 
 import { choiceWord, numberWord } from "./controls.js";
 import { mountHeld } from "./held.js";
+import { targetWord } from "./target.js";
 import { inOneLine } from "./words.js";
 
 const TYPING_PAUSE = 300; // ms
@@ -23,8 +24,8 @@ function textWord(stage) {
     waiting = true;
     timer = setTimeout(() => {
       waiting = false;
-      if (field.value) stage.choose({ text: field.value });
-      else stage.notice("The text is empty: give it at least one character.");
+      if (field.value.trim() || (field.value && !stage.network.valued)) stage.choose({ text: field.value });
+      else stage.notice(stage.network.valued ? "There is no number: give it at least one." : "The text is empty: give it at least one character.");
     }, TYPING_PAUSE);
   });
   field.addEventListener("keydown", (event) => { if (event.key === "Escape") field.blur(); });
@@ -49,27 +50,29 @@ export function mountSentence(element, stage) {
   const quoted = document.createElement("span"); // keeps the quotes beside the text when the sentence breaks
   quoted.className = "quoted";
   quoted.append("“", text.word, "”");
-  const numbers = document.createElement("span");
-  numbers.textContent = "token numbers ";
-  const objective = document.createElement("span");
-  objective.append("; its loss is taken at ", loss.word, " character");
+  const numbers = document.createElement("span"), kind = document.createTextNode(""), coloured = document.createTextNode("");
+  const objective = document.createElement("span"), aim = targetWord(stage);
+  objective.append("; its loss is taken at ", loss.word, kind);
   const subject = document.createTextNode("The network ");
-  element.append(subject, model.word, " reads ", numbers, quoted, " in layer ", layer.word, objective,
-    ". The text is coloured by unit ", unit.word, " of ", signal.word, ".");
+  element.append(subject, model.word, " reads ", numbers, quoted, " in ", layer.word, aim.word, objective,
+    coloured, unit.word, " of ", signal.word, ".");
   if (stage.layout === "bench") mountHeld(element, stage);
   const show = () => {
-    const { state, timeline, network, description, colour, reader } = stage, asked = { ...state, ...reader.asked };
+    const { state, timeline, network, description, colour, reader, lesson } = stage, asked = { ...state, ...reader.asked };
     const networks = stage.models.map(({ id, title, origin }) => (origin === "upload" ? [id, `${title} (yours)`, title] : [id, title && title !== id ? `${id}: ${title}` : id, id]));
-    numbers.hidden = !network.numbered;
+    numbers.textContent = network.numbered ? "token numbers " : network.valued ? (network.channels > 1 ? `${network.channels} numbers a step, ` : "the numbers ") : "";
+    kind.data = ` ${lesson.kind}`;
+    coloured.data = `. The ${lesson.reads === "values" ? "input" : "text"} is coloured by unit `;
     if (network.opened) networks.push(["", `${network.title}: a trace`, network.title]);
     subject.data = network.opened ? "The trace " : "The network ";
     model.show(networks, reader.asked.model ?? (network.opened ? "" : state.model));
     text.show(reader.asked.text ?? (network.opened ? stage.text : state.text));
-    layer.show(Array.from({ length: timeline.layers }, (_, k) => [k, String(k + 1), `${k + 1}`]), state.layer);
-    const every = ["every", "every character", "every"], last = ["last", "the last character only", "the last"];
-    objective.hidden = network.opened && !stage.objective;
+    layer.show(timeline.parts.map(({ title }, k) => [k, title, /\d/.test(title) ? title : `the ${title}`]), state.layer);
+    const every = ["every", `every ${lesson.kind}`, "every"], last = ["last", `the last ${lesson.kind} only`, "the last"];
+    aim.show(asked.target);
+    objective.hidden = (network.opened && !stage.objective) || lesson.first > 0 || (timeline.done && timeline.backwardFrom === timeline.steps);
     loss.show(network.opened ? [every, last].filter(([id]) => id === stage.objective) : [every, last], network.opened ? stage.objective : asked.loss);
-    unit.show(state.unit, timeline.hidden - 1);
+    unit.show(state.unit, timeline.width(state.layer, state.signal) - 1);
     signal.show(description.signals.map(({ id, title }) => [id, `${id}: ${title}`, id]), state.signal, { color: colour.hue(state.signal) });
   };
   for (const name of ["taken", "chosen", "drawn"]) stage.addEventListener(name, show);

@@ -11,10 +11,7 @@ export function mountShare(fold, stage, views) {
   what.add(new Option("the address of this picture", ""));
   for (const { id, title } of views) what.add(new Option(`a frame with “${title.toLowerCase()}” alone`, id));
 
-  const address = (path) => {
-    const { t, pass } = stage.clock.position;
-    return `${location.origin}${path}?${writeAddress({ ...stage.state, t, pass, play: undefined })}`;
-  };
+  const address = (path) => `${location.origin}${path}?${writeAddress(stage.address)}`;
   const show = () => {
     if (fold.hidden) return;
     const view = what.value;

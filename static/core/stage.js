@@ -5,7 +5,8 @@ import { Axis } from "./axis.js";
 import { Clock } from "./clock.js";
 import { Colour } from "./colour.js";
 import { Band } from "./band.js";
-import { legible, readable, textOf } from "./networks.js";
+import { Lesson } from "./lesson.js";
+import { legible, readable, textOf, wayOf } from "./networks.js";
 import { firstTimeline, Reader } from "./reader.js";
 import { Views } from "./views.js";
 
@@ -21,7 +22,7 @@ export class Stage extends Views {
     this.bar = writesAddress ? new AddressBar() : null;
     this.hovered = null;
     const served = light.address ?? {}; // the unit whose arithmetic came along
-    this.state = withDefaults({ ...chosen, unit: chosen.unit ?? served.unit, model: undefined, text: undefined, loss: served.loss ?? chosen.loss });
+    this.state = withDefaults({ ...chosen, unit: chosen.unit ?? served.unit, model: undefined, text: undefined, values: undefined, target: served.target || undefined, loss: served.loss ?? chosen.loss });
     const clamp = this.state.clamp.splice(0); // the picture that came with the page has nothing held
     this.state.trace = undefined; // a file is on somebody's own machine
     this.reader = new Reader(this);
@@ -41,25 +42,39 @@ export class Stage extends Views {
 
   /** A new trace becomes the picture; what was chosen is kept where the new network has it. */
   take(timeline, network = this.models.find((model) => model.id === timeline.model)) {
-    Object.assign(this, { timeline, network });
-    this.description = timeline.cell;
-    this.colour.learn(this.description);
-    const { state } = this, { signals } = this.description, text = textOf(timeline.tokens, network);
-    const sameText = text === this.text, there = ({ id }) => timeline.values(state.layer, id).some(Number.isFinite);
+    Object.assign(this, { timeline, network, lesson: new Lesson(timeline, network) });
+    this.colour.learn(timeline.cell, ...timeline.parts.map(({ cell }) => cell));
+    const { state } = this, text = textOf(timeline, network), sameText = text === this.text && this.drawn?.steps === timeline.steps;
     this.text = text;
     if (!state.trace) Object.assign(state, { model: timeline.model, text });
-    state.layer = Math.min(state.layer, timeline.layers - 1);
-    for (let layer = 0; layer < timeline.layers && !signals.some(there); layer++) state.layer = layer; // a file may lack layers
-    // a gate is what most people come to see; a cell without one shows its output
-    if (!signals.some((signal) => signal.id === state.signal && there(signal))) {
-      state.signal = (signals.find((signal) => signal.role === "gate" && there(signal)) ?? signals.find(there) ?? signals[0]).id;
-    }
-    if (!(state.unit < timeline.hidden)) state.unit = liveliest(timeline, state);
+    state.layer = Math.min(state.layer ?? this.firstLayer, timeline.layers - 1);
+    for (let layer = 0; layer < timeline.layers && !this.#signalsThere.length; layer++) state.layer = layer; // a file may lack layers
+    this.#settle();
     this.hovered = null;
     this.clock.resize(timeline.steps);
     if (!sameText && this.views.length) this.clock.seek(timeline.steps - 1);
     this.tell("taken");
     this.requestDraw();
+  }
+
+  /** The cell of the layer that is chosen. */
+  get description() { return this.timeline.parts[this.state.layer ?? this.firstLayer].cell; }
+
+  /** The layer shown when none is chosen: the first of the network's own cell. */
+  get firstLayer() { return Math.max(0, this.timeline.parts.findIndex(({ cell }) => cell === this.timeline.cell)); }
+
+  get #signalsThere() { return this.description.signals.filter(({ id }) => this.timeline.values(this.state.layer, id).some(Number.isFinite)); }
+
+  // A signal and a unit that the chosen layer has; returns what is to be said about a unit that it has not.
+  #settle() {
+    const { state, timeline } = this, there = this.#signalsThere, wanted = state.unit;
+    // a gate is what most people come to see; a cell without one shows its output
+    if (!there.some(({ id }) => id === state.signal)) state.signal = (there.find(({ role }) => role === "gate") ?? there[0] ?? this.description.signals[0]).id;
+    const width = timeline.width(state.layer, state.signal);
+    if (wanted < width) return "";
+    if (!(wanted >= 0)) state.unit = liveliest(timeline, state);
+    else state.unit = width - 1;
+    return wanted >= 0 ? `${state.signal} has ${width} units in ${timeline.parts[state.layer].title}, so this is unit ${state.unit} and not ${wanted}.` : "";
   }
 
   /** A trace out of a file becomes the picture; the network and the text read last stay for whoever goes back to them. */
@@ -71,27 +86,30 @@ export class Stage extends Views {
     this.remember();
   }
 
-  /** Whether the picture is what the service says of this model and text, with nothing more to it. */
-  get askable() { return !this.state.trace && !this.untouched && !this.network.numbered; }
-
-  get whyNoSums() {
-    if (this.state.trace) return "A trace from a file has no weights to add up.";
-    return this.untouched ? "The sums are not shown while a unit is held." : "The sums are shown for a text, and this network reads numbers.";
+  /** What is chosen, as the address bar writes it. */
+  get address() {
+    const { t, pass } = this.clock.position, { text, layer } = this.state;
+    return { ...this.state, t, pass, play: undefined, layer: layer === this.firstLayer ? undefined : layer, ...(this.network.valued ? { text: undefined, values: text } : {}) };
   }
 
   /** Changes what is chosen; a new model, text or loss is read first and only then becomes the picture. */
   choose(changes) {
-    const { model, text, loss, clamp, t, pass, speed, ...rest } = changes;
+    const { model, text, loss, clamp, target, t, pass, speed, ...rest } = changes;
     if (speed) this.clock.setSpeed(this.state.speed = speed);
     if (t !== undefined || pass) this.clock.seek(this.clock.at(t ?? this.clock.position.t, pass ?? this.clock.position.pass));
     const other = Object.keys(rest).filter((key) => rest[key] !== this.state[key]);
     Object.assign(this.state, rest);
+    if (other.includes("layer") || other.includes("signal")) {
+      const { unit } = this.state, said = this.#settle();
+      if (this.state.unit !== unit) other.push("unit");
+      if (said) this.tell("told", said);
+    }
     if (other.includes("theme")) this.retheme();
     if (other.includes("layer") || other.includes("unit")) this.reader.readArithmetic();
     this.remember();
     this.tell("chosen");
     if (other.length) this.requestDraw();
-    const asked = Object.fromEntries(Object.entries({ model, text, loss, clamp }).filter(([, value]) => value !== undefined));
+    const asked = Object.fromEntries(Object.entries({ model, text, loss, clamp, target }).filter(([, value]) => value !== undefined));
     if (Object.keys(asked).length) this.reader.read(asked);
   }
 
@@ -122,7 +140,7 @@ export class Stage extends Views {
   draw() {
     Object.assign(this.last, { turn: null, drawn: performance.now() });
     this.drawn = this.timeline;
-    this.axis.fit(this.tracks.clientWidth, this.timeline.steps);
+    this.axis.fit(this.tracks.clientWidth, this.timeline.steps, this.lesson.letters);
     this.axis.show(this.position.t);
     this.drawViews();
     this.step();
@@ -137,9 +155,7 @@ export class Stage extends Views {
 
   /** Writes the address bar, from the first touch on. */
   remember() {
-    if (!this.bar || !this.touched) return;
-    const { t, pass } = this.clock.position;
-    this.bar.write({ ...this.state, t, pass, play: undefined });
+    if (this.bar && this.touched) this.bar.write(this.address);
   }
 
   notice(text) { this.tell("notice", text); }
@@ -162,12 +178,12 @@ export class Stage extends Views {
 
 // A unit that changes much over the text makes a better first picture than unit 0.
 function liveliest(timeline, { layer, signal }) {
-  const values = timeline.values(layer, signal), { hidden, steps } = timeline;
+  const values = timeline.values(layer, signal), width = timeline.width(layer, signal), { steps } = timeline;
   let best = 0, most = -1;
-  for (let unit = 0; unit < hidden; unit++) {
+  for (let unit = 0; unit < width; unit++) {
     let sum = 0, squares = 0, many = 0;
     for (let t = 0; t < steps; t++) {
-      const value = Math.max(-1, Math.min(1, values[t * hidden + unit]));
+      const value = Math.max(-1, Math.min(1, values[t * width + unit]));
       if (value === value) [sum, squares, many] = [sum + value, squares + value * value, many + 1];
     }
     const spread = many ? squares / many - (sum / many) ** 2 : 0;

@@ -30,6 +30,9 @@ export async function readJson(url, options = {}) {
   return response.status === 204 ? null : response.json();
 }
 
+/** The JSON answer to a JSON body; throws Problem. */
+export const postJson = (url, body, signal) => readJson(url, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal });
+
 /** Calls `onEvent(name, data, id)` for every event of a stream until it ends, `onBytes()` for whatever comes; `body` is sent as JSON by POST. Throws Problem. */
 export async function readEvents(url, { body, signal, onEvent, onBytes }) {
   const options = body === undefined ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };

@@ -1,6 +1,7 @@
 // One trace as the page holds it: filled frame by frame, NaN where nothing has come yet.
 
 import { SINGLE } from "./half.js";
+import { partsOf } from "./parts.js";
 
 /** Base64 of little-endian float16 → Float32Array. */
 export function decode(base64) {
@@ -10,21 +11,23 @@ export function decode(base64) {
 }
 
 export class Timeline {
-  /** From the data of a `begin` event and the list of cells the page knows. */
+  /** From the data of a `begin` event and the list of cells the page knows. `layer` counts the parts from the input on, everywhere. */
   constructor(begin, cells) {
-    this.model = begin.model;
-    this.tokens = begin.tokens;
-    this.steps = begin.tokens.length;
-    this.layers = begin.layers;
-    this.hidden = begin.hidden;
+    const { model, tokens, values, labels, pattern = "many-to-many" } = begin;
+    Object.assign(this, { model, tokens: tokens ?? [], given: values ?? null, labels, pattern, targets: null });
+    this.steps = (tokens ?? values).length;
     this.cell = typeof begin.cell === "string" ? cells.find((cell) => cell.id === begin.cell) : begin.cell;
+    this.parts = partsOf(begin, this.cell);
+    this.layers = this.parts.length;
     this.forwardTo = 0;
     this.backwardFrom = this.steps;
     this.done = false;
     this.summary = null;
     this.losses = new Float32Array(this.steps).fill(NaN);
     this.top = [];
+    this.outputs = []; // the numbers it gives, one list a step
     this.tables = new Map();
+    this.widths = new Map();
     this.means = new Map();
     this.gradientNorms = new Map();
   }
@@ -32,39 +35,48 @@ export class Timeline {
   add(name, data) {
     if (name === "forward") this.#addForward(data);
     else if (name === "backward") this.#addBackward(data);
-    else if (name === "end") [this.summary, this.done] = [data, true];
+    else if (name === "end") [this.summary, this.targets, this.done] = [data, data.targets ?? null, true];
     if (name === "forward") this.means.clear();
     if (name === "backward") this.gradientNorms.clear();
   }
 
-  #addForward({ t, n, layers, loss, top }) {
+  #addForward({ t, n, layers, loss, top, outputs }) {
     this.losses.set(decode(loss), t);
-    top.forEach((guesses, k) => { this.top[t + k] = guesses; });
+    top?.forEach((guesses, k) => { this.top[t + k] = guesses; });
+    if (outputs) this.#setOutputs(decode(outputs), t, n);
     layers.forEach((signals, layer) => {
-      for (const [signal, base64] of Object.entries(signals)) this.values(layer, signal).set(decode(base64), t * this.hidden);
+      for (const [signal, base64] of Object.entries(signals)) {
+        const rows = decode(base64);
+        this.setWidth(layer, signal, rows.length / n);
+        this.values(layer, signal).set(rows, t * this.width(layer, signal));
+      }
     });
     this.forwardTo = Math.max(this.forwardTo, t + n);
   }
 
+  #setOutputs(rows, t, n) {
+    const width = rows.length / n;
+    for (let k = 0; k < n; k++) this.outputs[t + k] = [...rows.subarray(k * width, (k + 1) * width)];
+  }
+
   // Rows come in falling t (t, t−1, …) and are put where they belong.
   #addBackward({ t, n, layers, norms, gradient_norms: sizes = [] }) {
-    const width = this.hidden;
     layers.forEach((signals, layer) => {
       for (const [signal, base64] of Object.entries(signals)) {
-        const rows = decode(base64), table = this.gradients(layer, signal);
+        const rows = decode(base64), width = rows.length / n;
+        this.setWidth(layer, signal, width);
+        const table = this.gradients(layer, signal);
         for (let k = 0; k < n; k++) table.set(rows.subarray(k * width, (k + 1) * width), (t - k) * width);
       }
     });
+    const fill = (table, numbers) => { for (let k = 0; k < n; k++) table[t - k] = numbers[k]; };
     norms.forEach((parameters, layer) => {
-      for (const [parameter, base64] of Object.entries(parameters)) {
-        const shares = decode(base64), table = this.norms(layer, parameter);
-        for (let k = 0; k < n; k++) table[t - k] = shares[k];
-      }
+      for (const [parameter, base64] of Object.entries(parameters)) fill(this.norms(layer, parameter), decode(base64));
     });
-    sizes.forEach((signals, layer) => {
-      for (const [signal, numbers] of Object.entries(signals)) {
-        const table = this.#table("size", layer, signal, this.steps);
-        for (let k = 0; k < n; k++) table[t - k] = numbers[k];
+    // the same and the signals' as plain numbers: half precision ends where gradients vanish
+    sizes.forEach((named, layer) => {
+      for (const [name, numbers] of Object.entries(named)) {
+        fill(name in norms[layer] ? this.norms(layer, name) : this.#table("size", layer, name, this.steps), numbers);
       }
     });
     this.backwardFrom = Math.min(this.backwardFrom, t - n + 1);
@@ -72,15 +84,25 @@ export class Timeline {
 
   #table(kind, layer, name, length) {
     const key = `${kind} ${layer} ${name}`;
-    if (!this.tables.has(key)) this.tables.set(key, new Float32Array(length).fill(NaN));
+    if (this.tables.get(key)?.length !== length) this.tables.set(key, new Float32Array(length).fill(NaN));
     return this.tables.get(key);
   }
 
-  /** What a signal was, every step and unit: Float32Array (N·H), index t·H + unit. */
-  values(layer, signal) { return this.#table("value", layer, signal, this.steps * this.hidden); }
+  /** How many numbers a signal of a layer has at each step: not every one has as many as the layer has units. */
+  width(layer, signal) { return this.widths.get(`${layer} ${signal}`) ?? this.parts[layer].hidden; }
+  setWidth(layer, signal, width) { this.widths.set(`${layer} ${signal}`, width); }
+
+  /** What a signal was, every step and unit: Float32Array (N·width), index t·width + unit. */
+  values(layer, signal) { return this.#table("value", layer, signal, this.steps * this.width(layer, signal)); }
 
   /** ∂L/∂signal, laid out as `values`. */
-  gradients(layer, signal) { return this.#table("gradient", layer, signal, this.steps * this.hidden); }
+  gradients(layer, signal) { return this.#table("gradient", layer, signal, this.steps * this.width(layer, signal)); }
+
+  /** One number of a signal; NaN where there is none. */
+  valueAt(layer, signal, t, unit) { return this.#one(this.values(layer, signal), this.width(layer, signal), t, unit); }
+  gradientAt(layer, signal, t, unit) { return this.#one(this.gradients(layer, signal), this.width(layer, signal), t, unit); }
+
+  #one(table, width, t, unit) { return unit < width && t >= 0 && t < this.steps ? table[t * width + unit] : NaN; }
 
   /** Norm of each step's share of one parameter's gradient: Float32Array (N). */
   norms(layer, parameter) { return this.#table("norm", layer, parameter, this.steps); }
@@ -98,22 +120,22 @@ export class Timeline {
 
   /** Mean over the units: Float32Array (N). */
   mean(layer, signal) {
-    return this.#perStep(this.means, layer, signal, this.values(layer, signal), (sum, value) => sum + value, (sum) => sum / this.hidden);
+    return this.#perStep(this.means, layer, signal, this.values(layer, signal), (sum, value) => sum + value, (sum) => sum / this.width(layer, signal));
   }
 
   /** Says that all there will ever be has been put into the tables; without gradients the backward pass stays empty. */
-  complete({ gradients, summary }) {
-    Object.assign(this, { forwardTo: this.steps, backwardFrom: gradients ? 0 : this.steps, done: true, summary });
+  complete({ gradients, summary, targets = null }) {
+    Object.assign(this, { forwardTo: this.steps, backwardFrom: gradients ? 0 : this.steps, done: true, fromFile: true, summary, targets });
   }
 
   // One number a step, kept until new data come.
   #perStep(kept, layer, signal, table, add, finish) {
-    const key = `${layer} ${signal}`;
+    const key = `${layer} ${signal}`, width = this.width(layer, signal);
     if (!kept.has(key)) {
       const numbers = new Float32Array(this.steps);
       for (let t = 0, at = 0; t < this.steps; t++) {
         let sum = 0;
-        for (let unit = 0; unit < this.hidden; unit++, at++) sum = add(sum, table[at]);
+        for (let unit = 0; unit < width; unit++, at++) sum = add(sum, table[at]);
         numbers[t] = finish(sum);
       }
       kept.set(key, numbers);

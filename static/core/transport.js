@@ -1,7 +1,8 @@
 // Play, back, forward, the slider over both passes, the speed, and the status line.
 
 import { Phases } from "./phases.js";
-import { number, percent, visible } from "./words.js";
+import { inNumbers } from "./lesson.js";
+import { number, percent } from "./words.js";
 
 const SPEEDS = [[1250, "slow"], [400, "½×"], [200, "1×"], [100, "2×"], [50, "4×"]];
 const SAY_EVERY = 1500; // ms: a screen reader is not to be talked over
@@ -86,16 +87,21 @@ export function mountTransport(element, stage, { small = false } = {}) {
 }
 
 /** One sentence about where the picture stands. */
-function describe({ timeline, network, clock, state }, { t, pass }) {
-  const at = `Step ${t + 1} of ${timeline.steps}`, read = visible(network.vocabulary[timeline.tokens[t]]);
+function describe({ timeline, lesson, clock, state }, { t, pass }) {
+  const at = `Step ${t + 1} of ${timeline.steps}`, read = lesson.said(t);
   if (pass === "backward") {
-    if (t < timeline.backwardFrom) return `${at}, backward: ${timeline.done ? "this trace holds no gradient" : "the gradient is on its way"}.`;
-    return `${at}, backward: the gradient is back at “${read}”, ‖∂L/∂${state.signal}‖ = ${number(timeline.gradientNorm(state.layer, state.signal)[t])}.`;
+    if (t < timeline.backwardFrom) return timeline.done ? `${at}. ${lesson.whyNoGradient}` : `${at}, backward: the gradient is on its way.`;
+    return `${at}, backward: the gradient is back at ${read}, ‖∂L/∂${state.signal}‖ = ${number(timeline.gradientNorm(state.layer, state.signal)[t])}.`;
+  }
+  const loss = timeline.losses[t], last = t === timeline.steps - 1 && clock.steps > 1 && timeline.backwardFrom < timeline.steps ? " Now the loss turns it round." : "";
+  if (lesson.counts && lesson.outputs(t)) {
+    const target = lesson.target(t), wanted = target ? `; ${lesson.gives === "next" ? "next is" : "wanted is"} ${inNumbers(target)}, squared error ${number(loss)}` : "";
+    return `${at}, forward: reads ${read}, gives ${inNumbers(lesson.outputs(t))}${wanted}.${last}`;
   }
   const best = timeline.top[t]?.[0];
-  if (!best) return `${at}, forward: ${timeline.done ? `reads “${read}”` : "still being read"}.`;
-  const loss = timeline.losses[t], next = timeline.tokens[t + 1];
-  const guess = `${at}, forward: reads “${read}”, expects “${visible(network.vocabulary[best[0]])}” (${percent(best[1])})`;
-  if (next === undefined) return `${guess}. ${clock.steps > 1 ? "Now the loss turns it round." : ""}`;
-  return `${guess}; ${best[0] === next ? "right" : `next is “${visible(network.vocabulary[next])}” (${percent(Math.exp(-loss))})`}.`;
+  if (!best) return `${at}, forward: ${timeline.done ? `reads ${read}` : "still being read"}.`;
+  const next = lesson.wanted(t), chance = `“${lesson.named(best[0])}” (${percent(best[1])})`;
+  const guess = `${at}, forward: reads ${read}, ${lesson.gives === "classes" ? (lesson.judges(t) ? "says" : "would say") : "expects"} ${chance}`;
+  if (next === undefined) return `${guess}.${last}`;
+  return `${guess}; ${best[0] === next ? "right" : `${lesson.gives === "classes" ? "it is" : "next is"} “${lesson.named(next)}” (${percent(Math.exp(-loss))})`}.${lesson.gives === "classes" ? last : ""}`;
 }

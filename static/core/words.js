@@ -11,6 +11,12 @@ export function visible(character) {
 /** A whole text on one line, spaces left as they are. */
 export function inOneLine(text) { return text.replaceAll("\n", "↵").replaceAll("\t", "⇥"); }
 
+/** A text of at most so many characters, the rest an ellipsis. */
+export function shortened(text, most) {
+  const characters = [...text];
+  return characters.length <= most ? text : `${characters.slice(0, Math.max(1, most - 1)).join("")}…`;
+}
+
 /** Text that Plotly may show as a label: it reads a little HTML there. */
 export function escapeLabel(text) { return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;"); }
 

@@ -16,8 +16,18 @@ export function chosenLayer(stage) {
   return within(stage.state.layer, stage.timeline.layers);
 }
 export function chosenUnit(stage) {
-  return within(stage.state.unit, stage.timeline.hidden);
+  return within(stage.state.unit, stage.timeline.width(chosenLayer(stage), stage.state.signal));
 }
+
+/** What a layer reads, in words: what the layers below say; null for the input itself. */
+export function givenBy({ timeline: { parts } }, layer) {
+  const level = (part) => part.title.replace(/ [→←]$/, "");
+  const below = parts.slice(0, layer).findLast((part) => level(part) !== level(parts[layer]));
+  return below ? `what ${/\d/.test(below.title) ? "" : "the "}${level(below)} says` : null;
+}
+
+/** How many steps of its input a cell reads at once: more than one where it has a window. */
+export const windowOf = (cell) => Math.max(1, cell.graph.filter(({ op }) => op === "input").length);
 
 function within(value, count) {
   return Math.max(0, Math.min(count - 1, Number(value) || 0));
@@ -35,11 +45,11 @@ export function powerOfTen(exponent) {
   return `10${[...String(exponent)].map((digit) => RAISED[digit]).join("")}`;
 }
 
-/** Rows to show of so many units: evenly spread, the pinned one always among them, in the same way for every network. */
+/** Rows to show of so many units: evenly spread, the pinned one, if it is there, always among them, in the same way for every network. */
 export function sampleUnits(hidden, rows, pinned) {
   const count = Math.min(hidden, rows);
   const units = Array.from({ length: count }, (_, k) => Math.floor(((k + 0.5) * hidden) / count));
-  if (!units.includes(pinned)) {
+  if (pinned < hidden && !units.includes(pinned)) {
     const nearest = units.reduce((best, unit, k) => (Math.abs(unit - pinned) < Math.abs(units[best] - pinned) ? k : best), 0);
     units[nearest] = pinned;
   }

@@ -90,9 +90,6 @@ export function retext(element, text) {
   element.textContent = text;
 }
 
-/** One number of a table that is laid out step by step; NaN outside. */
-export const cellOf = (table, hidden, t, unit) => table[t * hidden + unit] ?? NaN;
-
 /** A movement that follows the data, once; nothing at all for people who asked for less motion. */
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 export function pulse(element, frames, duration, delay = 0) {
@@ -117,6 +114,7 @@ export function drawnFrom(stage, element) {
     timeline,
     timeline.forwardTo,
     timeline.backwardFrom,
+    timeline.done,
     axis.column,
     axis.count,
     axis.first,

@@ -1,8 +1,8 @@
 // The cell at the cursor: its wiring with the real vectors in it, one signal opened, and what it does to one unit in words and numbers.
 
-import { number, visible } from "../core/words.js";
-import { chosenLayer, chosenUnit, statesOf } from "../figures/description.js";
-import { cellOf, drawnFrom, make, newly, restyle, retext } from "../figures/figure.js";
+import { number } from "../core/words.js";
+import { chosenLayer, chosenUnit, givenBy, statesOf } from "../figures/description.js";
+import { drawnFrom, make, newly, restyle, retext } from "../figures/figure.js";
 import { drawCell } from "./cell/drawing.js";
 import { numbersAt, sentenceOf, tokensOf } from "./cell/expression.js";
 import { placeCell } from "./cell/layout.js";
@@ -73,7 +73,7 @@ function mount(element, stage) {
     drawn.picture.mark(opened, focused);
     root.setAttribute(
       "aria-label",
-      `${description.title}, layer ${layer + 1}, unit ${unit} of ${timeline.hidden}: ${description.signals.map(({ equation }) => equation).join("; ")}`,
+      `${description.title}, ${timeline.parts[layer].title}, unit ${unit} of ${timeline.parts[layer].hidden}: ${description.signals.map(({ equation }) => equation).join("; ")}`,
     );
   }
 
@@ -90,7 +90,7 @@ function mount(element, stage) {
           `token${token.plain ? " is-plain" : ""}${token.between ? " is-between" : ""}${token.strong ? " is-strong" : ""}`,
         );
         const letter = make(column, "b", "", { text: token.letters });
-        if (token.before) make(letter, "sub", "", { text: "t−1" });
+        if (token.before) make(letter, "sub", "", { text: stage.timeline.parts[chosenLayer(stage)].reverse ? "t+1" : "t−1" });
         if (token.signal) letter.style.color = stage.colour.hue(token.signal);
         return { value: token.value, count: make(column, "span", "", { text: token.plain ? token.letters : "" }) };
       });
@@ -100,32 +100,34 @@ function mount(element, stage) {
 
   function step(position) {
     if (!drawn) return;
-    const { clock, description } = stage,
+    const { clock, lesson } = stage,
       { layer, unit, picture } = drawn,
       { t, pass } = position,
       back = pass === "backward";
-    picture.update({ position, layer, unit, read: layer ? `layer ${layer}’s ${description.states[0]}` : `“${characterAt(t)}”` });
+    picture.update({ position, layer, unit, read: givenBy(stage, layer) ?? lesson.said(t) });
     const moved = drawn.last !== `${pass} ${t}`;
     drawn.last = `${pass} ${t}`;
     if (moved) picture.flow(Math.min(900, Math.max(160, clock.speed * 0.9)), back);
     say(position);
   }
 
-  const characterAt = (t) => visible(stage.network.vocabulary[stage.timeline.tokens[t]]);
-
   // All words and numbers of one step.
   function say({ t, pass }) {
-    const { timeline, description } = stage,
+    const { timeline, description, lesson } = stage,
       { layer, unit } = drawn,
+      { reverse } = timeline.parts[layer],
       back = pass === "backward";
     retext(
       title,
-      back ? `Step ${t + 1}: the gradient at “${characterAt(t)}”` : `Step ${t + 1}: the cell reads “${characterAt(t)}”`,
+      `Step ${t + 1}: ${back ? "the gradient at" : "the cell reads"} ${lesson.said(t)}`,
     );
     if (side.hidden) return;
     mark.consider();
     drawn.open(t);
-    const valueOf = (signal, lag) => (t + lag < 0 ? 0 : cellOf(timeline.values(layer, signal), timeline.hidden, t + lag, unit));
+    const valueOf = (signal, lag) => {
+      const at = reverse ? t - lag : t + lag; // before the first step that it reads there is nothing
+      return at < 0 || at >= timeline.steps ? 0 : timeline.valueAt(layer, signal, at, unit);
+    };
     const sums = (signal) => (signal === opened && drawn.summands ? drawn.summands.reduce((sum, { values }) => sum + values[t], 0) : NaN);
     const read = numbersAt(description, valueOf, sums);
     for (const { sentence, tokens, sentenceFrom } of drawn.lines) {
@@ -133,11 +135,11 @@ function mount(element, stage) {
       for (const { value, count } of tokens) if (value) retext(count, value(read));
     }
     const slopes = drawn.lines.map(({ state: { id } }) => {
-      const slope = cellOf(timeline.gradients(layer, id), timeline.hidden, t, unit);
+      const slope = timeline.gradientAt(layer, id, t, unit);
       const tooSmall = slope === 0 && timeline.gradientNorm(layer, id)[t] > 0; // for the format in which arrays travel
       return `∂L/\u2060∂${id}\u00a0${tooSmall ? "≈" : "="}\u00a0${number(slope)}`;
     });
-    retext(gradient, `Gradient at unit ${unit}: ${slopes.join(", ")}`);
+    retext(gradient, timeline.backwardFrom < timeline.steps ? `Gradient at unit ${unit}: ${slopes.join(", ")}` : lesson.whyNoGradient);
     restyle(gradient, "color", back ? "var(--accent)" : "var(--soft)");
   }
 

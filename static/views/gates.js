@@ -1,10 +1,9 @@
 // One signal of one layer, every unit at every step; its gradient over it when the gradient comes back, or when asked for.
 
-import { number, visible } from "../core/words.js";
+import { number } from "../core/words.js";
 import { chosenLayer, chosenUnit, isSigned, signalOf, shortTitle } from "../figures/description.js";
 import { signalChips, wordRow } from "../figures/choices.js";
 import {
-  cellOf,
   clearPlot,
   drawnFrom,
   drawPlot,
@@ -66,16 +65,17 @@ function mount(element, stage) {
     if (changed(...drawnFrom(stage, root), signal.id, layer, order)) {
       const values = timeline.values(layer, signal.id),
         gradients = timeline.gradients(layer, signal.id),
+        width = timeline.width(layer, signal.id),
         span = spanAround(stage);
-      const units = orderOf(values, timeline, order),
+      const units = orderOf(values, timeline.steps, width, order),
         most = largestSize(gradients);
-      drawn = { signal, layer, units, values, gradients, height, most, ends: endsOf(values), ...span };
-      const y = { range: [timeline.hidden - 0.5, -0.5] };
+      drawn = { signal, layer, width, units, values, gradients, height, most, ends: endsOf(values), ...span };
+      const y = { range: [width - 0.5, -0.5] };
       body.style.height = `${height}px`;
       const scale = stage.colour.scale(signal.id),
         { diverging } = stage.colour;
-      drawPlot(value, [heatmap(values, units, timeline.hidden, span, scale.plotly, scale.low, scale.high)], stage, height, y);
-      drawPlot(gradient, [heatmap(gradients, units, timeline.hidden, span, diverging.plotly, -most || -1, most || 1)], stage, height, y);
+      drawPlot(value, [heatmap(values, units, width, span, scale.plotly, scale.low, scale.high)], stage, height, y);
+      drawPlot(gradient, [heatmap(gradients, units, width, span, diverging.plotly, -most || -1, most || 1)], stage, height, y);
     }
     drawn.shown = shown;
     lay();
@@ -83,7 +83,8 @@ function mount(element, stage) {
 
   function lay() {
     const { axis, timeline, state } = stage,
-      { signal, layer, units, height, ends, most } = drawn,
+      { signal, layer, width, units, height, ends, most } = drawn,
+      { title } = timeline.parts[layer],
       narrow = axis.gutter < 80;
     Object.assign(veil.style, { left: `${axis.gutter}px`, width: `${axis.width}px` });
     const unit = chosenUnit(stage),
@@ -100,7 +101,7 @@ function mount(element, stage) {
     make(name, "b", "", { text: signal.id });
     if (height > 60)
       make(label, "small", "", {
-        text: timeline.layers > 1 ? `layer ${layer + 1}` : narrow ? String(timeline.hidden) : `${timeline.hidden} units`,
+        text: timeline.layers > 1 ? title : narrow ? String(width) : `${width} units`,
       });
     make(body, "small", "gates-pin-name", {
       text: narrow ? String(unit) : `unit ${unit}`,
@@ -109,11 +110,11 @@ function mount(element, stage) {
     for (const old of [...body.querySelectorAll(".gates-pin-name")].slice(0, -1)) old.remove();
     drawn.said = {
       value: ends.map(isSigned(signal) ? number : inHundredths).join(" … "),
-      gradient: most ? `∂L/∂${signal.id} within ±${number(most)}` : `∂L/∂${signal.id} not there yet`,
+      gradient: most ? `∂L/∂${signal.id} within ±${number(most)}` : timeline.done ? "no gradient" : `∂L/∂${signal.id} not there yet`,
     };
     body.setAttribute(
       "aria-label",
-      `${signal.title} ${signal.id}, layer ${layer + 1}: ${timeline.hidden} units over ${timeline.steps} steps, from ${number(ends[0])} to ${number(ends[1])}, ` +
+      `${signal.title} ${signal.id}, ${title}: ${width} units over ${timeline.steps} steps, from ${number(ends[0])} to ${number(ends[1])}, ` +
         `units ${(state.order ?? "natural") === "mean" ? "sorted by mean" : "in natural order"}; gradients within ±${number(most)}.`,
     );
   }
@@ -127,7 +128,9 @@ function mount(element, stage) {
     restyle(
       veil,
       "clipPath",
-      ahead ? `inset(0 0 0 ${frontier(stage, position)}px)` : shown === "gradient" ? "inset(0)" : "inset(0 0 0 100%)",
+      stage.timeline.parts[drawn.layer].reverse
+        ? "inset(0 0 0 100%)" // it has read everything before the first guess
+        : ahead ? `inset(0 0 0 ${frontier(stage, position)}px)` : shown === "gradient" ? "inset(0)" : "inset(0 0 0 100%)",
     );
     restyle(veil, "visibility", shown === "gradient" ? "hidden" : "visible");
     restyle(gradient, "visibility", back ? "visible" : "hidden");
@@ -137,17 +140,17 @@ function mount(element, stage) {
   }
 
   function find(x, y) {
-    const { axis, timeline, network } = stage,
+    const { axis, timeline, lesson } = stage,
       t = axis.at(x),
       inside = y - (root.clientHeight - (drawn?.height ?? 0));
     if (t === null || !drawn || inside < 0) return null;
     const unit = drawn.units[Math.max(0, Math.min(drawn.units.length - 1, Math.floor((inside / drawn.height) * drawn.units.length)))];
-    const read = visible(network.vocabulary[timeline.tokens[t]]),
-      { signal } = drawn;
+    const { signal, layer } = drawn,
+      slope = timeline.backwardFrom < timeline.steps ? `   ∂L/∂${signal.id} ${number(timeline.gradientAt(layer, signal.id, t, unit))}` : "";
     return {
       t,
       unit,
-      text: `${signal.id} of unit ${unit} at “${read}”: ${number(cellOf(drawn.values, timeline.hidden, t, unit))}   ∂L/∂${signal.id} ${number(cellOf(drawn.gradients, timeline.hidden, t, unit))}`,
+      text: `${signal.id} of unit ${unit} at ${lesson.said(t)}: ${number(timeline.valueAt(layer, signal.id, t, unit))}${slope}`,
     };
   }
 
@@ -170,12 +173,12 @@ function mount(element, stage) {
   };
 }
 
-function heatmap(table, units, hidden, { from, to }, colorscale, zmin, zmax) {
+function heatmap(table, units, width, { from, to }, colorscale, zmin, zmax) {
   const x = Array.from({ length: to - from }, (_, k) => from + k);
   return {
     type: "heatmap",
     x,
-    z: units.map((unit) => x.map((t) => table[t * hidden + unit])),
+    z: units.map((unit) => x.map((t) => table[t * width + unit])),
     colorscale,
     zmin,
     zmax,
@@ -185,12 +188,12 @@ function heatmap(table, units, hidden, { from, to }, colorscale, zmin, zmax) {
 }
 
 /** Units from top to bottom. */
-function orderOf(values, { steps, hidden }, order) {
-  const units = Array.from({ length: hidden }, (_, unit) => unit);
+function orderOf(values, steps, width, order) {
+  const units = Array.from({ length: width }, (_, unit) => unit);
   if (order !== "mean") return units;
   const means = units.map((unit) => {
     let sum = 0;
-    for (let t = 0; t < steps; t++) sum += values[t * hidden + unit] || 0;
+    for (let t = 0; t < steps; t++) sum += values[t * width + unit] || 0;
     return sum / steps;
   });
   return units.sort((a, b) => means[b] - means[a]);

@@ -3,6 +3,7 @@
 import { decode } from "../core/timeline.js";
 import { readEvents } from "../core/stream.js";
 import { asInterventions } from "../core/clamps.js";
+import { stepsOf } from "../core/networks.js";
 import { inOneLine, number, percent, visible } from "../core/words.js";
 import { writeAddress } from "../core/address.js";
 
@@ -29,13 +30,13 @@ function mount(element, stage) {
   const [write, stop, read] = form.querySelectorAll("button"), notice = form.querySelector(".notice");
   const written = form.querySelector(".written"), beside = form.querySelector(".wrote"), alone = form.querySelector(".alone-too span");
   const fields = Object.fromEntries(FIELDS.map((field) => [field.id, makeField(form.querySelector(".fields"), field)]));
-  let characters = [], shown = 0, network = stage.network, description = stage.description, promptOf = "", running = null, timer = 0, own = false;
+  let characters = [], shown = 0, network = stage.network, apart = false, promptOf = "", running = null, timer = 0, own = false;
 
-  prompt.value = stage.state.text;
+  prompt.value = promptFrom(stage);
   if (stage.layout === "alone" && stage.state.play !== "0") setTimeout(start); // a frame should be alive when it comes into sight
   prompt.addEventListener("input", () => { own = true; });
   const follow = () => {
-    if (!own) prompt.value = stage.state.text;
+    if (!own) prompt.value = promptFrom(stage);
     if (stage.network.id !== network.id) clear();
   };
   stage.addEventListener("taken", follow);
@@ -44,7 +45,7 @@ function mount(element, stage) {
     running?.abort();
     clearTimeout(timer);
     timer = 0;
-    [characters, shown, network, description] = [[], 0, stage.network, stage.description];
+    [characters, shown, network, apart] = [[], 0, stage.network, stage.network.form?.reads === "words"];
     written.replaceChildren();
     beside.replaceChildren();
     alone.parentElement.hidden = true;
@@ -61,7 +62,8 @@ function mount(element, stage) {
     clear();
     say("");
     if (network.opened) return say("A trace from a file has no network behind it that could write.");
-    if (network.numbered) return say("This network has no vocabulary, so what it writes could not be read.");
+    const why = whyNot(stage);
+    if (why) return say(why);
     promptOf = prompt.value;
     const given = document.createElement("span");
     given.className = "given";
@@ -71,7 +73,7 @@ function mount(element, stage) {
     write.disabled = !(stop.disabled = false);
     const body = { model: network.id, prompt: promptOf };
     for (const [id, field] of Object.entries(fields)) body[id] = field.valueAsNumber;
-    body.interventions = asInterventions(stage.state.clamp, [...promptOf].length + body.length);
+    body.interventions = asInterventions(stage.state.clamp, stepsOf(promptOf, network) + body.length);
     body.top_k = Math.min(body.top_k, network.vocabulary.length);
     try {
       await readEvents("/api/generate", { body, signal: request.signal, onEvent: (name, data) => {
@@ -118,7 +120,7 @@ function mount(element, stage) {
 
   function add(k) {
     const letter = document.createElement("span");
-    letter.textContent = network.vocabulary[characters[k].token];
+    letter.textContent = `${apart && (k || promptOf) ? " " : ""}${network.vocabulary[characters[k].token]}`;
     letter.dataset.k = k;
     written.append(letter);
     paint(letter);
@@ -139,7 +141,8 @@ function mount(element, stage) {
     const layer = character.layers[Math.min(stage.state.layer, character.layers.length - 1)];
     const head = document.createElement("p");
     head.textContent = `“${visible(network.vocabulary[character.token])}” with probability ${percent(character.probability)}`;
-    const bars = description.signals.filter((signal) => layer[signal.id]).map((signal) => {
+    const { signals } = stage.timeline.parts[Math.min(stage.state.layer, stage.timeline.layers - 1)].cell;
+    const bars = signals.filter((signal) => layer[signal.id]).map((signal) => {
       const values = layer[signal.id], mean = values.reduce((sum, value) => sum + value, 0) / values.length;
       // a signal that goes below zero has its zero in the middle of the bar
       const { low, high } = stage.colour.scale(signal.id), place = (value) => (Math.max(low, Math.min(high, value)) - low) / (high - low);
@@ -165,9 +168,9 @@ function mount(element, stage) {
     finish();
   });
   read.addEventListener("click", () => {
-    const text = promptOf + characters.slice(0, shown).map(({ token }) => network.vocabulary[token]).join("");
+    const text = [...(promptOf ? [promptOf] : []), ...characters.slice(0, shown).map(({ token }) => network.vocabulary[token])].join(apart ? " " : "");
     if (stage.layout === "bench") stage.choose({ text });
-    else window.open(`/?${writeAddress({ ...stage.state, text })}`, "_blank", "noopener");
+    else window.open(`/?${writeAddress({ ...stage.address, text })}`, "_blank", "noopener");
   });
   written.addEventListener("pointerover", (event) => { if (event.target.dataset.k) point(+event.target.dataset.k); });
   written.addEventListener("keydown", (event) => event.stopPropagation());
@@ -175,11 +178,21 @@ function mount(element, stage) {
   function draw() {
     for (const letter of written.querySelectorAll("[data-k]")) paint(letter);
     const { layer, signal, unit } = stage.state;
-    written.setAttribute("aria-label", `What the network wrote after “${inOneLine(promptOf || prompt.value).slice(-40)}”, coloured by unit ${unit} of ${signal} in layer ${layer + 1}`);
+    written.setAttribute("aria-label", `What the network wrote after “${inOneLine(promptOf || prompt.value).slice(-40)}”, coloured by unit ${unit} of ${signal} in ${stage.timeline.parts[layer].title}`);
     if (characters.length) point(shown - 1);
   }
   return { draw, step() {}, page() {}, destroy() { clear(); stage.removeEventListener("taken", follow); element.replaceChildren(); } };
 }
+
+// Only what predicts its own next input can go on writing it, and only where the end is not read before it is written.
+function whyNot({ network, lesson, timeline }) {
+  if (network.numbered) return "This network has no vocabulary, so what it writes could not be read.";
+  if (lesson.task === "states") return "This network has no readout: it guesses nothing, so it cannot write.";
+  if (lesson.gives !== "next" || lesson.counts) return `This network gives ${lesson.counts ? "numbers" : "classes"} and no next ${lesson.kind}: it has nothing to write.`;
+  return timeline.parts.some(({ reverse }) => reverse) ? "This network also reads from the end, which is not written yet: it cannot write." : "";
+}
+
+const promptFrom = (stage) => (whyNot(stage) ? "" : stage.state.text);
 
 function makeField(parent, { id, label, ...limits }) {
   const holder = document.createElement("label"), field = document.createElement("input");

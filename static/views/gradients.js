@@ -57,7 +57,7 @@ function mount(element, stage) {
     const lines = norms === "weights" ? weightLines(stage, layer) : signalLines(stage, layer),
       span = spanAround(stage);
     const decades = decadesOf(lines, height);
-    drawn = { lines, layer, norms, height, decades, ...span };
+    drawn = { lines, layer, norms, height, decades, lesson: stage.lesson, reverse: timeline.parts[layer].reverse, ...span };
     body.style.height = `${height}px`;
     const y = { type: "log", range: [decades.low - decades.room, decades.high + decades.room] };
     drawPlot(grid, [{ type: "scatter", mode: "none", x: [0], y: [10 ** decades.high] }], stage, height, {
@@ -72,11 +72,11 @@ function mount(element, stage) {
       height,
       y,
     );
-    label.textContent = timeline.layers > 1 ? `∂L, layer ${layer + 1}` : "gradient";
+    label.textContent = timeline.layers > 1 ? `∂L, ${timeline.parts[layer].title}` : "gradient";
     nameLines();
     body.setAttribute(
       "aria-label",
-      `Gradient norms of layer ${layer + 1} on a log axis, from the last step back: ` +
+      `Gradient norms of ${timeline.parts[layer].title} on a log axis, from the last step back: ` +
         lines
           .map((line) => `${line.name} ${number(line.values[line.start] ?? NaN)} to ${number(line.values.find((norm) => norm > 0) ?? NaN)}`)
           .join("; "),
@@ -215,12 +215,13 @@ function lastSeen({ values }, { first, count }) {
 }
 
 /** The gradient at the cursor in words. */
-function said({ lines, norms }, { t, pass }, briefly) {
-  if (!lines.length || lines.every(({ start }) => start < 0)) return "The gradient has not come yet.";
+function said({ lines, norms, lesson, reverse }, { t, pass }, briefly) {
+  if (!lines.length || lines.every(({ start }) => start < 0)) return lesson.whyNoGradient;
   if (norms === "weights") return `Share of step ${t + 1}: ` + lines.map((line) => `${line.name} ${number(line.values[t])}`).join(", ");
   const line = lines[0],
     here = line.values[t],
     back = line.start - t;
+  if (reverse) return `‖∂L/∂${line.name}‖ = ${number(here)} at step ${t + 1}; here it goes from the first step to the last`;
   if (pass === "forward") return `‖∂L/∂${line.name}‖ will be ${number(here)} here`;
   if (back < 0) return "The loss asks nothing of this step yet.";
   if (back === 0) return `The gradient starts: ‖∂L/∂${line.name}‖ = ${number(here)}`;

@@ -1,9 +1,9 @@
 // The unfolded network: one column a character, the layers' units, their memories' road, gates and guesses; backwards, the gradient coming back.
 
-import { percent, number, visible } from "../core/words.js";
-import { chosenLayer, chosenUnit, sampleUnits } from "../figures/description.js";
+import { inNumbers } from "../core/lesson.js";
+import { percent, number } from "../core/words.js";
+import { chosenLayer, chosenUnit, windowOf } from "../figures/description.js";
 import {
-  cellOf,
   clearPlot,
   drawnFrom,
   drawPlot,
@@ -18,13 +18,16 @@ import {
 } from "../figures/figure.js";
 import { watchPointer } from "../figures/pointer.js";
 import { firstNumbered, numberTrace, ribbonTrace, widestNorm } from "./unfold/backward.js";
-import { rowsOf, stackBands } from "./unfold/bands.js";
+import { chooseUnits, stackBands } from "./unfold/bands.js";
 import { drawFolded } from "./unfold/folded.js";
 import { foldButton, turnOver } from "./unfold/folding.js";
 import { forwardTraces } from "./unfold/forward.js";
 import { captioned, writeLabels } from "./unfold/labels.js";
 import { tileGap } from "./unfold/paths.js";
 import { movingMarks } from "./unfold/pulses.js";
+
+const LINES = 2.4; // as tall as so many characters, for an input of numbers
+const FUNNEL = 14; // px below the network, for what leads to a window of its input
 
 function mount(element, stage) {
   const root = make(element, "div", `figure unfold is-${stage.layout}`, { role: "img" });
@@ -47,20 +50,21 @@ function mount(element, stage) {
     pass = null;
 
   function draw() {
-    const { timeline, description } = stage,
+    const { timeline } = stage,
       height = root.clientHeight,
       { dataset } = element;
     const chosen = chosenLayer(stage),
       pinned = chosenUnit(stage);
-    const bands = stackBands(description, {
-      layers: timeline.layers,
+    const inputless = dataset.input === "none";
+    const bands = stackBands(timeline.parts, {
       chosen,
-      height,
+      height: height - (inputless && windowOf(timeline.parts[0].cell) > 1 ? FUNNEL : 0),
       column: stage.axis.column,
       guesses: dataset.guesses === "none" ? 0 : 3,
-      input: dataset.input !== "none",
+      input: inputless ? 0 : timeline.given ? LINES : 1,
     });
-    plan = { bands, units: sampleUnits(timeline.hidden, rowsOf(bands), pinned), pinned, height, ...spanAround(stage) };
+    chooseUnits(bands, timeline, pinned);
+    plan = { bands, chosen, pinned, height, ...spanAround(stage) };
     const parts = [...drawnFrom(stage, root), chosen, dataset.guesses, dataset.input],
       was = isFolded;
     isFolded = stage.state.fold === "1";
@@ -78,7 +82,6 @@ function mount(element, stage) {
       width: root.clientWidth,
       height: root.clientHeight,
       guesses: element.dataset.guesses === "none" ? 0 : 3,
-      units: plan.units,
     });
     root.setAttribute("aria-label", folded.label);
   }
@@ -113,13 +116,14 @@ function mount(element, stage) {
     for (const band of plan.bands) {
       const place = { style: `top:${band.top}px;height:${band.height}px` };
       if (band.signal?.road) make(roads, "div", `unfold-road${band.kind === "lane" ? "" : " is-wide"}`, place);
+      if (band.reverse) continue; // it has read everything before the first guess
       if (band.kind === "tiles" && band.signal.road) make(veil, "div", "veil-road", place);
       if (band.kind !== "input") make(veil, "div", `veil-${band.kind}`, place);
     }
     const inputs = plan.bands.find(({ kind }) => kind === "input");
     if (inputs) make(veil, "div", "veil-input", { style: `top:${inputs.top}px;height:${inputs.height}px` });
     writeLabels(labels, stage, plan);
-    marks = movingMarks(moving, stage, plan.bands);
+    marks = movingMarks(moving, stage, plan);
     const tiles = captioned(plan);
     if (tiles)
       make(moving, "span", "unfold-scale is-free", {
@@ -129,12 +133,13 @@ function mount(element, stage) {
   }
 
   function write() {
-    const { timeline, network, description } = stage,
-      most = widestNorm(stage);
+    const { timeline, network } = stage,
+      most = widestNorm(stage),
+      layers = timeline.parts.map(({ title, hidden, cell }) => `${title} of ${hidden} units (${cell.states.join(", ")})`);
     root.setAttribute(
       "aria-label",
-      `${timeline.steps} steps of ${network.title ?? network.id}, unfolded: ${timeline.layers} ${timeline.layers > 1 ? "layers" : "layer"} of ${timeline.hidden} units; ` +
-        `states ${description.states.join(", ")}; the largest gradient norm coming back is ${number(most)}.`,
+      `${timeline.steps} steps of ${network.title ?? network.id}, unfolded: ${layers.join("; ")}. ` +
+        (timeline.backwardFrom < timeline.steps ? `The largest gradient norm coming back is ${number(most)}.` : stage.lesson.whyNoGradient),
     );
   }
 
@@ -156,33 +161,35 @@ function mount(element, stage) {
 
   // The step and, over the tiles, the unit under a point.
   function find(x, y) {
-    const { axis, timeline, network } = stage,
+    const { axis, timeline, lesson } = stage,
       t = axis.at(x);
     if (isFolded) return folded.find(x, y);
     if (t === null || !plan) return null;
-    const read = visible(network.vocabulary[timeline.tokens[t]]);
+    const read = lesson.said(t);
     const band = plan.bands.find(({ top, height }) => y >= top - 2 && y < top + height + 2);
     if (!band) return null;
     if (band.kind === "gate")
-      return { t, text: `${band.signal.title}, mean at “${read}”: ${number(timeline.mean(band.layer, band.signal.id)[t])}` };
-    if (band.kind === "input") return { t, text: `step ${t + 1} reads “${read}”` };
+      return { t, text: `${band.signal.title}, mean at ${read}: ${number(timeline.mean(band.layer, band.signal.id)[t])}` };
+    if (band.kind === "input") return { t, text: `step ${t + 1} reads ${read}` };
     if (band.kind === "guesses") {
-      const guesses = (timeline.top[t] ?? []).map(([token, share]) => `${visible(network.vocabulary[token])} ${percent(share)}`);
-      return guesses.length ? { t, text: `after “${read}”: ${guesses.join("  ")}` } : null;
+      if (lesson.counts) return lesson.outputs(t) ? { t, text: `after ${read}: gives ${inNumbers(lesson.outputs(t))}${lesson.target(t) ? `, wanted ${inNumbers(lesson.target(t))}` : ""}` } : null;
+      const guesses = (timeline.top[t] ?? []).map(([token, share]) => `${lesson.named(token)} ${percent(share)}`);
+      return guesses.length ? { t, text: `after ${read}: ${guesses.join("  ")}` } : null;
     }
-    const unit = plan.units[Math.max(0, Math.min(plan.units.length - 1, Math.floor(((y - band.top) / band.height) * plan.units.length)))];
+    const { units } = band,
+      unit = units[Math.max(0, Math.min(units.length - 1, Math.floor(((y - band.top) / band.height) * units.length)))];
     if (stage.position.pass === "backward")
       return {
         t,
         unit,
         layer: band.layer,
-        text: `‖∂L/∂${band.signal.id}‖ at “${read}”: ${number(timeline.gradientNorm(band.layer, band.signal.id)[t])}`,
+        text: `‖∂L/∂${band.signal.id}‖ at ${read}: ${number(timeline.gradientNorm(band.layer, band.signal.id)[t])}`,
       };
     return {
       t,
       unit,
       layer: band.layer,
-      text: `${band.signal.id} of unit ${unit} at “${read}”: ${number(cellOf(timeline.values(band.layer, band.signal.id), timeline.hidden, t, unit))}`,
+      text: `${band.signal.id} of unit ${unit} at ${read}: ${number(timeline.valueAt(band.layer, band.signal.id, t, unit))}`,
     };
   }
 

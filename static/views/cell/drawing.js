@@ -1,6 +1,6 @@
 // The wiring as SVG: drawn once for a cell and a size, afterwards only colours and numbers change.
 
-import { sampleUnits, isSigned, signalOf } from "../../figures/description.js";
+import { chosenLayer, sampleUnits, isSigned, signalOf } from "../../figures/description.js";
 import { pulse, retext } from "../../figures/figure.js";
 import { number, signed } from "../../core/words.js";
 
@@ -32,15 +32,16 @@ function paint(element, colour) {
 export function drawCell(holder, stage, placed, open) {
   const { colour, description, timeline } = stage,
     { width, height } = placed;
-  const units = (pinned) => sampleUnits(timeline.hidden, ROWS, pinned);
   const root = svg(holder, "svg", { width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
-  const readouts = [];
-  for (const road of placed.roads) drawRoad(root, road, placed, readouts);
+  const readouts = [],
+    way = timeline.parts[chosenLayer(stage)].reverse ? "+" : "−", // what came before comes later in the text
+    before = `t${way}1`;
+  for (const road of placed.roads) drawRoad(root, road, placed, readouts, before);
   for (const tap of placed.taps) svg(root, "path", { d: tap, class: "cell-tap" });
-  const way = placed.wires.join("");
-  svg(root, "path", { d: way, class: "cell-wire" });
+  const wires = placed.wires.join("");
+  svg(root, "path", { d: wires, class: "cell-wire" });
   for (const head of placed.heads) svg(root, "path", { d: head, class: "cell-head" });
-  const flow = svg(root, "path", { d: way, class: "cell-flow" });
+  const flow = svg(root, "path", { d: wires, class: "cell-flow" });
   const boxes = placed.boxes.map((box) => drawBox(root, box, placed, stage, open, readouts));
   for (const { x, y, sign } of placed.operators) {
     const word = sign.length > 1,
@@ -76,7 +77,7 @@ export function drawCell(holder, stage, placed, open) {
   placed.buses.forEach((source, k) => {
     const [name, ago = source.op === "state" ? 1 : 0] = source.name.split("−"); // an earlier input is named with how long ago
     svg(from, "tspan", { dy: k ? -3 : 0 }, (k ? ", " : "") + name);
-    svg(from, "tspan", { dy: 3, "font-size": 10 }, Number(ago) ? `t−${ago}` : "t");
+    svg(from, "tspan", { dy: 3, "font-size": 10 }, Number(ago) ? `t${way}${ago}` : "t");
   });
   const given = svg(from, "tspan", { dy: -3, class: "cell-soft" });
   const most = new Map();
@@ -84,19 +85,21 @@ export function drawCell(holder, stage, placed, open) {
   return {
     update({ position, layer, unit, read }) {
       const back = position.pass === "backward",
-        shown = units(unit),
-        { hidden } = timeline;
+        { reverse } = timeline.parts[layer];
       for (const { signal, lag = 0, text, strip } of readouts) {
-        const t = position.t - lag,
+        const t = position.t - (reverse ? -lag : lag),
+          outside = t < 0 || t >= timeline.steps,
+          width = timeline.width(layer, signal),
+          shown = sampleUnits(width, ROWS, unit),
           table = back ? timeline.gradients(layer, signal) : timeline.values(layer, signal);
         const scale = back ? colour.diverging : colour.scale(signal),
           unit0 = back ? top(most, signal, table) : 1;
-        strip.forEach((rect, k) => paint(rect, t < 0 ? colour.ghost : scale.css(table[t * hidden + shown[k]] / unit0)));
-        const value = t < 0 ? 0 : table[t * hidden + unit];
+        strip.forEach((rect, k) => paint(rect, outside ? colour.ghost : scale.css(table[t * width + shown[k]] / unit0)));
+        const value = outside ? 0 : unit < width ? table[t * width + unit] : NaN;
         retext(
           text,
           back
-            ? t < 0
+            ? outside
               ? ""
               : short(value)
             : isSigned(signalOf(description, signal))
@@ -143,12 +146,12 @@ function top(most, signal, table) {
   return most.get(table);
 }
 
-function drawRoad(root, { state, y, height, end }, { width, side }, readouts) {
+function drawRoad(root, { state, y, height, end }, { width, side }, readouts, before) {
   svg(root, "rect", { x: 0, y: y - height / 2, width, height, rx: height / 2, class: "cell-road" });
   const strip = (left) =>
     Array.from({ length: ROWS }, (_, k) => svg(root, "rect", { x: left + k * 3.2, y: y - 7, width: 2.6, height: 14 }));
   const above = y - height / 2 - 8;
-  letters(root, { x: 4, y: above, class: "cell-letter" }, state, "t−1");
+  letters(root, { x: 4, y: above, class: "cell-letter" }, state, before);
   readouts.push({ signal: state, lag: 1, strip: strip(10), text: svg(root, "text", { x: 34, y: above, class: "cell-number" }) });
   letters(root, { x: width - 52, y: above, "text-anchor": "end", class: "cell-letter" }, state, "t");
   readouts.push({
@@ -178,9 +181,10 @@ function drawBox(root, box, { box: size, bare }, stage, open, readouts) {
   element.style.setProperty("--hue", colour.hue(signal));
   svg(element, "rect", { x: left, y: top, width: size.width, height: size.height, rx: 7, class: "cell-case" });
   svg(element, "text", { x: left + size.width * 0.3, y: box.y + 5, class: "cell-name" }, signal);
-  const tall = (size.height - 10) / ROWS,
+  const rows = Math.min(ROWS, stage.timeline.width(chosenLayer(stage), signal)),
+    tall = (size.height - 10) / rows,
     wide = Math.min(15, size.width * 0.34);
-  const strip = Array.from({ length: ROWS }, (_, k) =>
+  const strip = Array.from({ length: rows }, (_, k) =>
     svg(element, "rect", { x: left + size.width - wide - 6, y: top + 5 + k * tall, width: wide, height: Math.max(1.5, tall - 0.8) }),
   );
   const text = svg(root, "text", {

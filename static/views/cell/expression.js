@@ -16,6 +16,7 @@ export function tokensOf(cell, state) {
       return tokens.push(leaf(cell, index));
     if (inside(graph, index))
       return tokens.push({ letters: `${squash(node.op)}(sum)`, value: (read) => `${squash(node.op)}(${signed(read(node.reads[0]))})` });
+    if (node.op === "linear") return tokens.push({ letters: `P·${graph[node.reads[0]].signal ?? "…"}`, plain: true }); // a matrix of its own, of all units
     if (node.reads.length === 1) {
       tokens.push({ letters: `${squash(node.op)}(`, plain: true });
       write(node.reads[0]);
@@ -77,6 +78,7 @@ export function numbersAt(cell, valueOf, sums) {
 export function sentenceOf(cell, state) {
   const { graph } = cell,
     root = graph.findIndex((node) => node.signal === state);
+  if (graph[root].op === "linear") return () => "One matrix makes its few numbers out of all units.";
   if (inside(graph, root)) return (read) => `The sum is squashed to ${signed(read(root))}, and written anew at every step.`;
   const clauses = flattened(graph, root, "add")
     .map((term) => clause(cell, state, flattened(graph, term, "mul")))

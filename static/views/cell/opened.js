@@ -16,7 +16,7 @@ export function openSignal(panel, stage, { signal, layer, unit, summands }) {
   make(head, "span", "opened-signal", { text: described.title });
   const lines = make(panel, "div", "opened-lines");
   if (!summands) {
-    make(lines, "p", "opened-wait", { text: stage.askable ? "adding up …" : stage.whyNoSums });
+    make(lines, "p", "opened-wait", { text: stage.state.trace ? "A trace from a file has no weights to add up." : "adding up …" });
     return () => {};
   }
   const sums = summands[0].values.map((_, t) => summands.reduce((sum, { values }) => sum + values[t], 0));
@@ -28,8 +28,7 @@ export function openSignal(panel, stage, { signal, layer, unit, summands }) {
   rows.push({ values: sums, ...line(lines, "sum", "") });
   const root = description.graph.find((node) => node.signal === signal),
     last = line(lines, `${squash(root.op)}(sum)`, "", "is-result");
-  const table = timeline.values(layer, signal),
-    low = isSigned(described) ? -1 : 0;
+  const low = isSigned(described) ? -1 : 0;
   return (t) => {
     for (const { values, bar, count } of rows) {
       const share = values[t] / widest;
@@ -37,7 +36,7 @@ export function openSignal(panel, stage, { signal, layer, unit, summands }) {
       restyle(bar, "background", share < 0 ? "var(--negative)" : "var(--positive)");
       retext(count, signed(values[t]));
     }
-    const value = table[t * timeline.hidden + unit];
+    const value = timeline.valueAt(layer, signal, t, unit);
     last.rail.classList.toggle("is-signed", low < 0);
     restyle(last.bar, "transform", `scaleX(${Number.isFinite(value) ? value.toFixed(3) : 0})`);
     retext(last.count, low < 0 ? signed(value) : value >= 0 ? value.toFixed(3) : "–");

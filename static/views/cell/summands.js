@@ -1,7 +1,6 @@
 // What adds up inside a squashed sum, for one unit: matrix maps from the server's arithmetic, products worked out from the graph.
 
-import { signalOf } from "../../figures/description.js";
-import { cellOf } from "../../figures/figure.js";
+import { givenBy, signalOf } from "../../figures/description.js";
 import { flattened } from "./expression.js";
 
 /** The summands of a signal: [{symbol, words, values}], values one number a step; null while the arithmetic is not there. */
@@ -13,9 +12,8 @@ export function summandsOf(stage, signal, layer, unit) {
   if (!terms || terms[0].values.length !== timeline.steps) return null;
   const vector = (index) => {
     const { op, name, signal: id } = graph[index],
-      lag = op === "state" ? 1 : 0,
-      table = timeline.values(layer, id ?? name);
-    return Array.from({ length: timeline.steps }, (_, t) => (t < lag ? 0 : cellOf(table, timeline.hidden, t - lag, unit)));
+      lag = op !== "state" ? 0 : timeline.parts[layer].reverse ? -1 : 1;
+    return Array.from({ length: timeline.steps }, (_, t) => (t - lag < 0 || t - lag >= timeline.steps ? 0 : timeline.valueAt(layer, id ?? name, t - lag, unit)));
   };
   const given = (index) => terms.find(({ reads }) => reads === readName(graph[index])).values;
   const found = [];
@@ -39,8 +37,9 @@ export function summandsOf(stage, signal, layer, unit) {
 const readName = ({ op, name, signal }) => (op === "state" ? `${name}_prev` : (signal ?? name));
 
 // A map of the input is W, of a state before it U, of a signal of the same step V; a weight of the unit's own is w.
-function nameOf({ description }, graph, map, others, layer) {
-  const title = (index) => signalOf(description, graph[index].signal ?? graph[index].name)?.title;
+function nameOf(stage, graph, map, others, layer) {
+  const { description, lesson } = stage,
+    title = (index) => signalOf(description, graph[index].signal ?? graph[index].name)?.title;
   if (map === undefined)
     return { symbol: `w·${graph[others[0]].signal ?? graph[others[0]].name}`, words: `a look at the ${title(others[0])}` };
   const source = graph[map].reads[0],
@@ -48,7 +47,7 @@ function nameOf({ description }, graph, map, others, layer) {
     before = others.map((index) => `${graph[index].signal}·`).join("");
   const letter = op === "input" ? "W" : op === "state" ? "U" : "V",
     ago = op === "input" && name.split("−")[1];
-  const given = (layer ? `what layer ${layer} says` : "the character") + (ago ? `, ${ago} before` : "");
+  const given = (givenBy(stage, layer) ?? (lesson.reads === "values" ? "the input" : `the ${lesson.kind}`)) + (ago ? `, ${ago} before` : "");
   return {
     symbol: `${before}${letter}·${signal ?? name}`,
     words: op === "input" ? given : (title(source) ?? "a map of its own"),

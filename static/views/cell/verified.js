@@ -1,7 +1,7 @@
 // The mark that the gradients on the page are right: asked once a trace, when the page rests.
 
 import { LONGEST_TEXT } from "../../core/address.js";
-import { readJson } from "../../core/stream.js";
+import { postJson } from "../../core/stream.js";
 import { make, retext } from "../../figures/figure.js";
 
 const REST = 700; // ms without play or a new text before the service is asked
@@ -30,12 +30,11 @@ export function verifiedMark(parent, stage) {
   async function ask() {
     timer = 0;
     if (!waits()) return;
-    const { model, text, loss } = stage.state;
     asked = true;
     asking = new AbortController();
     const { signal } = asking;
     try {
-      const found = await readJson(`/api/verification?${new URLSearchParams({ model, text, loss })}`, { signal });
+      const found = await postJson("/api/verification", { ...stage.reader.request, loss: stage.state.loss }, signal);
       if (signal.aborted) return;
       const error = found.relative_error.toExponential(0).replace("-", "−");
       if (found.verified) say(`✓ gradients verified against finite differences (${error})`, true);
@@ -47,12 +46,12 @@ export function verifiedMark(parent, stage) {
 
   const waits = () =>
     !asked &&
-    stage.askable &&
+    !stage.state.trace &&
     stage.timeline === seen &&
     seen.done &&
     seen.backwardFrom < seen.steps &&
     !stage.clock.playing &&
-    stage.state.text.length <= LONGEST_TEXT;
+    stage.timeline.steps <= LONGEST_TEXT;
 
   return {
     consider() {

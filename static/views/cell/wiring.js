@@ -1,8 +1,9 @@
 // A cell's graph as a diagram needs it: boxes (a squashed sum of matrix maps), operators, roads, and who feeds whom.
 // Places are in slots from the left and levels from the bottom; nothing here knows a cell by name.
 
+const BESIDE = 0.8; // slots
 const SQUASHING = ["sigmoid", "tanh", "relu"];
-const SIGNS = { add: "+", sub: "−", mul: "×" };
+const SIGNS = { add: "+", sub: "−", mul: "×", linear: "P" };
 
 /** The diagram of a description: {elements: Map(node → element), roads, outputs, taps, slots, levels}. */
 export function wire(cell) {
@@ -98,6 +99,11 @@ function placeOperator(wiring, index) {
       ? mean(upward.map(([, { slot }]) => slot)) + 0.5
       : wiring.slots++;
   element.level = 1 + Math.max(0, ...upward.map(([, { level }]) => level ?? 0));
+  // a matrix of its own stands beside what it reads: from above something may come down to that
+  if (node.op === "linear" && upward.length) {
+    Object.assign(element, { level: element.level - 1, slot: element.slot + BESIDE });
+    wiring.slots = Math.max(wiring.slots, element.slot + 1);
+  }
   // what comes down from a road stands over the operator that takes it
   for (const [, feeder] of fed)
     if (feeder.hangs && feeder.slot === null) Object.assign(feeder, { slot: element.slot, level: element.level + 1 });

@@ -2,17 +2,17 @@
 
 const SMALLEST = 18, LARGEST = 46, LEADING = 1.55;
 
-/** Sets characters into a frame of so many pixels, as large as fits, breaking lines at spaces where a word allows it. */
-export function setInLines(characters, width, height) {
-  for (let column = LARGEST; column > SMALLEST; column -= 2) {
-    const set = place(characters, column, width, height);
+/** Sets characters (or words, `letters` of them wide) into a frame of so many pixels, as large as fits, breaking lines at spaces where a word allows it. */
+export function setInLines(characters, width, height, letters = 1) {
+  for (let size = LARGEST; size > SMALLEST; size -= 2) {
+    const set = place(characters, size, letters, width, height);
     if (set.starts.length <= set.rows) return set;
   }
-  return place(characters, SMALLEST, width, height); // longer than the frame: it turns like a page
+  return place(characters, SMALLEST, letters, width, height); // longer than the frame: it turns like a page
 }
 
-function place(characters, column, width, height) {
-  const columns = Math.max(1, Math.floor(width / column)), leading = Math.round(column * LEADING);
+function place(characters, size, letters, width, height) {
+  const column = Math.min(width, Math.round(size * letters)), columns = Math.max(1, Math.floor(width / column)), leading = Math.round(size * LEADING);
   const row = new Int32Array(characters.length), col = new Int32Array(characters.length), starts = [0];
   let line = 0, at = 0, wordFrom = 0;
   characters.forEach((character, t) => {
@@ -30,7 +30,7 @@ function place(characters, column, width, height) {
     if (character === "\n") at = columns;
   });
   const widest = col.reduce((most, place) => Math.max(most, place + 1), 1);
-  return { column, widest, leading, row, col, starts, rows: Math.max(1, Math.floor(height / leading)) };
+  return { size, column, widest, leading, row, col, starts, rows: Math.max(1, Math.floor(height / leading)) };
 }
 
 /** The characters of the page on which one of them stands: {first, count}. */

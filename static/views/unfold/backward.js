@@ -10,11 +10,11 @@ const WIDEST = 88; // px of the widest arrow
 
 /** The largest norm of all states and layers: what the widest ribbon stands for. */
 export function widestNorm(stage) {
-  const { timeline, description } = stage;
+  const { timeline } = stage;
   let most = 0;
-  for (const state of statesOf(description)) {
-    for (let layer = 0; layer < timeline.layers; layer++) most = largest(timeline.gradientNorm(layer, state.id), most);
-  }
+  timeline.parts.forEach(({ cell }, layer) => {
+    for (const state of statesOf(cell)) most = largest(timeline.gradientNorm(layer, state.id), most);
+  });
   return most;
 }
 
@@ -41,7 +41,7 @@ export function ribbonTrace(stage, { bands, from, to }) {
   for (const band of ribbonBands(bands)) {
     const width = widthsIn(band, timeline, most);
     for (let t = from; t < to; t++)
-      ribbon(path, t, band.middle, [width(t - 1) || width(t), width(t), width(t + 1) || width(t)], axis.column);
+      ribbon(path, t, band.middle, [width(t - 1) || width(t), width(t), width(t + 1) || width(t)], axis.column, band.reverse);
   }
   return path.trace(colour.accent);
 }

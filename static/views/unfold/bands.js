@@ -1,6 +1,6 @@
 // Where everything in the unfolded network stands: horizontal bands from the guesses above to the input below, one stack a layer.
 
-import { gatesOf, isCarried, lanesOf, outputOf } from "../../figures/description.js";
+import { gatesOf, isCarried, lanesOf, outputOf, sampleUnits } from "../../figures/description.js";
 
 const DENSITIES = [
   { guess: 15, tile: 7, rows: 12, lane: 40, gate: 20, input: 26, gap: 11, above: 17, between: 5 },
@@ -22,37 +22,40 @@ const MOST_GROWTH = 0.6;
 const WIDEST_GAP = 14; // px more than needed
 const BETWEEN_LAYERS = 6;
 const TALLEST_TILE = 19; // px; wider columns take taller ones
+const WIDE = 40; // px, as far as that goes
 
-/** Bands that fill `height` pixels: [{kind: guesses|tiles|lane|gate|input, layer, signal, carried, top, height, room}], `room` the free pixels above, `carried`: on to the next step. */
-export function stackBands(cell, { layers, chosen, height, column, guesses = 3, input = true }) {
-  const tallest = Math.max(TALLEST_TILE, column * 0.9);
+/** Bands that fill `height` pixels: [{kind: guesses|tiles|lane|gate|input, layer, signal, carried, reverse, top, height, room}], `room` the free pixels above; `input`: how many times as tall as a character, 0 for none; `carried`: on to the next step (`reverse`: to the one before). */
+export function stackBands(parts, { chosen, height, column, guesses = 3, input = 1 }) {
+  const tallest = Math.max(TALLEST_TILE, Math.min(WIDE, column) * 0.9);
   for (const sacrifice of SACRIFICES) {
     for (const density of DENSITIES) {
-      const wanted = wantedBands(cell, density, { layers, chosen, guesses, input, ...sacrifice });
+      const wanted = wantedBands(parts, density, { chosen, guesses, input, ...sacrifice });
       const least = wanted.reduce((sum, band) => sum + band.room + band.height, 0);
       if (least <= height) return spread(wanted, height - least, density, tallest);
     }
   }
   const density = DENSITIES.at(-1);
-  return spread(wantedBands(cell, density, { layers: "chosen", chosen, gates: "none", guesses: 0, input: false }), 0, density, tallest);
+  return spread(wantedBands(parts, density, { layers: "chosen", chosen, gates: "none", guesses: 0, input: 0 }), 0, density, tallest);
 }
 
-function wantedBands(cell, density, { layers, chosen, gates = "all", guesses, input }) {
+function wantedBands(parts, density, { layers, chosen, gates = "all", guesses, input }) {
   const bands = [],
-    shown = layers === "chosen" ? [chosen] : Array.from({ length: layers }, (_, k) => layers - 1 - k);
+    shown = layers === "chosen" ? [chosen] : parts.map((_, k) => parts.length - 1 - k);
   const put = (kind, height, room, more = {}) => bands.push({ kind, height, room: bands.length ? room : 2, ...more });
   if (guesses) put("guesses", density.guess * guesses, 0, { rows: guesses });
   for (const layer of shown) {
+    const { cell, reverse } = parts[layer];
     put("tiles", density.tile * density.rows, density.gap + (layer === shown[0] ? 0 : BETWEEN_LAYERS), {
       layer,
       signal: outputOf(cell),
       carried: isCarried(cell, outputOf(cell)),
+      reverse,
     });
-    for (const lane of lanesOf(cell)) put("lane", density.lane, density.above, { layer, signal: lane, carried: true });
+    for (const lane of lanesOf(cell)) put("lane", density.lane, density.above, { layer, signal: lane, carried: true, reverse });
     if (gates === "none" || (gates === "chosen" && layer !== chosen)) continue;
-    gatesOf(cell).forEach((gate, k) => put("gate", density.gate, k ? density.between : density.gap, { layer, signal: gate }));
+    gatesOf(cell).forEach((gate, k) => put("gate", density.gate, k ? density.between : density.gap, { layer, signal: gate, reverse }));
   }
-  if (input) put("input", density.input, density.gap);
+  if (input) put("input", density.input * input, density.gap);
   return bands;
 }
 
@@ -81,8 +84,9 @@ function spread(bands, spare, density, tallest) {
   return bands;
 }
 
-/** How many units a layer shows: the most of a few counts that its tiles have room for, the same in every layer. */
-export function rowsOf(bands) {
+/** Gives every band of units those it shows: the most of a few counts that the tiles have room for, the same in every layer that has as many. */
+export function chooseUnits(bands, timeline, pinned) {
   const lowest = Math.min(...bands.filter((band) => band.kind === "tiles").map((band) => band.height));
-  return [16, 12, 8, 6].find((rows) => lowest / rows >= 5) ?? 4;
+  const rows = [16, 12, 8, 6].find((count) => lowest / count >= 5) ?? 4;
+  for (const band of bands) if (band.kind === "tiles" || band.kind === "lane") band.units = sampleUnits(timeline.width(band.layer, band.signal.id), rows, pinned);
 }

@@ -1,9 +1,11 @@
 // One step of the network as one painted column: a card of the deck while the network folds, and the folded cell itself.
 
-import { percent, visible } from "../../core/words.js";
+import { percent, shortened } from "../../core/words.js";
+import { inNumbers } from "../../core/lesson.js";
 import { tileGap } from "./paths.js";
 
 const FAINT = 0.38;
+const NAMED = 8; // characters a guess is called by in the folded cell
 const CELL_SHAPE = 1.7; // a unit's tile in the folded cell is wider than tall
 
 /** A canvas as sharp as the screen, or `sharper` across; returns its pen, which counts in CSS pixels. */
@@ -40,7 +42,7 @@ export function paintColumn(pen, stage, plan, t, { width, height, all = false, r
     if (band.kind === "tiles" || band.kind === "lane") units(pen, stage, plan, band, t, box, all);
     else if (band.kind === "gate") gate(pen, stage, band, t, box, all);
     else if (band.kind === "guesses") guesses(pen, stage, band, t, box, all);
-    else input(pen, stage, t, box, width);
+    else input(pen, stage, t, box, width, all);
     pen.globalAlpha = 1;
   }
 }
@@ -60,17 +62,18 @@ function wires(pen, { colour }, { bands }, x) {
 
 function units(pen, stage, plan, band, t, box, all) {
   const { timeline, colour } = stage,
-    values = timeline.values(band.layer, band.signal.id);
-  const shown = all ? Array.from({ length: timeline.hidden }, (_, unit) => unit) : plan.units;
+    values = timeline.values(band.layer, band.signal.id),
+    many = timeline.width(band.layer, band.signal.id);
+  const shown = all ? Array.from({ length: many }, (_, unit) => unit) : band.units;
   const inset = band.kind === "lane" ? Math.round(band.height * 0.12) : 0,
     room = box.height - 2 * inset;
-  const { columns, rows } = all ? gridOf(timeline.hidden, box.width, room) : { columns: 1, rows: shown.length };
+  const { columns, rows } = all ? gridOf(many, box.width, room) : { columns: 1, rows: shown.length };
   const wide = box.width / columns,
     tall = room / rows,
     gap = tall > 4 && wide > 4 ? 1 : 0.5;
   shown.forEach((unit, k) => {
     const cell = { left: box.left + (k % columns) * wide, top: box.top + inset + Math.floor(k / columns) * tall };
-    fill(pen, colour.diverging.css(values[t * timeline.hidden + unit]), { ...cell, width: wide - gap, height: tall - gap });
+    fill(pen, colour.diverging.css(values[t * many + unit]), { ...cell, width: wide - gap, height: tall - gap });
     if (!all || unit !== plan.pinned || band.layer !== plan.chosen) return;
     Object.assign(pen, { strokeStyle: colour.ink, lineWidth: 1.5 });
     pen.strokeRect(cell.left, cell.top, wide - gap, tall - gap);
@@ -93,27 +96,35 @@ function write(pen, text, x, y, { points, align = "center", bold = false, colour
   pen.fillText(text, x, y);
 }
 
-function guesses(pen, { timeline, network, colour }, band, t, box, all) {
+function guesses(pen, { timeline, lesson, colour }, band, t, box, all) {
+  if (lesson.counts) {
+    const given = lesson.outputs(t);
+    if (given) write(pen, inNumbers(given), box.left + box.width / 2, box.top + box.height / 2, { points: all ? 14 : 11, colour: colour.ink });
+    return;
+  }
   const line = box.height / band.rows,
     points = Math.max(11, Math.min(16, line - 3)),
     roomy = all && box.width > 96;
   (timeline.top[t] ?? []).slice(0, band.rows).forEach(([token, share], k) => {
     const middle = box.top + (k + 0.5) * line,
-      hit = token === timeline.tokens[t + 1];
+      hit = token === lesson.wanted(t),
+      name = shortened(lesson.named(token), all ? NAMED : Math.max(1, Math.floor(box.width / (points * 0.62)))),
+      from = box.left + 14 + Math.max(12, [...name].length * points * 0.62);
     if (hit) fill(pen, colour.tint(timeline.cell.states[0], 0.22), { ...box, top: middle - line / 2 + 0.5, height: line - 1 });
-    write(pen, visible(network.vocabulary[token]), all ? box.left + 12 : box.left + box.width / 2, middle, { points, bold: hit, colour: colour.ink });
+    write(pen, name, all ? box.left + 8 : box.left + box.width / 2, middle, { points, align: all ? "left" : "center", bold: hit, colour: colour.ink });
     if (!all) return;
-    const long = box.width - (roomy ? 68 : 30);
-    fill(pen, hit ? colour.accent : colour.ink, { left: box.left + 26, top: middle - 3, width: Math.max(1, long * share), height: 6 });
+    const long = Math.max(8, box.left + box.width - from - (roomy ? 44 : 4));
+    fill(pen, hit ? colour.accent : colour.ink, { left: from, top: middle - 3, width: Math.max(1, long * share), height: 6 });
     if (roomy)
       write(pen, percent(share), box.left + box.width - 5, middle, { points: 12, align: "right", bold: hit, colour: hit ? colour.accent : colour.soft });
   });
 }
 
-function input(pen, { timeline, network, colour }, t, box, width) {
+function input(pen, { lesson, colour }, t, box, width, all) {
   fill(pen, colour.ghost, { ...box, left: 1, width: width - 2 });
-  write(pen, visible(network.vocabulary[timeline.tokens[t]]), width / 2, box.top + box.height / 2, {
-    points: Math.min(20, box.height / 2 + 3),
+  const points = lesson.reads === "characters" ? Math.min(20, box.height / 2 + 3) : all ? 14 : 11;
+  write(pen, shortened(lesson.read(t), Math.max(1, Math.floor(width / (points * 0.62)))), width / 2, box.top + box.height / 2, {
+    points,
     bold: true,
     colour: colour.ink,
   });

@@ -1,8 +1,8 @@
 // The network folded: the same cell at every step, what it remembers going round in loops.
 
-import { number, visible } from "../../core/words.js";
+import { number } from "../../core/words.js";
 import { chosenLayer, chosenUnit, shortTitle } from "../../figures/description.js";
-import { cellOf, make, pulse, restyle, retext } from "../../figures/figure.js";
+import { make, pulse, restyle, retext } from "../../figures/figure.js";
 import { widestNorm } from "./backward.js";
 import { canvasPen, gridOf, paintColumn } from "./column.js";
 import { placeFolded } from "./loops.js";
@@ -22,9 +22,9 @@ function path(parent, className, d) {
 }
 
 /** Draws the folded network into a layer; returns {place, label, step(position), find(x, y), unroll(duration, delay)}. */
-export function drawFolded(layer, stage, { width, height, guesses, units }) {
-  const { timeline, description, colour, network } = stage;
-  const place = placeFolded(stage, { width, height, chosen: chosenLayer(stage), pinned: chosenUnit(stage), guesses, units });
+export function drawFolded(layer, stage, { width, height, guesses }) {
+  const { timeline, description, colour, network, lesson } = stage;
+  const place = placeFolded(stage, { width, height, chosen: chosenLayer(stage), pinned: chosenUnit(stage), guesses });
   layer.replaceChildren();
   layer.style.fontSize = `${Math.max(12, Math.min(15, height / 36))}px`;
   const svg = document.createElementNS(SPACE, "svg");
@@ -36,8 +36,9 @@ export function drawFolded(layer, stage, { width, height, guesses, units }) {
     const line = path(svg, loop.signal.road ? "folded-road" : "folded-line", loop.path);
     line.style.strokeWidth = loop.thick;
     const back = path(svg, "folded-back", loop.path);
-    path(svg, "folded-head is-forward", head(place.left - 3, loop.y, 1));
-    path(svg, "folded-head is-backward", head(place.right + 3, loop.y, -1));
+    const [into, out] = loop.reverse ? [head(place.right + 3, loop.y, -1), head(place.left - 3, loop.y, 1)] : [head(place.left - 3, loop.y, 1), head(place.right + 3, loop.y, -1)];
+    path(svg, "folded-head is-forward", into);
+    path(svg, "folded-head is-backward", out);
     return { ...loop, line, back, norms: timeline.gradientNorm(loop.layer, loop.signal.id) };
   });
   const pen = canvasPen(make(layer, "canvas", "folded-column", { style: `left:${place.left}px` }), place.column, height);
@@ -54,10 +55,10 @@ export function drawFolded(layer, stage, { width, height, guesses, units }) {
       const loop = loops.find(({ layer: of, signal }) => of === band.layer && signal === band.signal);
       const y = band.middle - (loop ? Math.max(loop.thick, widest) / 2 + 9 : 0);
       const tag = make(layer, "div", "folded-name", { style: `right:${place.width - place.left + AIR + (loop ? 4 : 0)}px;top:${y}px` });
-      if (!band.signal) tag.textContent = band.kind === "guesses" ? "guesses" : "input";
+      if (!band.signal) tag.textContent = band.kind === "input" ? "input" : lesson.counts ? "gives" : "guesses";
       else {
         const several = loop && timeline.layers > 1;
-        if (named) tag.append(several ? `layer ${band.layer + 1} ` : `${shortTitle(band.signal)} `);
+        if (named) tag.append(several ? `${timeline.parts[band.layer].title} ` : `${shortTitle(band.signal)} `);
         make(tag, "b", "", { text: band.signal.id });
         if (several && !named) tag.append(` ${band.layer + 1}`);
         if (band.kind === "gate") tag.style.color = colour.hue(band.signal.id);
@@ -80,18 +81,19 @@ export function drawFolded(layer, stage, { width, height, guesses, units }) {
 
   function step({ t, pass }) {
     const back = pass === "backward",
-      duration = pulseTime(stage.clock),
-      character = visible(network.vocabulary[timeline.tokens[t]]);
+      duration = pulseTime(stage.clock);
     layer.dataset.pass = pass;
     paintColumn(pen, stage, place, t, { width: place.column, height, all: true, faint: back });
     for (const loop of loops) {
-      const norm = loop.norms[t];
+      const norm = loop.norms[t],
+        way = back === loop.reverse, // round with the loop, or against it
+        [first, last] = way ? ["0%", "100%"] : ["100%", "0%"];
       restyle(loop.back, "strokeWidth", `${back ? ribbonWidth(norm, most, widest) : 0}px`);
       pulse(
         loop.dot,
         back
-          ? [{ offsetDistance: "100%", opacity: norm > 0 ? 1 : 0 }, { offsetDistance: "0%", opacity: norm > 0 ? 1 : 0 }]
-          : [{ offsetDistance: "0%", opacity: t ? 1 : 0 }, { offsetDistance: "100%", opacity: t ? 1 : 0, offset: 0.9 }, { opacity: 0 }],
+          ? [{ offsetDistance: first, opacity: norm > 0 ? 1 : 0 }, { offsetDistance: last, opacity: norm > 0 ? 1 : 0 }]
+          : [{ offsetDistance: first, opacity: t ? 1 : 0 }, { offsetDistance: last, opacity: t ? 1 : 0, offset: 0.9 }, { opacity: 0 }],
         duration,
       );
     }
@@ -99,11 +101,17 @@ export function drawFolded(layer, stage, { width, height, guesses, units }) {
       const mean = loop ? 0 : timeline.mean(band.layer, band.signal.id)[t];
       if (!loop) retext(count, `${words.named ? "mean " : ""}${number(mean)}`);
       else if (back) retext(count, number(loop.norms[t]));
-      else retext(count, t + 1 < timeline.steps ? `${words.named ? "to step" : "→"} ${t + 2}` : "");
+      else retext(count, toStep(t, loop.reverse));
     }
     const at = `Step ${t + 1} of ${timeline.steps}`;
-    if (place.beside) retext(words.at, `${at} ${back ? "takes the gradient back through" : "reads"} “${character}”.`);
+    if (place.beside) retext(words.at, `${at} ${back ? "takes the gradient back through" : "reads"} ${lesson.said(t)}.`);
     else if (place.caption) retext(words.at, `${at}.`);
+  }
+
+  // Where a state goes from step t, as its loop says it.
+  function toStep(t, reverse) {
+    const next = reverse ? t - 1 : t + 1;
+    return next >= 0 && next < timeline.steps ? `${words.named ? "to step" : reverse ? "←" : "→"} ${next + 1}` : "";
   }
 
   /** The unit under a point. */
@@ -113,13 +121,14 @@ export function drawFolded(layer, stage, { width, height, guesses, units }) {
     if (!band?.signal || x < place.left || x >= place.right) return null;
     if (band.kind === "gate") return { text: `${band.signal.title}, mean: ${number(timeline.mean(band.layer, band.signal.id)[t])}` };
     const inset = band.kind === "lane" ? Math.round(band.height * 0.12) : 0,
-      { columns, rows } = gridOf(timeline.hidden, place.column, band.height - 2 * inset);
+      many = timeline.width(band.layer, band.signal.id),
+      { columns, rows } = gridOf(many, place.column, band.height - 2 * inset);
     const row = Math.floor(((y - band.top - inset) / (band.height - 2 * inset)) * rows),
       unit = Math.max(0, row) * columns + Math.floor(((x - place.left) / place.column) * columns);
-    if (unit >= timeline.hidden) return null;
-    const table = pass === "backward" ? timeline.gradients(band.layer, band.signal.id) : timeline.values(band.layer, band.signal.id);
+    if (unit >= many) return null;
+    const value = pass === "backward" ? timeline.gradientAt(band.layer, band.signal.id, t, unit) : timeline.valueAt(band.layer, band.signal.id, t, unit);
     const what = pass === "backward" ? `∂L/∂${band.signal.id}` : band.signal.id;
-    return { unit, layer: band.layer, text: `${what} of unit ${unit}: ${number(cellOf(table, timeline.hidden, t, unit))}` };
+    return { unit, layer: band.layer, text: `${what} of unit ${unit}: ${number(value)}` };
   }
 
   return {

@@ -1,24 +1,25 @@
 // The forward pass as a drawing: unit tiles, the gates' mean openness, wires, characters and guesses.
 
 import { gatesOf } from "../../figures/description.js";
-import { escapeLabel, visible } from "../../core/words.js";
+import { escapeLabel, shortened } from "../../core/words.js";
+import { numberLines } from "./numbers.js";
 import { arrow, halfTile, Path, stub, tileGap } from "./paths.js";
 
-/** Traces of what the network did from one step to another. `plan` is {bands, units, from, to}. */
+/** Traces of what the network did from one step to another. `plan` is {bands, from, to}. */
 export function forwardTraces(stage, plan) {
   const { colour, axis } = stage;
   const ghost = new Path(),
     wires = new Path(),
     right = new Path(),
-    gates = gatesOf(stage.description).map((signal) => ({ signal, path: new Path() }));
+    gates = new Map(stage.timeline.parts.flatMap(({ cell }) => gatesOf(cell).map(({ id }) => [id, new Path()])));
   const half = halfTile(axis.column);
   for (const band of plan.bands) {
-    if (band.kind === "gate") gateBars(stage, plan, band, ghost, gates.find(({ signal }) => signal === band.signal).path);
+    if (band.kind === "gate") gateBars(stage, plan, band, ghost, gates.get(band.signal.id));
     else if (band.kind === "input")
       for (let t = plan.from; t < plan.to; t++)
         ghost.box(t - 0.5 + 1 / axis.column, band.top, t + 0.5 - 1 / axis.column, band.top + band.height);
     else if (band.carried)
-      for (let t = plan.from; t < plan.to - 1; t++) arrow(wires, t, band.middle, axis.column);
+      for (let t = plan.from; t < plan.to - 1; t++) arrow(wires, t, band.middle, axis.column, band.reverse);
   }
   wireUp(plan, wires, axis.column);
   const words = writing(stage, plan, right, half);
@@ -27,11 +28,15 @@ export function forwardTraces(stage, plan) {
     tiles(stage, plan, "tiles", 1),
     ghost.trace(colour.ghost),
     right.trace(colour.tint(stage.description.states[0], 0.22)),
-    ...gates.map(({ signal, path }) => path.trace(colour.hue(signal.id))),
+    ...[...gates].map(([id, path]) => path.trace(colour.hue(id))),
+    ...plan.bands.filter((band) => isOfNumbers(stage, band)).flatMap((band) => numberLines(stage, band, plan)),
     wires.trace(colour.soft, { opacity: 0.55 }),
     words,
   ];
 }
+
+/** Whether a band shows numbers: lines, not letters. */
+const isOfNumbers = ({ timeline, lesson }, { kind }) => (kind === "input" && timeline.given !== null) || (kind === "guesses" && lesson.counts);
 
 function gateBars(stage, { from, to }, band, ghost, path) {
   const half = halfTile(stage.axis.column),
@@ -55,19 +60,21 @@ function wireUp({ bands, from, to }, wires, column) {
 }
 
 // All tiles of a kind, of all layers, are one heatmap: rows of one height in each band, empty rows between the bands.
-function tiles(stage, { bands, units, from, to }, kind, gap) {
+function tiles(stage, { bands, from, to }, kind, gap) {
   const { timeline, colour, axis } = stage,
     z = [],
     edges = [];
   const steps = Array.from({ length: to - from }, (_, k) => from + k);
   for (const band of bands.filter((band) => band.kind === kind)) {
-    const values = timeline.values(band.layer, band.signal.id);
+    const values = timeline.values(band.layer, band.signal.id),
+      width = timeline.width(band.layer, band.signal.id),
+      { units } = band;
     const inset = kind === "lane" ? Math.round(band.height * 0.12) : 0,
       tall = (band.height - 2 * inset) / units.length;
     if (edges.length) z.push(steps.map(() => null));
     units.forEach((unit, row) => {
       edges.push(band.top + inset + row * tall);
-      z.push(steps.map((t) => values[t * timeline.hidden + unit]));
+      z.push(steps.map((t) => values[t * width + unit]));
     });
     edges.push(band.top + inset + units.length * tall);
   }
@@ -87,11 +94,12 @@ function tiles(stage, { bands, units, from, to }, kind, gap) {
   };
 }
 
-const FAINTEST = 0.3;
+const FAINTEST = 0.3,
+  UNJUDGED = 0.4; // how much of it is left where a guess does not count
+const LETTER = 0.62; // of its size: how wide a letter is at most
 
 function writing(stage, { bands, from, to }, right, half) {
-  const { timeline, network, colour } = stage,
-    { vocabulary } = network;
+  const { timeline, lesson, colour, axis } = stage;
   const x = [],
     y = [],
     text = [],
@@ -101,24 +109,28 @@ function writing(stage, { bands, from, to }, right, half) {
   const write = (t, at, character, { alpha = 1, bold = false, points = 12 }) => {
     x.push(t);
     y.push(at);
-    text.push(escapeLabel(visible(character)));
+    text.push(escapeLabel(shortened(character, Math.max(1, Math.floor((axis.column - 2) / (points * LETTER))))));
     ink.push(colour.ink.replace("rgb(", "rgba(").replace(")", `,${alpha.toFixed(2)})`));
     size.push(points);
     weight.push(bold ? 700 : 400);
   };
   for (const band of bands) {
-    if (band.kind === "input")
-      for (let t = from; t < to; t++) write(t, band.middle, vocabulary[timeline.tokens[t]], { points: Math.min(18, band.height / 2 + 2) });
+    if (isOfNumbers(stage, band)) continue;
+    if (band.kind === "input") {
+      const points = Math.min(lesson.reads === "words" ? 13 : 18, band.height / 2 + 2);
+      for (let t = from; t < to; t++) write(t, band.middle, lesson.read(t), { points });
+    }
     if (band.kind !== "guesses") continue;
     const line = band.height / band.rows;
     for (let t = from; t < to; t++) {
       (timeline.top[t] ?? []).slice(0, band.rows).forEach(([token, probability], k) => {
-        const hit = token === timeline.tokens[t + 1],
+        const hit = token === lesson.wanted(t),
+          judged = lesson.judges(t),
           at = band.top + (k + 0.5) * line;
         if (hit) right.box(t - Math.max(half, 0.32), at - line / 2 + 0.5, t + Math.max(half, 0.32), at + line / 2 - 0.5);
-        write(t, at, vocabulary[token], {
-          alpha: FAINTEST + (1 - FAINTEST) * Math.sqrt(probability),
-          bold: hit,
+        write(t, at, lesson.named(token), {
+          alpha: (judged ? 1 : UNJUDGED) * (FAINTEST + (1 - FAINTEST) * Math.sqrt(probability)),
+          bold: hit || (lesson.first > 0 && judged),
           points: Math.max(11, Math.min(16, line - 3)),
         });
       });

@@ -4,9 +4,12 @@ import { number } from "../../core/words.js";
 import { chosenLayer, shortTitle } from "../../figures/description.js";
 import { make } from "../../figures/figure.js";
 import { widestNorm } from "./backward.js";
+import { spanOf } from "./numbers.js";
 
 /** The first layer's tiles, if a gradient runs through them and they are tall enough for words under it. */
 export const captioned = ({ bands }) => bands.find(({ kind, height, carried }) => kind === "tiles" && carried && height > 60);
+
+const CROWDED = 20; // px that a title of two lines needs
 
 /** Writes the label of every band. */
 export function writeLabels(labels, stage, plan) {
@@ -14,10 +17,17 @@ export function writeLabels(labels, stage, plan) {
   for (const band of plan.bands) label(labels, stage, plan, band);
 }
 
-function label(labels, stage, plan, { kind, layer, signal, top, height, middle, rows }) {
-  const { axis, colour, timeline } = stage,
+function label(labels, stage, plan, band) {
+  const { kind, layer, signal, top, height, middle, rows, units } = band;
+  const { axis, colour, timeline, lesson } = stage,
     narrow = axis.gutter < 80;
   const box = make(labels, "div", `figure-label is-${kind}${narrow ? " is-narrow" : ""}`, { style: `top:${middle}px;width:${axis.gutter - 10}px` });
+  if (kind === "guesses" && lesson.counts) {
+    make(box, "span", "", { text: "gives" });
+    if (height > 26) make(box, "small", "", { text: spanOf(stage, kind) });
+    if (height > 40 && !narrow && lesson.target(lesson.first)) make(box, "small", "", { text: "broad: wanted" });
+    return;
+  }
   if (kind === "guesses") {
     make(box, "span", "", { text: rows > 1 ? "guesses" : "guess" });
     if (rows > 1 && captioned(plan) && !narrow) make(box, "small", "", { text: "shaded: right" });
@@ -28,16 +38,18 @@ function label(labels, stage, plan, { kind, layer, signal, top, height, middle, 
   }
   if (kind === "input") return void make(box, "span", "", { text: "input" });
   const name = make(box, "span", "figure-label-name");
-  if (!narrow) name.append(`${shortTitle(signal)} `);
+  const crowded = (kind === "lane" && height < CROWDED) || (kind === "tiles" && height < 2 * CROWDED && timeline.layers > 1);
+  if (!narrow && !crowded) name.append(`${shortTitle(signal)} `);
   make(name, "b", "", { text: signal.id });
   if (kind === "gate") box.style.color = colour.hue(signal.id);
+  const width = signal && timeline.width(layer, signal.id);
   if (kind === "tiles" && height > 58)
     make(box, "small", "", {
-      text: narrow ? `${plan.units.length}/${timeline.hidden}` : `${plan.units.length} of ${timeline.hidden} units`,
+      text: narrow ? `${units.length}/${width}` : units.length < width ? `${units.length} of ${width} units` : `${width} units`,
     });
-  if (kind === "tiles" && timeline.layers > 1) make(box, "small", "", { text: `layer ${layer + 1}` });
-  if (kind !== "tiles" || layer !== chosenLayer(stage)) return;
-  const row = plan.units.indexOf(plan.pinned),
-    tall = height / plan.units.length;
+  if (kind === "tiles" && timeline.layers > 1) make(box, "small", "", { text: timeline.parts[layer].title });
+  const row = units?.indexOf(plan.pinned) ?? -1;
+  if (kind !== "tiles" || layer !== chosenLayer(stage) || row < 0) return;
+  const tall = height / units.length;
   make(labels, "i", "unfold-pin", { style: `top:${top + (row + 0.5) * tall}px;left:${axis.gutter - 7}px`, title: `unit ${plan.pinned}` });
 }

@@ -13,26 +13,26 @@ const WIDE = 720; // px from which words stand beside the loops
 const CAPTION = 20; // px for the words below, where they have no room beside
 
 /** {bands, loops, widest, …}: loops are {layer, signal, path, thick, y, left, right, far}; `widest` is the width of the largest gradient. */
-export function placeFolded({ description, timeline }, { width, height, chosen, guesses, pinned, units }) {
+export function placeFolded({ timeline }, { width, height, chosen, guesses, pinned }) {
   const beside = width >= WIDE,
     column = Math.max(64, Math.min(230, Math.round(width * 0.19))),
     centre = Math.round(beside ? width * 0.4 : width / 2),
     [left, right] = [centre - column / 2, centre + column / 2],
     clear = Math.max(44, Math.min(220, width * 0.172));
   const caption = beside || height < 110 ? 0 : CAPTION;
-  const wanted = { layers: timeline.layers, chosen, column: 0, guesses, input: true };
+  const wanted = { chosen, column: 0, guesses };
   const broad = Math.max(ROAD.least, Math.min(ROAD.most, height * 0.055, (clear * 0.45) / timeline.layers));
   const widest = Math.min(WIDEST, clear * 0.2, (height * 0.07) / timeline.layers);
   const thick = (signal) => (signal.road ? broad : THIN);
   const reserve = (bands) => {
     const room = { above: EDGE, below: EDGE };
-    for (const { signal, side } of loopedStates(description, bands)) room[side] += Math.max(thick(signal), widest) + BETWEEN;
+    for (const { signal, side } of loopedStates(timeline.parts, bands)) room[side] += Math.max(thick(signal), widest) + BETWEEN;
     return room;
   };
   // which layers there is room for depends on the loops, whose room depends on the layers
-  let bands = stackBands(description, { ...wanted, height: height - caption - 40 });
+  let bands = stackBands(timeline.parts, { ...wanted, height: height - caption - 40 });
   const room = reserve(bands);
-  bands = stackBands(description, { ...wanted, height: height - caption - room.above - room.below });
+  bands = stackBands(timeline.parts, { ...wanted, height: height - caption - room.above - room.below });
   for (const band of bands) {
     band.top += room.above;
     band.middle += room.above;
@@ -40,24 +40,24 @@ export function placeFolded({ description, timeline }, { width, height, chosen, 
   const end = { above: bands[0].top, below: bands.at(-1).top + bands.at(-1).height },
     out = { above: 0, below: 0 },
     at = { above: clear, below: clear, widest };
-  const loops = loopedStates(description, bands).map(({ band, signal, side }) => {
+  const loops = loopedStates(timeline.parts, bands).map(({ band, signal, side }) => {
     const wide = Math.max(thick(signal), widest),
       across = at[side] + wide / 2,
       away = out[side] + BETWEEN - 2 + wide / 2;
     at[side] += wide + BETWEEN;
     out[side] += wide + BETWEEN;
     const far = side === "above" ? end.above - away : end.below + away;
-    const loop = { layer: band.layer, signal, side, thick: thick(signal), y: band.middle, far, left: left - across, right: right + across };
+    const loop = { layer: band.layer, signal, side, reverse: band.reverse, thick: thick(signal), y: band.middle, far, left: left - across, right: right + across };
     return { ...loop, path: way(loop, left, right) };
   });
-  return { bands, loops, left, right, column, width, height, beside, caption, chosen, pinned, units, outer: Math.max(at.above, at.below), clear, widest };
+  return { bands, loops, left, right, column, width, height, beside, caption, chosen, pinned, outer: Math.max(at.above, at.below), clear, widest };
 }
 
 // A cell's output goes round above, what it keeps for itself round below; the nearer layer stays inside.
-function loopedStates(cell, bands) {
+function loopedStates(parts, bands) {
   const found = [];
   for (const band of bands) {
-    if (band.kind === "tiles" && band.carried) found.push({ band, signal: outputOf(cell), side: "above" });
+    if (band.kind === "tiles" && band.carried) found.push({ band, signal: outputOf(parts[band.layer].cell), side: "above" });
     if (band.kind === "lane") found.push({ band, signal: band.signal, side: "below" });
   }
   return [...found.filter(({ side }) => side === "above"), ...found.filter(({ side }) => side === "below").reverse()];

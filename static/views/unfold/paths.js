@@ -29,13 +29,15 @@ export class Path {
   }
 }
 
+const WIDEST_GAP = 22; // px
+
 /** Half of a tile's width, in columns. */
 export const halfTile = (column) => 0.5 - tileGap(column) / column / 2;
-export const tileGap = (column) => Math.max(3, Math.round(column * 0.34));
+export const tileGap = (column) => Math.max(3, Math.min(WIDEST_GAP, Math.round(column * 0.34)));
 
-/** An arrow from column t to the next, between the tiles. */
-export function arrow(path, t, middle, column) {
-  const long = Math.min(6, tileGap(column) - 1) / column / 2,
+/** An arrow from column t to the next, or back from the next, between the tiles. */
+export function arrow(path, t, middle, column, reverse = false) {
+  const long = ((reverse ? -1 : 1) * Math.min(6, tileGap(column) - 1)) / column / 2,
     tall = Math.min(4.5, tileGap(column) * 0.6 + 1);
   const x = t + 0.5;
   path.polygon([
@@ -60,20 +62,21 @@ export function ribbonWidth(norm, most, widest) {
   return norm > 0 && most > 0 ? Math.max(HAIR, widest * Math.sqrt(norm / most)) : 0;
 }
 
-/** The gradient on its way from column t to the one before: an arrow head first, notched where the next one follows. */
-export function ribbon(path, t, middle, [before, here, after], column) {
+/** The gradient on its way from column t to the one before (`reverse`: to the next): an arrow head first, notched where the next one follows. */
+export function ribbon(path, t, middle, [before, here, after], column, reverse = false) {
   if (!here) return;
-  const left = (before + here) / 2,
+  if (reverse) [before, after] = [after, before];
+  const way = reverse ? -1 : 1, left = (before + here) / 2,
     right = (after + here) / 2;
   const gap = 1.5 / column,
     head = Math.min(7, 2 + here / 5) / column;
-  const [start, end] = [t + 0.5 - gap, t - 0.5];
+  const [start, end] = [t + way * (0.5 - gap), t - way * 0.5];
   path.polygon([
     [end, middle],
-    [end + head, middle - left / 2],
-    [start + head, middle - right / 2],
+    [end + way * head, middle - left / 2],
+    [start + way * head, middle - right / 2],
     [start, middle],
-    [start + head, middle + right / 2],
-    [end + head, middle + left / 2],
+    [start + way * head, middle + right / 2],
+    [end + way * head, middle + left / 2],
   ]);
 }

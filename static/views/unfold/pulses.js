@@ -1,27 +1,31 @@
 // What moves with a step: the pulse from the input to the guess, the one along the state arrows, and the gradient's on its way back.
 
 import { number } from "../../core/words.js";
+import { windowOf } from "../../figures/description.js";
 import { make, pulse, restyle, retext } from "../../figures/figure.js";
 import { ribbonBands } from "./backward.js";
 
 const LONGEST = 900; // ms
 const NORM_ROOM = 72; // px left of the cursor that the norm's number needs
+const EDGE = 4; // px
 const HIDE = [{ opacity: 0 }, { opacity: 0 }];
 
 /** How long a pulse takes at the clock's speed. */
 export const pulseTime = ({ speed }) => Math.min(LONGEST, Math.max(160, speed * 0.9));
 
 /** Makes the moving marks anew in their layer; returns step(position). */
-export function movingMarks(layer, stage, bands) {
+export function movingMarks(layer, stage, { bands, height }) {
   layer.replaceChildren();
+  const looks = windowMark(layer, stage, bands, height);
   const first = bands[0],
     last = bands.at(-1),
     tall = last.top + last.height - first.top;
   const up = make(layer, "i", "pulse-up", { style: `top:${first.top}px` });
   const across = ribbonBands(bands).map((band) => ({
+    reverse: band.reverse,
     norms: stage.timeline.gradientNorm(band.layer, band.signal.id),
     dot: make(layer, "i", "pulse-across", { style: `top:${band.middle}px` }),
-    back: make(layer, "i", "pulse-back", { style: `top:${band.middle}px` }),
+    back: make(layer, "i", `pulse-back${band.reverse ? " is-reverse" : ""}`, { style: `top:${band.middle}px` }),
     now: make(layer, "b", "norm-now", { style: `top:${band.middle}px` }),
   }));
 
@@ -38,34 +42,54 @@ export function movingMarks(layer, stage, bands) {
       ],
       duration,
     );
-    const along = [
-      { transform: `translate(${-stage.axis.column}px, -50%)`, opacity: 0 },
+    const along = (from) => [
+      { transform: `translate(${from}px, -50%)`, opacity: 0 },
       { opacity: 1, offset: 0.5 },
       { transform: "translate(0, -50%)", opacity: 0 },
     ];
-    for (const { dot } of across) {
+    const { column } = stage.axis;
+    for (const { dot, reverse } of across) {
+      const comes = reverse ? t < stage.timeline.steps - 1 : t > 0;
       restyle(dot, "left", `${x}px`);
-      pulse(dot, t ? along : HIDE, duration);
+      pulse(dot, comes ? along(reverse ? column : -column) : HIDE, duration);
     }
   }
 
   function runBackward(x, duration, t) {
     const { axis } = stage;
-    for (const { back, now, norms } of across) {
+    for (const { back, now, norms, reverse } of across) {
+      const way = reverse ? -1 : 1;
       restyle(now, "transform", `translate(calc(${x - axis.column / 2 - 16}px - 100%), -50%)`);
       retext(now, x - axis.gutter > NORM_ROOM ? number(norms[t]) : "");
       restyle(back, "left", `${x}px`);
       pulse(
         back,
         [
-          { transform: `translate(${axis.column}px, -50%)`, opacity: 0 },
+          { transform: `translate(${way * axis.column}px, -50%)`, opacity: 0 },
           { opacity: 1, offset: 0.4 },
-          { transform: `translate(${x - axis.gutter > axis.column ? -10 : 0}px, -50%)`, opacity: 0.9 },
+          { transform: `translate(${x - axis.gutter > axis.column ? -10 * way : 0}px, -50%)`, opacity: 0.9 },
         ],
         duration,
       );
     }
   }
 
-  return ({ t, pass }) => (pass === "forward" ? runForward : runBackward)(stage.axis.x(t), pulseTime(stage.clock), t);
+  return ({ t, pass }) => {
+    looks(t);
+    (pass === "forward" ? runForward : runBackward)(stage.axis.x(t), pulseTime(stage.clock), t);
+  };
+}
+
+// What a layer with a window looks at together: a funnel from its tile down to the columns of its input; returns step(t).
+function windowMark(layer, stage, bands, height) {
+  const many = windowOf(stage.timeline.parts[0].cell), lowest = bands.findLast((band) => band.layer === 0 && band.kind === "tiles");
+  if (many < 2 || !lowest) return () => {};
+  const top = lowest.top + lowest.height, input = bands.find(({ kind }) => kind === "input"), slope = (input?.top ?? height - EDGE) - top;
+  const funnel = make(layer, "i", "unfold-window", { style: `top:${top}px;height:${(input ? input.top + input.height : height) - top}px` });
+  return (t) => {
+    const { axis } = stage, columns = Math.min(many, t - axis.first + 1), width = columns * axis.column;
+    restyle(funnel, "left", `${axis.x(t) + axis.column / 2 - width}px`);
+    restyle(funnel, "width", `${width}px`);
+    restyle(funnel, "clipPath", `polygon(${100 - 100 / columns}% 0, 100% 0, 100% 100%, 0 100%, 0 ${slope}px)`);
+  };
 }
