@@ -30,6 +30,8 @@ class Lessons:
     Raises ValueError naming the line for what is no lesson, and for fewer than two.
     """
 
+    held_out = trained_on = 0
+
     def __init__(self, text: str, recipe: Recipe | None = None):
         head, *lines = text.splitlines()
         self.form = form_of(head)

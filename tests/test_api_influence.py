@@ -17,8 +17,8 @@ def test_the_map_sums_up_to_what_a_trace_says(client):
 
 
 def test_what_is_held_lets_nothing_through(client):
-    held = [{"layer": 0, "signal": signal, "value": 0.5, "from": 5, "to": 6} for signal in ("c", "h")]
-    rows = np.array(client.post("/api/influence", json=ASKED | {"interventions": held}).json()["influence"])
+    held = [{"layer": 1, "signal": signal, "value": 0.5, "from": 5, "to": 6} for signal in ("c", "h")]
+    rows = np.array(client.post("/api/influence", json=ASKED | {"layer": 1, "interventions": held}).json()["influence"])
     assert not rows[5:, :5].any() and rows[4, :5].all() and rows[7, 5:8].all()
 
 

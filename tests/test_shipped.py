@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.numpy import load
+from safetensors.numpy import load as read_tensors
 
-from models.zoo import FOLDER, shipped
+from models.lessons import Lessons
+from models.tasks import task
+from models.zoo import FOLDER, load, shipped
 
 IDS = ["shakespeare-elman", "shakespeare-gru", "shakespeare-lstm", "shakespeare-lstm-2x256"]
 TEXT = "To be, or not to be:\nthat is"
@@ -46,7 +48,8 @@ class ByHand:
     """A character network read with one torch statement an equation; each step has its own copy of the weights."""
 
     def __init__(self, weights: bytes, tokens: list[int], kind: str, layers: int):
-        self.weights = {name: torch.tensor(array).double().requires_grad_() for name, array in load(weights).items()}
+        arrays = read_tensors(weights)
+        self.weights = {name: torch.tensor(array).double().requires_grad_() for name, array in arrays.items()}
         self.tokens, self.kind, self.signals, self.copies = torch.tensor(tokens), kind, {}, {}
         vocabulary = len(self.weights["readout.bias"])
         inputs = torch.eye(vocabulary, dtype=torch.float64)[self.tokens]
@@ -112,7 +115,7 @@ def test_every_tensor_of_a_trace_equals_pytorch(client: httpx.Client, id: str):
     tokens = [about["vocabulary"].index(character) for character in TEXT]
     by_hand = ByHand(client.get(f"/api/models/{id}/weights").content, tokens, about["cell"], about["layers"])
     answer = client.get("/api/trace.safetensors", params={"model": id, "text": TEXT, "precision": "float64"})
-    ours, theirs = load(answer.content), by_hand.tensors()
+    ours, theirs = read_tensors(answer.content), by_hand.tensors()
     assert set(ours) == set(theirs)
     for name, expected in theirs.items():
         assert ours[name].dtype == np.float64 and ours[name].shape == expected.shape, name
@@ -120,3 +123,20 @@ def test_every_tensor_of_a_trace_equals_pytorch(client: httpx.Client, id: str):
     bits = by_hand.losses.mean().item() / math.log(2)
     found = client.get("/api/trace.json", params={"model": id, "text": TEXT, "precision": "float64"}).json()
     assert found["metadata"]["bits_per_character"] == pytest.approx(bits, rel=1e-9)
+
+
+@pytest.mark.parametrize(("name", "chance"), [("reber", 0.6), ("adding", 0.25)])
+def test_the_lstm_remembers_what_an_elman_network_of_the_same_size_forgets(name, chance):
+    lstm, elman = (json.loads((FOLDER / f"{name}-{cell}.json").read_text()) for cell in ("lstm", "elman"))
+    told = {"report_every", "sample_every", "validate_every", "checkpoint_every"}  # when it tells, not what it learns
+    recipes = [{key: value for key, value in card["recipe"].items() if key not in told} for card in (lstm, elman)]
+    assert recipes[0] | {"cell": ""} == recipes[1] | {"cell": ""} and lstm["data"] == elman["data"]
+    assert lstm["right"] > 0.95 and elman["right"] < chance
+
+
+@pytest.mark.parametrize("id", ["reber-lstm", "adding-lstm", "forest", "gestures", "signal"])
+def test_what_the_card_says_is_found_again_on_lessons_drawn_anew(id):
+    card, network = json.loads((FOLDER / f"{id}.json").read_text()), load(id)
+    lessons = Lessons(task(id.split("-")[0], 300, seed=99))
+    assert network.vocabulary == lessons.vocabulary and network.form.labels == lessons.form.labels
+    assert lessons.evaluate(network.weights()).right == pytest.approx(card["right"], abs=0.06)
