@@ -1,5 +1,6 @@
 """Runs in a real Chromium: a text becomes a run, the run is watched while it really trains, and afterwards the same."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,11 +13,14 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Frame, Page, expect
 
+from app.settings import Settings
 from tests.browser import chromium, file, waited
 from tests.runs import TEXT
 from tests.runs_over_http import ENDLESS, QUICK, in_state, owned, started
+from tests.service import serve
 from tests.test_browser import opened
 
+CONTROLS = re.compile("Pause|Resume|Stop$|Delete")
 NOT_FOUND = "the server responded with a status of 404"
 LOSSES = "gatescope.stage.runs[0].progress.map(({ loss }) => loss)"
 STEP = "globalThis.gatescope?.stage.runs[0].step ?? 0"
@@ -30,6 +34,20 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
+def address(tmp_path_factory) -> Iterator[str]:
+    """A server of this file's own, where no run waits for another."""
+    with serve(Settings(data=tmp_path_factory.mktemp("runs"), workers=3)) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def client(address) -> Iterator[httpx.Client]:
+    """A client of that server."""
+    with httpx.Client(base_url=address, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
 def trained(client) -> list[dict]:
     """Two finished runs on one text."""
     made = [started(client, title=cell, **(QUICK | {"cell": cell})) for cell in ("gru", "elman")]
@@ -38,9 +56,9 @@ def trained(client) -> list[dict]:
     return made
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def endless(client) -> Iterator[dict]:
-    """A run that goes on while it is watched."""
+    """A run that goes on while it is watched, to the end of this file: its tests are the last ones."""
     made = started(client, **ENDLESS)
     in_state(client, made, "running")
     yield made
@@ -109,6 +127,11 @@ def test_a_text_becomes_a_run_that_is_watched_to_its_end(browser, address, clien
         run = client.get(f"/api/runs/{id}").json()
         assert (run["recipe"]["cell"], run["recipe"]["hidden"], run["recipe"]["steps"]) == ("gru", 24, 120)
         assert run["progress"]["loss"] == pytest.approx(losses[-1])
+        page.get_by_role("tab", name="Write").click()
+        page.get_by_label("characters", exact=True).fill("12")
+        page.get_by_role("button", name="Write", exact=True).click()
+        expect(page.locator(".written [data-k]")).to_have_count(12)
+        expect(page.locator(".wrote .mean")).to_have_count(4)
         page.get_by_role("link", name="Open on the bench").click()
         until(page, f"window.gatescope?.stage.state.model === '{id}'")
 
@@ -116,6 +139,7 @@ def test_a_text_becomes_a_run_that_is_watched_to_its_end(browser, address, clien
 def test_its_owner_pauses_resumes_and_deletes_and_nobody_else(browser, address, client):
     with training(browser, address) as page:
         page.get_by_role("button", name="counting").click()
+        page.get_by_label("Units", exact=True).fill("16")
         choose(page, steps=200_000)
         expect(page.locator(".cost")).to_contain_text("200,000 steps")
         page.get_by_role("button", name="Start").click()
@@ -131,7 +155,7 @@ def test_its_owner_pauses_resumes_and_deletes_and_nobody_else(browser, address, 
         until(page, f"({STEP}) > {stood}")
         with opened(browser, copied) as other:
             expect(other.locator(".run-state")).to_contain_text("training")
-            assert other.locator(".run-actions button").count() == 0
+            assert other.get_by_role("button", name=CONTROLS).count() == 0
         page.get_by_role("button", name="Delete", exact=True).click()
         page.get_by_role("button", name="Delete for good").click()
         page.wait_for_url("**/train")
@@ -152,7 +176,7 @@ def test_a_text_that_cannot_be_trained_on_says_why(browser, address):
 
 
 def test_a_text_dropped_on_the_bench_is_trained_on(browser, address):
-    with opened(browser, address + "/?model=small-lstm&t=0") as page:
+    with opened(browser, address + "/?t=0") as page:
         page.locator("#open input[type=file]").set_input_files({**file(TEXT.encode(), "bottles.txt"), "mimeType": ""})
         page.get_by_role("button", name="Train on it").click()
         page.wait_for_url("**/train")
@@ -188,16 +212,33 @@ def test_the_slider_goes_back_to_what_was(browser, address, trained):
         expect(page.locator(".loss .readings")).to_have_text(last)
 
 
-@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
-def test_one_screen_wide_and_one_column_narrow(browser, address, trained, size):
-    for path in ("/train", f"/runs/{trained[0]['id']}", f"/embed/run?run={trained[0]['id']}"):
-        with browser.new_context(viewport={"width": size[0], "height": size[1]}) as context:
-            page = context.new_page()
+def test_the_list_of_ones_own_runs(browser, address, client: httpx.Client, trained):
+    with browser.new_context() as context:
+        keep = "".join(f"localStorage.setItem('gatescope owner of run {each['id']}', 'x');" for each in trained)
+        context.add_init_script(keep)
+        page = context.new_page()
+        page.goto(address + "/train")
+        entries = page.locator(".owned li")
+        expect(entries).to_have_count(2)
+        expect(entries.first).to_contain_text("finished")
+        until(page, "document.querySelectorAll('.owned polyline[points]:not([points=\"\"])').length === 2")
+        for box in page.locator(".owned input").all():
+            box.check()
+        page.get_by_role("button", name="Lay these 2 over each other").click()
+        page.wait_for_url("**/runs/*,*")
+
+
+def test_one_screen_wide_and_one_column_narrow(browser, address, trained):
+    with browser.new_context() as context:
+        page = context.new_page()
+        for path in ("/train", f"/runs/{trained[0]['id']}", f"/embed/run?run={trained[0]['id']}"):
+            page.set_viewport_size({"width": 1440, "height": 900})
             page.goto(address + path)
-            page.wait_for_timeout(700)
+            page.wait_for_timeout(500)
+            assert page.evaluate("document.documentElement.scrollHeight <= innerHeight"), path
+            page.set_viewport_size({"width": 390, "height": 844})
+            page.wait_for_timeout(300)
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
-            one_screen = size[0] > 900 or path.startswith("/embed")
-            assert not one_screen or page.evaluate("document.documentElement.scrollHeight <= innerHeight"), path
 
 
 @contextmanager
@@ -235,7 +276,7 @@ def test_twelve_frames_of_one_run_are_all_live_and_the_page_goes_on(browser, add
         assert len(frames) == 12
         for each in frames:
             until(each, f"({STEP}) > 0")
-            assert each.locator(".run-actions button").count() == 0
+            assert each.get_by_role("button", name=CONTROLS).count() == 0
         stood = [each.evaluate(STEP) for each in frames]
         for each, step in zip(frames, stood, strict=True):
             until(each, f"({STEP}) > {step}")
@@ -270,19 +311,3 @@ def test_without_a_stream_the_log_is_asked_for_again_and_again(browser, address,
         until(page, f"({STEP}) > 0")
         stood = page.evaluate(STEP)
         until(page, f"({STEP}) > {stood}")
-
-
-def test_the_list_of_ones_own_runs(browser, address, client: httpx.Client, trained):
-    with browser.new_context() as context:
-        keep = "".join(f"localStorage.setItem('gatescope owner of run {each['id']}', 'x');" for each in trained)
-        context.add_init_script(keep)
-        page = context.new_page()
-        page.goto(address + "/train")
-        entries = page.locator(".owned li")
-        expect(entries).to_have_count(2)
-        expect(entries.first).to_contain_text("finished")
-        until(page, "document.querySelectorAll('.owned polyline[points]:not([points=\"\"])').length === 2")
-        for box in page.locator(".owned input").all():
-            box.check()
-        page.get_by_role("button", name="Lay these 2 over each other").click()
-        page.wait_for_url("**/runs/*,*")

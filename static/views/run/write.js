@@ -13,9 +13,11 @@ function mount(element, stage) {
   function draw() {
     if (inner) return inner.draw();
     if (!run.model?.id) return;
-    stage.network = run.model;
-    const { signals } = run.cell, { id: signal } = signals.find(({ role }) => role === "gate") ?? signals[0];
-    Object.assign(stage.state, { model: run.id, text: legible(PROMPT, stage.network), signal, unit: 0, clamp: [] });
+    const { cell, model, recipe: { layers } } = run, { id: signal } = cell.signals.find(({ role }) => role === "gate") ?? cell.signals[0];
+    Object.assign(stage.state, { model: run.id, text: legible(PROMPT, model), signal, unit: 0, clamp: [] });
+    // what the bench knows of a network that was read with
+    const parts = Array.from({ length: layers }, (_, layer) => ({ cell, title: `layer ${layer + 1}`, reverse: false }));
+    Object.assign(stage, { network: model, timeline: { layers, parts }, lesson: { gives: "next", kind: "character" }, address: { model: run.id, signal, unit: 0 } });
     hint.remove();
     inner = generate.mount(element, stage);
     inner.draw();
