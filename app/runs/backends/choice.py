@@ -3,6 +3,7 @@
 from app.runs.backends import Backend
 from app.runs.backends.inline import InlineBackend
 from app.runs.backends.local import LocalBackend
+from app.runs.backends.ray import RayBackend
 from app.settings import Settings
 
 
@@ -10,4 +11,6 @@ def backend_of(settings: Settings) -> Backend:
     """The backend that the settings name."""
     if settings.backend == "inline":
         return InlineBackend()
+    if settings.backend == "ray":
+        return RayBackend(settings.ray_address)
     return LocalBackend(settings.worker_memory)
