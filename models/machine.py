@@ -49,7 +49,7 @@ class Machine:
         module = self.llvm.parse_assembly(source)
         module.verify()
         target = self.llvm.Target.from_default_triple().create_target_machine(**self._kind)  # the engine's own
-        options = self.llvm.create_pipeline_tuning_options(speed_level=2)
+        options = self.llvm.create_pipeline_tuning_options(speed_level=1)
         options.loop_unrolling = options.loop_vectorization = options.slp_vectorization = False  # written out already
         builder = self.llvm.create_pass_builder(target, options)
         builder.getModulePassManager().run(module, builder)
