@@ -7,6 +7,7 @@ zero.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -114,7 +115,7 @@ class Rows:
             start = min(max(first, each.lag), last)
             mine, rows = adjoint[start - first :], self.rows(start - each.lag, last - each.lag)
             flat = mine.reshape(-1, mine.shape[-1])
-            add(each.name, self.products.multiply(flat.T, rows.reshape(len(flat), -1)), each.rows)
+            add(each.name, self.products.multiply(flat.T, rows.reshape(len(flat), rows.shape[-1])), each.rows)
         self.hand_on(adjoint, first, last)
 
     def hand_on(self, adjoint: np.ndarray, first: int, last: int, since: int = 0) -> None:
@@ -177,5 +178,5 @@ class Below(Rows):
 
 def norm(array: np.ndarray) -> np.ndarray:
     """The Euclidean norm of each row (of each step of a batch of one), (n,)."""
-    flat = array.reshape(len(array), -1)
+    flat = array.reshape(len(array), math.prod(array.shape[1:]))
     return np.sqrt(np.vecdot(flat, flat))

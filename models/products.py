@@ -5,6 +5,8 @@ Training, which needs PyTorch anyway, takes the latter; everything else must sta
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from models.kernel import chosen
@@ -16,7 +18,7 @@ class Products:
 
     def multiply(self, left: np.ndarray, right: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """left (…, m, k) times right (k, n), into `out` if given."""
-        rows = left.reshape(-1, left.shape[-1])  # one product of all rows, not one for each step
+        rows = left.reshape(math.prod(left.shape[:-1]), left.shape[-1])  # all steps in one product
         made = np.matmul(rows, right, out=out if out is None else out.reshape(len(rows), -1))
         return made.reshape(*left.shape[:-1], right.shape[-1])
 
