@@ -6,17 +6,21 @@ import asyncio
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from app.runs.backends import Backend, CannotStart
+from app.runs.backends.choice import backend_of
 from app.runs.backends.inline import InlineBackend
 from app.runs.backends.local import LocalBackend
 from app.runs.backends.ray import RayBackend
+from app.runs.database import Refused
 from app.runs.frames import Frame
 from app.runs.job import Job, work
+from app.settings import Settings
 from tests.runs import TEXT, recipe, trainings
 
 LOOPBACK = "127.0.0.1"
@@ -160,6 +164,14 @@ def test_a_run_whose_worker_is_killed_comes_to_the_same(backend, reference, tmp_
     content = asyncio.run(played())
     undisturbed = list(work(a_job(steps=400, report_every=10, checkpoint_every=20), lambda: False))
     assert content[8 + int.from_bytes(content[:8], "little") :] == weights(undisturbed)
+
+
+def test_the_settings_choose(monkeypatch):
+    for name, kind in (("local", LocalBackend), ("inline", InlineBackend), ("ray", RayBackend)):
+        assert type(backend_of(Settings(backend=name))) is kind
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(Refused, match="needs Ray, which is not installed: pip install"):
+        backend_of(Settings(backend="ray"))
 
 
 def test_ray_trains_on_every_node(cluster):

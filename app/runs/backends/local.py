@@ -81,11 +81,12 @@ class LocalBackend:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        if self._spare:
-            child = await self._spare
-            child.kill()
-            await child.gone()
-            self._spare = None
+        spare, self._spare = self._spare, None
+        with contextlib.suppress(OSError):  # one that could not be started
+            if spare:
+                child = await spare
+                child.kill()
+                await child.gone()
 
     def warm(self) -> None:
         """Have a worker ready that has loaded everything but its job."""
