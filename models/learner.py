@@ -154,14 +154,15 @@ class Learner:
         """A `gates` event."""
         return {"step": self.progress.step, "layers": gate_statistics(self.batches.shares)}
 
+    @property
+    def writes(self) -> bool:
+        """Whether what is learnt is to write on."""
+        return self.corpus.form.gives == "next" and not self.corpus.channels
+
     def sample(self) -> dict:
-        """A `sample` event: what the network writes now, after the text's first character; nothing where it does not
-        write.
-        """
+        """A `sample` event: what the network writes now, after the text's first character."""
         network = self.network()
         seed = (self.recipe.seed, self.progress.step)
-        if network.task not in ("characters", "words"):
-            return {"step": self.progress.step, "text": ""}
         start = [int(self.corpus.start)]
         *_, (_, end) = generate(network, start, SAMPLE_LENGTH, SAMPLE_TEMPERATURE, seed=seed)
         return {"step": self.progress.step, "text": end["text"]}

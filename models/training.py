@@ -45,7 +45,8 @@ class InMemory:
 
 
 def run_job(spec: Spec, resume: bytes | None, io: Io) -> Iterator[tuple[str, dict]]:
-    """Train; yields (name, data) with the names `progress`, `gates`, `sample` and `checkpoint`.
+    """Train; yields (name, data) with the names `progress`, `gates`, `sample` (where it learns to write) and
+    `checkpoint`.
 
     resume: a checkpoint to go on from; a finished one yields nothing. A checkpoint counts once its event has been
     logged: what was told before it is then logged too. The last checkpoint says `finished` and, in `reason`, why.
@@ -62,7 +63,8 @@ def run_job(spec: Spec, resume: bytes | None, io: Io) -> Iterator[tuple[str, dic
 def _events(work: Learner, io: Io) -> Iterator[tuple[str, dict]]:
     recipe, progress = work.recipe, work.progress
     if progress.step == 0:
-        yield "sample", work.sample()
+        if work.writes:
+            yield "sample", work.sample()
         yield "checkpoint", _saved(work, io)
     while not progress.finished:
         if io.should_stop():
@@ -77,7 +79,7 @@ def _events(work: Learner, io: Io) -> Iterator[tuple[str, dict]]:
             yield "gates", work.gates()
         if progress.finished:
             work.take_best()
-        if step % recipe.sample_every == 0 or progress.finished:
+        if work.writes and (step % recipe.sample_every == 0 or progress.finished):
             yield "sample", work.sample()
         if step % recipe.checkpoint_every == 0 or progress.finished:
             yield "checkpoint", _saved(work, io)
