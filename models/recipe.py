@@ -151,7 +151,7 @@ class Recipe:
         estimate = cost(cls(**given), length, vocabulary_size)
         a_step = estimate.seconds / given["steps"]
         update = given.get("update_every", 1)
-        report = max(1, round(min(0.6 / a_step, given["steps"] / 20) / update)) * update
+        report = max(1, math.ceil(min(0.6 / a_step, given["steps"] / 20) / update)) * update
 
         def every(seconds: float) -> int:
             return report * max(1, round(min(seconds / a_step, given["steps"] / 10) / report))

@@ -53,7 +53,9 @@ def _spread(values: np.ndarray, span: tuple[float, float] | None) -> dict:
 
 
 def signal_gradient_norms(shares: list[list[Layer]]) -> list[dict[str, float]]:
-    """‖∂L/∂signal‖ for each layer and signal, over the whole of the batch that was just read."""
+    """‖∂L/∂signal‖ for each layer and signal of the batch that was just read; of a large one, steps at equal distances
+    stand for all.
+    """
     return [
         {
             signal: math.sqrt(sum(_square(part.gradient(signal)) for part in parts))
@@ -64,4 +66,6 @@ def signal_gradient_norms(shares: list[list[Layer]]) -> list[dict[str, float]]:
 
 
 def _square(record: np.ndarray) -> float:
-    return float(np.einsum("sbh,sbh->s", record, record).sum(dtype=np.float64))
+    stride = min(len(record), max(1, record.size // (16 * VALUES)))
+    some = record[stride // 2 :: stride]
+    return float(np.einsum("sbh,sbh->s", some, some).sum(dtype=np.float64)) * len(record) / len(some)

@@ -54,7 +54,7 @@ def test_a_network_is_trained_and_then_offered(gatescope, tmp_path):
     env = {"GATESCOPE_DATA": str(tmp_path / "own")}
     trained = gatescope("train", str(text), "--cell", "gru", "--title", "Rhyme", *quick, env=env)
     assert trained.returncode == 0, trained.stderr
-    assert "on the held-out end" in trained.stdout
+    assert "on what was held out" in trained.stdout
     assert json.loads((tmp_path / "own" / "rhyme-gru.json").read_text())["recipe"]["hidden"] == 8
     assert "rhyme-gru" in gatescope("models", env=env | {"COLUMNS": "200"}).stdout
 
@@ -74,7 +74,7 @@ def test_ctrl_c_ends_a_training_and_keeps_what_was_learnt(data, tmp_path):
     assert (training.returncode, wrong) == (0, "")
     network = Network.load(out)
     assert 5 <= network.card["steps"] < 100_000 and network.card["validation_loss"] > 0
-    assert f"{network.card['validation_loss']:.4f} nats" in said
+    assert f"{network.card['validation_loss']:.4f} a step on what was held out" in said
 
 
 def test_every_part_of_a_recipe_can_be_chosen(gatescope):
