@@ -19,9 +19,9 @@ def read_models(request: Request) -> Response:
 
 @router.get("/{id}")
 def read_model(request: Request, id: str) -> Response:
-    """One network, with its vocabulary and how it was trained."""
+    """One network, with its vocabulary, what it reads and gives, its layers, and how it was trained."""
     network = request.app.state.networks.get(id, status=404)
-    return json_response({**network.describe(), "vocabulary": network.vocabulary, "training": network.card})
+    return json_response({**network.details(), "training": network.card})
 
 
 @router.get("/{id}/weights", response_class=FileResponse)
