@@ -21,7 +21,8 @@ def cross_entropy(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, 
     largest = logits.max(axis=-1, keepdims=True)
     probabilities = logits - largest
     np.exp(probabilities, out=probabilities)
-    total = probabilities @ np.ones((logits.shape[-1], 1), logits.dtype)
+    sums = probabilities.reshape(-1, logits.shape[-1]) @ np.ones(logits.shape[-1], logits.dtype)
+    total = sums.reshape(largest.shape)
     probabilities /= total
     chosen = np.take_along_axis(logits, np.maximum(targets, 0)[..., None], -1) - largest
     losses = (np.log(total) - chosen)[..., 0]

@@ -208,11 +208,14 @@ class Pass:
 
     def _record_norms(self, index: int, adjoints: dict, first: int, last: int) -> None:
         layer, weights = self.layers[index], self.weights.layers[index]
-        norms = {}
+        norms, sizes = {}, {}
         for parameter, adjoint in adjoints.items():
-            size = norm(adjoint)
-            read = {each.name: self.given[index].lengths(each.lag, first, last) for each in weights.maps}
-            if parameter != "weight_ih":
+            if adjoint.ctypes.data not in sizes:  # two stacks may share what comes back
+                sizes[adjoint.ctypes.data] = norm(adjoint)
+            size = sizes[adjoint.ctypes.data]
+            if parameter == "weight_ih":
+                read = {each.name: self.given[index].lengths(each.lag, first, last) for each in weights.maps}
+            else:
                 read = {parameter: norm(layer.source(parameter, first, last)) if parameter in weights.rows else None}
             for name, length in read.items():
                 norms[name] = size if length is None else size * length
