@@ -153,6 +153,17 @@ BAD = {
     "words": (bytes_of({"layer0.h": SMALL}, tokens='["a"]', **CELL), "“tokens” takes a JSON list"),
     "text": (bytes_of({"layer0.h": SMALL}, text="ab", **CELL), "“text” has 2 characters"),
     "vocabulary": (bytes_of({"layer0.h": SMALL}, tokens="[0,1,2,3]", vocabulary='["a"]', **CELL), "“tokens” has 3,"),
+    "numbers": (
+        bytes_of({"layer0.h": SMALL}, values="[[1],[2,3],[1],[1]]", **CELL),
+        "“values” takes a JSON list of steps",
+    ),
+    "few numbers": (bytes_of({"layer0.h": SMALL}, values="[[1],[2]]", **CELL), "“values” has 2 entries, but"),
+    "parts": (bytes_of({"layer0.h": SMALL}, parts='[{"name":"other"}]', **CELL), "“parts” takes a list of layers"),
+    "gradient": (
+        bytes_of({"layer0.h": SMALL, "grad.layer0.h": torch.rand(4, 2)}, **CELL),
+        "“grad.layer0.h” has the shape",
+    ),
+    "labels": (bytes_of({"layer0.h": SMALL}, labels="[1]", **CELL), "“labels” takes a JSON list of names"),
     "pickle": (b"PK\x03\x04" + bytes(40), "gatescope convert model.pt"),
     "older pickle": (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9" + bytes(40), "gatescope convert model.pt"),
 }

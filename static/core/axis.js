@@ -1,6 +1,6 @@
 // The one time axis: one column a step, the same whole pixels in every track.
 
-const NARROW = 640, WIDEST = 120, SMALLEST = 15, EDGE = 4;
+const NARROW = 640, WIDEST = 300, SMALLEST = 15, EDGE = 4;
 const LETTER = 7.6, AROUND = 8; // px of a letter, and beside a word
 
 export class Axis {

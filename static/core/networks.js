@@ -68,7 +68,7 @@ export function textOf({ tokens, given, pattern }, network) {
 }
 
 /** An input worth looking at: the network's own, or of its own tokens. */
-function exampleOf(network) {
+export function exampleOf(network) {
   const { example } = network.form ?? {}, many = single(network) ? 1 : WAVE;
   if (network.valued) return valuesAsText(Array.isArray(example) && example.length ? example : Array.from({ length: many }, (_, t) => Array.from({ length: network.channels }, (_, k) => Number(Math.sin((t + 2 * k) / 3).toFixed(3)))));
   const tokens = network.vocabulary.slice(0, single(network) ? 1 : EXAMPLE);

@@ -2,6 +2,7 @@
 
 import { choiceWord, numberWord } from "./controls.js";
 import { mountHeld } from "./held.js";
+import { exampleOf } from "./networks.js";
 import { targetWord } from "./target.js";
 import { inOneLine } from "./words.js";
 
@@ -54,13 +55,17 @@ export function mountSentence(element, stage) {
   const objective = document.createElement("span"), aim = targetWord(stage);
   objective.append("; its loss is taken at ", loss.word, kind);
   const subject = document.createTextNode("The network ");
-  element.append(subject, model.word, " reads ", numbers, quoted, " in ", layer.word, aim.word, objective,
+  const example = document.createElement("button");
+  Object.assign(example, { type: "button", className: "plain hold", textContent: "its example", title: "Read the example of this network again" });
+  example.addEventListener("click", () => stage.choose({ text: exampleOf(stage.network) }));
+  element.append(subject, model.word, " reads ", numbers, quoted, " ", example, " in ", layer.word, aim.word, objective,
     coloured, unit.word, " of ", signal.word, ".");
   if (stage.layout === "bench") mountHeld(element, stage);
   const show = () => {
     const { state, timeline, network, description, colour, reader, lesson } = stage, asked = { ...state, ...reader.asked };
-    const networks = stage.models.map(({ id, title, origin }) => (origin === "upload" ? [id, `${title} (yours)`, title] : [id, title && title !== id ? `${id}: ${title}` : id, id]));
+    const networks = stage.models.map(({ id, title, origin }) => (["upload", "run"].includes(origin) ? [id, origin === "upload" ? `${title} (yours)` : `${title} (a run)`, title] : [id, title && title !== id ? `${id}: ${title}` : id, id]));
     numbers.textContent = network.numbered ? "token numbers " : network.valued ? (network.channels > 1 ? `${network.channels} numbers a step, ` : "the numbers ") : "";
+    example.hidden = network.opened || !network.form?.example?.length || exampleOf(network) === asked.text;
     kind.data = ` ${lesson.kind}`;
     coloured.data = `. The ${lesson.reads === "values" ? "input" : "text"} is coloured by unit `;
     if (network.opened) networks.push(["", `${network.title}: a trace`, network.title]);

@@ -130,11 +130,12 @@ function mount(element, stage) {
     };
     const sums = (signal) => (signal === opened && drawn.summands ? drawn.summands.reduce((sum, { values }) => sum + values[t], 0) : NaN);
     const read = numbersAt(description, valueOf, sums);
-    for (const { sentence, tokens, sentenceFrom } of drawn.lines) {
-      retext(sentence, sentenceFrom(read, unit));
+    const lacks = ({ id }) => unit >= timeline.width(layer, id);
+    for (const { sentence, tokens, sentenceFrom, state } of drawn.lines) {
+      retext(sentence, lacks(state) ? `The ${state.title} has ${timeline.width(layer, state.id)} units: there is no unit ${unit} of it.` : sentenceFrom(read, unit));
       for (const { value, count } of tokens) if (value) retext(count, value(read));
     }
-    const slopes = drawn.lines.map(({ state: { id } }) => {
+    const slopes = drawn.lines.filter(({ state }) => !lacks(state)).map(({ state: { id } }) => {
       const slope = timeline.gradientAt(layer, id, t, unit);
       const tooSmall = slope === 0 && timeline.gradientNorm(layer, id)[t] > 0; // for the format in which arrays travel
       return `∂L/\u2060∂${id}\u00a0${tooSmall ? "≈" : "="}\u00a0${number(slope)}`;

@@ -9,6 +9,7 @@ import { spanOf } from "./numbers.js";
 /** The first layer's tiles, if a gradient runs through them and they are tall enough for words under it. */
 export const captioned = ({ bands }) => bands.find(({ kind, height, carried }) => kind === "tiles" && carried && height > 60);
 
+const LONGEST = 9; // letters a narrow gutter has room for
 const CROWDED = 20; // px that a title of two lines needs
 
 /** Writes the label of every band. */
@@ -17,6 +18,9 @@ export function writeLabels(labels, stage, plan) {
   for (const band of plan.bands) label(labels, stage, plan, band);
 }
 
+// A long title where there is no room for it.
+const abridged = (title) => (title.length > LONGEST ? `${title.slice(0, 4)}.` : title);
+
 function label(labels, stage, plan, band) {
   const { kind, layer, signal, top, height, middle, rows, units } = band;
   const { axis, colour, timeline, lesson } = stage,
@@ -24,7 +28,7 @@ function label(labels, stage, plan, band) {
   const box = make(labels, "div", `figure-label is-${kind}${narrow ? " is-narrow" : ""}`, { style: `top:${middle}px;width:${axis.gutter - 10}px` });
   if (kind === "guesses" && lesson.counts) {
     make(box, "span", "", { text: "gives" });
-    if (height > 26) make(box, "small", "", { text: spanOf(stage, kind) });
+    if (height > 26 && !narrow) make(box, "small", "", { text: spanOf(stage, kind) });
     if (height > 40 && !narrow && lesson.target(lesson.first)) make(box, "small", "", { text: "broad: wanted" });
     return;
   }
@@ -47,7 +51,7 @@ function label(labels, stage, plan, band) {
     make(box, "small", "", {
       text: narrow ? `${units.length}/${width}` : units.length < width ? `${units.length} of ${width} units` : `${width} units`,
     });
-  if (kind === "tiles" && timeline.layers > 1) make(box, "small", "", { text: timeline.parts[layer].title });
+  if (kind === "tiles" && timeline.layers > 1) make(box, "small", "", { text: narrow ? abridged(timeline.parts[layer].title) : timeline.parts[layer].title });
   const row = units?.indexOf(plan.pinned) ?? -1;
   if (kind !== "tiles" || layer !== chosenLayer(stage) || row < 0) return;
   const tall = height / units.length;
