@@ -165,7 +165,7 @@ export class TrainingStage extends Views {
 
   remember() {
     const { theme, gradient, panel, layer, hide } = this.state;
-    this.bar?.write({ theme, gradient, panel, layer, hide, step: this.clock.follows ? undefined : this.clock.at });
+    this.bar?.write({ theme, gradient, panel, hide, layer: layer || undefined, step: this.clock.follows ? undefined : this.clock.at });
   }
 
   /** Reads again what the API says of a run. */

@@ -74,7 +74,7 @@ function mount(element, stage) {
       if (axis.right < 20) return { mean };
       const left = axis.gutter + axis.width + 4, profile = make(moving, "i", "opening-profile", { style: `left:${left}px;top:${row.top + row.tall * EDGE}px;width:${PROFILE}px;height:${row.tall * (1 - 2 * EDGE)}px;background:${label.style.color}` });
       const most = make(labels, "small", "row-most", { text: `max ${percent(row.most)}`, style: `left:${left + PROFILE + 6}px;top:${middle + 8}px`, title: "how much the fullest sixteenth of this row holds" });
-      most.hidden = row.tall < 26;
+      most.hidden = row.tall < 26 || !row.most;
       const reading = make(labels, "span", "end-name", { style: `left:${left + PROFILE + 6}px;top:${middle - (row.tall < 26 ? 0 : 6)}px`, title: "the mean of all its values" });
       return { mean, profile, reading };
     });
