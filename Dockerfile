@@ -14,7 +14,7 @@ COPY models models
 COPY app app
 COPY templates templates
 COPY static static
-RUN /opt/gatescope/bin/pip install --no-cache-dir -c constraints.txt .
+RUN /opt/gatescope/bin/pip install --no-cache-dir -c constraints.txt '.[compiled]'
 
 FROM python:3.11-slim
 COPY --from=build /opt/gatescope /opt/gatescope

@@ -40,7 +40,7 @@ $(BIN)/python:
 
 $(FOR_RUNNING): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing the pinned packages into $(VENV) (once)"
-	@$(PIP_INSTALL) -e .
+	@$(PIP_INSTALL) -e '.[compiled]'
 	@touch $@
 
 $(FOR_TESTING): pyproject.toml constraints.txt | $(BIN)/python
