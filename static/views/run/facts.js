@@ -122,7 +122,8 @@ function sentence(run, last) {
   if (!last) return run.live ? "the first figures are on their way" : run.reason;
   const at = `step ${whole(run.step)} of ${whole(run.steps)}`, pace = `${rounded(last.characters_per_second)} characters a second`;
   if (run.state === "running") return `${at}, ${pace}, ${duration(last.eta_s)} left`;
-  return `${run.state === "finished" && run.step === run.steps ? `${whole(run.steps)} steps` : at}${run.reason && run.state !== "finished" ? `: ${run.reason}` : ""}`;
+  if (run.state === "finished" && run.step === run.steps) return `${whole(run.steps)} steps`;
+  return run.reason ? `${at}: ${run.reason}` : at;
 }
 
 function place(position) {
