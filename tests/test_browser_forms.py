@@ -162,7 +162,7 @@ def test_a_class_is_asked_for(browser, address):
         copied, loss = page.url, page.evaluate("gatescope.stage.timeline.summary.loss")
         page.get_by_label("Layer", exact=True).select_option(label="convolution")
         until(page, "stage.arithmetic?.layer === 0")
-        expect(page.locator("#panel-cell")).to_contain_text("the input, 2 before")
+        expect(page.locator("#panel-cell")).to_contain_text("2 steps before")
     with opened(browser, copied) as page:
         until(page, "stage.timeline.done")
         assert page.evaluate("gatescope.stage.timeline.summary.loss") == pytest.approx(loss)

@@ -16,11 +16,12 @@ const names = {
 };
 
 export const LONGEST_TEXT = 2000; // what the page's own address (a GET) takes
+export const LONGEST_VALUES = 8000; // characters of numbers
 
 const TABLE = {
   model: name,
   text: { read: (text) => (text && text.length <= LONGEST_TEXT ? text : undefined), write: String, expected: `1 to ${LONGEST_TEXT} characters` },
-  values: { read: (text) => (/^[-+\d.eE,;]{1,20000}$/.test(text) ? text : undefined), write: String, expected: "numbers, with ; between steps and , between the numbers of one step" },
+  values: { read: (text) => (/^[-+\d.eE,;]+$/.test(text) && text.length <= LONGEST_VALUES ? text : undefined), write: String, expected: "numbers, with ; between steps and , between the numbers of one step" },
   target: { read: (text) => (text && text.length <= LONGEST_TEXT ? text : undefined), write: String, expected: "what should come out" },
   pass: oneOf("forward", "backward"),
   t: whole(0, 20000),

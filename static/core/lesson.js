@@ -49,8 +49,10 @@ export class Lesson {
     return this.timeline.given ? this.read(t) : `“${this.read(t)}”`;
   }
 
-  /** What a class, or a next token, is called. */
-  named(outcome) { return this.gives === "classes" ? (this.labels[outcome] ?? `class ${outcome}`) : visible(this.vocabulary[outcome]); }
+  /** What a class, or a next token, is called; `brief` where there is room for little. */
+  named(outcome, brief = false) {
+    return this.gives === "classes" ? (this.labels[outcome] ?? `${brief ? "" : "class "}${outcome}`) : visible(this.vocabulary[outcome]);
+  }
 
   /** Whether what it gives at a step counts. */
   judges(t) { return t >= this.first; }

@@ -1,6 +1,6 @@
 // Asks the server for traces and arithmetic; the picture changes only when a good answer has begun to come.
 
-import { LONGEST_TEXT } from "./address.js";
+import { LONGEST_TEXT, LONGEST_VALUES } from "./address.js";
 import { asInterventions, holds } from "./clamps.js";
 import { asked as askedFor, legible, stepsOf, targetOf, wayOf } from "./networks.js";
 import { postJson, Problem, readEvents } from "./stream.js";
@@ -77,7 +77,8 @@ export class Reader {
   #remark(text, lost, cut) {
     if (cut) return "What this network never saw is left out of the text.";
     if (lost) return "What was held is let go: this network has no such unit.";
-    return text.length > LONGEST_TEXT ? `The address bar holds ${LONGEST_TEXT.toLocaleString("en")} characters: a copied link leaves this text out.` : "";
+    const longest = this.stage.network.valued ? LONGEST_VALUES : LONGEST_TEXT;
+    return text.length > longest ? `The address bar holds ${longest.toLocaleString("en")} characters: a copied link leaves this text out.` : "";
   }
 
   // One event stream into one timeline; `onFrame` is called with it after every frame.

@@ -47,7 +47,7 @@ function nameOf(stage, graph, map, others, layer) {
     before = others.map((index) => `${graph[index].signal}·`).join("");
   const letter = op === "input" ? "W" : op === "state" ? "U" : "V",
     ago = op === "input" && name.split("−")[1];
-  const given = (givenBy(stage, layer) ?? (lesson.reads === "values" ? "the input" : `the ${lesson.kind}`)) + (ago ? `, ${ago} before` : "");
+  const given = ago ? `${ago} ${Number(ago) > 1 ? "steps" : "step"} before` : (givenBy(stage, layer) ?? (lesson.reads === "values" ? "the input" : `the ${lesson.kind}`));
   return {
     symbol: `${before}${letter}·${signal ?? name}`,
     words: op === "input" ? given : (title(source) ?? "a map of its own"),

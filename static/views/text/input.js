@@ -2,6 +2,7 @@
 
 const SPACE = "http://www.w3.org/2000/svg";
 const MOST_LINES = 3; // more channels than these are strips
+const STRIPS = 0.7; // of the tile: below them its own colour is seen
 const PAD = 5; // px
 
 /** Draws the input of the columns in sight over the tiles of a text view; nothing where tokens are read. */
@@ -14,10 +15,11 @@ export function drawInput(sheet, stage, { first, count }) {
   for (const [name, value] of Object.entries({ width, height, class: "input-lines" })) svg.setAttribute(name, value);
   const many = given[0].length, steps = Array.from({ length: timeline.steps }, (_, t) => t).filter((t) => lesson.hasInput(t));
   const all = steps.flatMap((t) => given[t]), low = all.reduce((a, b) => Math.min(a, b), Infinity), high = all.reduce((a, b) => Math.max(a, b), -Infinity);
+  const most = Math.max(-low, high) || 1, row = (STRIPS * height) / many;
   const seen = steps.filter((t) => t >= first - 1 && t <= first + count), x = (t) => (t - first + 0.5) * column;
   const share = (value) => (high > low ? (value - low) / (high - low) : 0.5);
   for (let channel = 0; channel < many; channel++) {
-    if (many > MOST_LINES) for (const t of seen) put(svg, "rect", { x: x(t) - column / 2, y: (channel * height) / many, width: column - 1, height: height / many - 0.5, fill: colour.diverging.css(2 * share(given[t][channel]) - 1) });
+    if (many > MOST_LINES) for (const t of seen) put(svg, "rect", { x: x(t) - column / 2 + 1, y: channel * row, width: column - 2, height: row, fill: colour.diverging.css(given[t][channel] / most) });
     else {
       const points = seen.map((t) => [x(t), PAD + (1 - share(given[t][channel])) * (height - 2 * PAD)]);
       for (const kind of ["halo", "line"]) put(svg, "polyline", { points: points.map(String).join(" "), class: `${kind} channel-${channel}` });

@@ -108,7 +108,7 @@ function guesses(pen, { timeline, lesson, colour }, band, t, box, all) {
   (timeline.top[t] ?? []).slice(0, band.rows).forEach(([token, share], k) => {
     const middle = box.top + (k + 0.5) * line,
       hit = token === lesson.wanted(t),
-      name = shortened(lesson.named(token), all ? NAMED : Math.max(1, Math.floor(box.width / (points * 0.62)))),
+      name = shortened(lesson.named(token, true), all ? NAMED : Math.max(1, Math.floor(box.width / (points * 0.62)))),
       from = box.left + 14 + Math.max(12, [...name].length * points * 0.62);
     if (hit) fill(pen, colour.tint(timeline.cell.states[0], 0.22), { ...box, top: middle - line / 2 + 0.5, height: line - 1 });
     write(pen, name, all ? box.left + 8 : box.left + box.width / 2, middle, { points, align: all ? "left" : "center", bold: hit, colour: colour.ink });

@@ -128,7 +128,7 @@ function writing(stage, { bands, from, to }, right, half) {
           judged = lesson.judges(t),
           at = band.top + (k + 0.5) * line;
         if (hit) right.box(t - Math.max(half, 0.32), at - line / 2 + 0.5, t + Math.max(half, 0.32), at + line / 2 - 0.5);
-        write(t, at, lesson.named(token), {
+        write(t, at, lesson.named(token, true), {
           alpha: (judged ? 1 : UNJUDGED) * (FAINTEST + (1 - FAINTEST) * Math.sqrt(probability)),
           bold: hit || (lesson.first > 0 && judged),
           points: Math.max(11, Math.min(16, line - 3)),

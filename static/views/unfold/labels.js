@@ -34,7 +34,7 @@ function label(labels, stage, plan, band) {
   }
   if (kind === "guesses") {
     make(box, "span", "", { text: rows > 1 ? "guesses" : "guess" });
-    if (rows > 1 && captioned(plan) && !narrow) make(box, "small", "", { text: "shaded: right" });
+    if (rows > 1 && captioned(plan) && !narrow && lesson.wanted(lesson.first) !== undefined) make(box, "small", "", { text: "shaded: right" });
     if (rows > 1 && !captioned(plan) && plan.bands.some(({ carried }) => carried))
       for (const text of narrow ? ["widest", number(widestNorm(stage))] : ["width ∝ √norm", `widest ${number(widestNorm(stage))}`])
         make(box, "small", "unfold-scale", { text });
