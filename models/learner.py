@@ -165,7 +165,7 @@ class Learner:
         seed = (self.recipe.seed, self.progress.step)
         start = [int(self.corpus.start)]
         *_, (_, end) = generate(network, start, SAMPLE_LENGTH, SAMPLE_TEMPERATURE, seed=seed)
-        return {"step": self.progress.step, "text": end["text"]}
+        return {"step": self.progress.step, "text": network.form.join([network.text(start), end["text"]])}
 
     def take_best(self) -> None:
         """End with the weights that predicted the held-out text best."""
