@@ -64,7 +64,7 @@ def test_a_file_that_is_no_network_is_refused(tmp_path):
     ("facts", "said"),
     [
         ({"vocabulary": "5"}, "not a JSON list"),
-        ({"vocabulary": "[1"}, "not a JSON list"),
+        ({"vocabulary": "[1"}, "is not JSON"),
         ({"vocabulary": '["a", "a", "b", "c"]'}, "twice"),
         ({"vocabulary": '["a", 1, "b", "c"]'}, "list of characters"),
         ({"vocabulary": '["a"]'}, "must have shape"),
