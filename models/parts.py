@@ -84,6 +84,11 @@ def parts(cell: type[Cell], layers: int, hidden: int, parameters: dict[str, np.n
     return found
 
 
+def widths(parts: list[Part]) -> list[int]:
+    """How many numbers each level gives at a step, from the input on."""
+    return [sum(part.outputs for part in parts if part.level == level) for level in range(parts[-1].level + 1)]
+
+
 def parameter_shapes(
     cell: type[Cell],
     layers: int,

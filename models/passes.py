@@ -44,11 +44,11 @@ class NetworkWeights:
         self.parts = parts(cell, layers, hidden, parameters)
         self.layers = [Weights(part.cell, part.parameters(parameters), part.hidden, dtype) for part in self.parts]
         self.top = [index for index, part in enumerate(self.parts) if part.level == self.parts[-1].level]
-        self._parameters = parameters
+        self.parameters = parameters
         self._around()
 
     def _around(self) -> None:
-        parameters, dtype = self._parameters, self.dtype
+        parameters, dtype = self.parameters, self.dtype
         given = sum(self.parts[index].outputs for index in self.top)
         self.readout = np.asarray(parameters.get("readout.weight", np.zeros((0, given))), dtype)
         self.readout_bias = np.asarray(parameters.get("readout.bias", np.zeros(len(self.readout))), dtype)
@@ -59,7 +59,7 @@ class NetworkWeights:
     def refresh(self) -> None:
         """Take over what the parameters have become, in the arrays they were given in; to be followed by `Pass.use`."""
         for part, layer in zip(self.parts, self.layers, strict=True):
-            layer.lay(part.parameters(self._parameters))
+            layer.lay(part.parameters(self.parameters))
         self._around()
 
     @property
@@ -122,12 +122,12 @@ class Pass:
     def _level(self, level: int) -> list[Layer]:
         return [layer for part, layer in zip(self.weights.parts, self.layers, strict=True) if part.level == level]
 
-    def drop(self, masks: np.ndarray | None) -> None:
-        """Multiply what each level gives with a mask, (levels, steps, batch, width)."""
+    def drop(self, masks: list[np.ndarray]) -> None:
+        """Multiply what each level gives with its mask, (steps, batch, width); without masks nothing is dropped."""
         levels = [part.level for part in self.weights.parts]
         for level, above in zip([*levels, levels[-1] + 1], [*self.given, self.output], strict=True):
             if level:
-                above.mask = None if masks is None else masks[level - 1]
+                above.mask = masks[level - 1] if masks else None
 
     def forward(self, inputs: np.ndarray, first: int = 0) -> None:
         """Read tokens (n, batch) or numbers (n, batch, channels) as steps first…first+n−1; write records and logits."""
