@@ -24,7 +24,7 @@ from app.runs.store import Store
 from app.runs.supervisor import Supervisor
 from app.settings import Settings
 from app.viewers import Viewers
-from models.kernel import choose
+from models import device, kernel
 
 # What may hold recorded activations: they hardly shrink, and compressing them takes longer than computing them.
 NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream", "application/json", "text/html")
@@ -41,7 +41,8 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         responses={422: {"description": "A problem (RFC 9457)", "content": {"application/problem+json": SCHEMA}}},
     )
-    choose(settings.kernel)
+    kernel.choose(settings.kernel)
+    device.choose(settings.device)
     app.state.settings = settings
     folder = settings.data.expanduser()
     app.state.store = Store(folder)

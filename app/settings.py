@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     )
     worker_memory: int = Field(4 * 2**30, ge=2**20, description="most bytes of memory that a run may take")
     worker_hours: float = Field(24.0, gt=0, description="most hours that a run may train")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="what runs train on: processors, a GPU (cuda), or the GPU where there is one"
+    )
     kernel: str = Field("auto", description="what runs the cells: auto, numpy or compiled")
     allowed_hosts: str = Field(
         "",

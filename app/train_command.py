@@ -14,6 +14,7 @@ from app.settings import Settings
 from app.texts import decoded
 from app.uploads import written
 from models.checkpoint import network_of
+from models.device import batches_here
 from models.network import Network
 from models.recipe import duration
 from models.training import Diverged, InMemory, Recipe, Spec, plan, run_job
@@ -85,7 +86,7 @@ def learnt(spec: Spec) -> Network:
     """
     io = InMemory()
     with typer.progressbar(length=spec.recipe.steps) as bar, stopped_by_interrupt(io):
-        for name, data in run_job(spec, None, io):
+        for name, data in run_job(spec, None, io, batches_here()):
             if name == "progress":
                 held_out = data["validation_loss"]
                 bar.label = f"loss {data['loss']:.3f}" + ("" if held_out is None else f", held out {held_out:.3f}")

@@ -10,6 +10,7 @@ from models.corpus import Batch
 from models.denormals import flushed
 from models.layer import Layer
 from models.losses import judge
+from models.parts import widths
 from models.passes import NetworkWeights, Pass, blocks
 from models.recipe import Recipe
 
@@ -17,10 +18,11 @@ from models.recipe import Recipe
 class Batches:
     """Passes over a batch's columns, shared among threads, states carried from batch to batch."""
 
+    device = "cpu"
+
     def __init__(self, weights: NetworkWeights, recipe: Recipe):
         self.weights, self.recipe = weights, recipe
-        edges = np.linspace(0, recipe.batch_size, recipe.threads + 1).astype(int)
-        self.columns = [slice(first, last) for first, last in zip(edges[:-1], edges[1:], strict=True) if last > first]
+        self.columns = columns_of(recipe)
         self.passes = [Pass(weights, recipe.sequence_length, part.stop - part.start) for part in self.columns]
         self.pool = ThreadPoolExecutor(len(self.columns)) if len(self.columns) > 1 else None
 
@@ -28,6 +30,10 @@ class Batches:
         """Let the threads end."""
         if self.pool:
             self.pool.shutdown()
+
+    def refresh(self) -> None:
+        """Take over what the parameters have become."""
+        self.weights.refresh()
 
     @property
     def shares(self) -> list[list[Layer]]:
@@ -49,11 +55,8 @@ class Batches:
             state[...] = states[name]
 
     def step(self, batch: Batch, step: int, gradients: dict[str, np.ndarray]) -> float:
-        """The mean loss a character of a batch; its gradient is added to `gradients`.
-
-        Dropout is drawn from the recipe's seed and the number of the step alone.
-        """
-        masks = self._masks(step)
+        """The mean loss a character of a batch; its gradient is added to `gradients`."""
+        masks = dropout(self.recipe, step, widths(self.weights.parts))
         if self.pool is None:
             return self._part(self.passes[0], self.columns[0], batch, masks, gradients)
         own = [{name: np.zeros_like(array) for name, array in gradients.items()} for _ in self.passes]
@@ -64,21 +67,13 @@ class Batches:
                 total += part[name]
         return sum(losses)
 
-    def _masks(self, step: int) -> np.ndarray | None:
-        if not self.recipe.dropout:
-            return None
-        keep, recipe = np.float32(1 - self.recipe.dropout), self.recipe
-        shape = (recipe.layers, recipe.sequence_length, recipe.batch_size, recipe.hidden)
-        drawn = np.random.default_rng((recipe.seed, step)).random(shape, np.float32)
-        return np.multiply(drawn < keep, 1 / keep, out=drawn)
-
     def _part(
-        self, part: Pass, columns: slice, batch: Batch, masks: np.ndarray | None, gradients: dict[str, np.ndarray]
+        self, part: Pass, columns: slice, batch: Batch, masks: list[np.ndarray], gradients: dict[str, np.ndarray]
     ) -> float:
         given, targets = batch.given[:, columns], batch.targets[:, columns]
         part.use(self.weights)
         part.gradients = gradients
-        part.drop(None if masks is None else masks[:, :, columns])
+        part.drop([mask[:, columns] for mask in masks])
         length, (loss, differentiate) = max(4, 1024 // given.shape[1]), judge(batch.targets.ndim == 3)
         # steps at which nothing is expected count for nothing, those of the whole batch being shared among its parts
         wanted = ~np.isnan(batch.targets[..., 0]) if batch.targets.ndim == 3 else batch.targets >= 0
@@ -94,3 +89,20 @@ class Batches:
             for first, last in reversed(blocks(len(given), length)):
                 part.backward(gradient[first:last], first, last)
         return float(losses[wanted[:, columns]].sum(dtype=np.float64) / count)
+
+
+def columns_of(recipe: Recipe) -> list[slice]:
+    """The parts of a batch, one a thread; a checkpoint keeps their states one by one."""
+    edges = np.linspace(0, recipe.batch_size, recipe.threads + 1).astype(int)
+    return [slice(first, last) for first, last in zip(edges[:-1], edges[1:], strict=True) if last > first]
+
+
+def dropout(recipe: Recipe, step: int, given: list[int]) -> list[np.ndarray]:
+    """For each level what its output is multiplied by in a step, (steps, batch, width), drawn from the recipe's seed
+    and the number of the step alone; nothing where the recipe leaves nothing out. given: each level's width.
+    """
+    if not recipe.dropout:
+        return []
+    keep, random = np.float32(1 - recipe.dropout), np.random.default_rng((recipe.seed, step))
+    drawn = [random.random((recipe.sequence_length, recipe.batch_size, width), np.float32) for width in given]
+    return [np.multiply(mask < keep, 1 / keep, out=mask) for mask in drawn]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -11,12 +12,14 @@ from models.batches import Batches
 from models.cells import cells
 from models.checkpoint import Progress, resumed, to_bytes
 from models.corpus import Corpus
+from models.device_batches import DeviceBatches
 from models.generate import generate
 from models.lessons import Lessons, are_lessons
 from models.network import Network, untrained
 from models.optimiser import Optimiser
 from models.passes import NetworkWeights
 from models.products import TorchProducts
+from models.recipe import Recipe
 from models.spec import Spec
 from models.statistics import gate_statistics, signal_gradient_norms
 
@@ -34,9 +37,17 @@ class Diverged(ArithmeticError):
 
 
 class Learner:
-    """Takes one step after another; what it tells of itself are the data of events."""
+    """Takes one step after another; what it tells of itself are the data of events.
 
-    def __init__(self, spec: Spec, resume: bytes | None = None):
+    batches: what makes the gradients, by the cells' programs or on a GPU; a checkpoint does not know which it was.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        resume: bytes | None = None,
+        batches: Callable[[NetworkWeights, Recipe], Batches | DeviceBatches] = Batches,
+    ):
         self.spec, self.recipe, recipe = spec, spec.recipe, spec.recipe
         self.corpus = corpus = (Lessons if are_lessons(spec.text) else Corpus)(spec.text, recipe)
         self.cell = cells()[recipe.cell].with_options(*recipe.options)
@@ -58,7 +69,7 @@ class Learner:
             parameters = {name: network.parameters[name] for name in parameters}  # a file has an order of its own
         self.optimiser = Optimiser(parameters, recipe)
         self.best = tensors.get("best", self.optimiser.flat).copy()
-        self.batches = Batches(self._weights(), recipe)
+        self.batches = batches(self._weights(), recipe)
         for name, vector in self._vectors().items():
             vector[...] = tensors.get(name, vector)
         self.batches.restore(
@@ -102,7 +113,7 @@ class Learner:
                 "clip_scale": update.scale,
                 "gradient_norms": update.norms,
             }
-            self.batches.weights.refresh()
+            self.batches.refresh()
         progress.step, progress.loss_sum, progress.loss_count = step, progress.loss_sum + loss, progress.loss_count + 1
         if step == recipe.steps:
             progress.finished, progress.reason = True, "all steps are done"
@@ -146,6 +157,7 @@ class Learner:
             **progress.last,
             "signal_gradient_norms": signal_gradient_norms(self.batches.shares),
             "learning_rate": recipe.rate(progress.step),
+            "device": self.batches.device,
             "characters_per_second": pace * recipe.batch_size * recipe.sequence_length,
             "eta_s": (recipe.steps - progress.step) / pace,
         }
@@ -170,7 +182,7 @@ class Learner:
     def take_best(self) -> None:
         """End with the weights that predicted the held-out text best."""
         self.optimiser.flat[...] = self.best
-        self.batches.weights.refresh()
+        self.batches.refresh()
 
     def network(self) -> Network:
         """The network as it is now, with a card that says how it came to be."""

@@ -7,10 +7,13 @@ and tells the same steps again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from models.batches import Batches
+from models.device_batches import DeviceBatches
 from models.learner import Diverged, Learner
+from models.passes import NetworkWeights
 from models.plan import plan
 from models.recipe import Recipe, affordable, cost
 from models.spec import Spec
@@ -44,16 +47,21 @@ class InMemory:
         return {"bytes": len(content)}
 
 
-def run_job(spec: Spec, resume: bytes | None, io: Io) -> Iterator[tuple[str, dict]]:
+def run_job(
+    spec: Spec,
+    resume: bytes | None,
+    io: Io,
+    batches: Callable[[NetworkWeights, Recipe], Batches | DeviceBatches] = Batches,
+) -> Iterator[tuple[str, dict]]:
     """Train; yields (name, data) with the names `progress`, `gates`, `sample` (where it learns to write) and
     `checkpoint`.
 
-    resume: a checkpoint to go on from; a finished one yields nothing. A checkpoint counts once its event has been
-    logged: what was told before it is then logged too. The last checkpoint says `finished` and, in `reason`, why.
-    Losses are in nats a character. Raises ValueError for a text that does not fit the recipe, BadCheckpoint, and
-    Diverged.
+    resume: a checkpoint to go on from, wherever it was made; a finished one yields nothing. batches: what makes the
+    gradients, see `models.device`. A checkpoint counts once its event has been logged: what was told before it is then
+    logged too. The last checkpoint says `finished` and, in `reason`, why. Losses are in nats a character. Raises
+    ValueError for a text that does not fit the recipe, BadCheckpoint, and Diverged.
     """
-    work = Learner(spec, resume)
+    work = Learner(spec, resume, batches)
     try:
         yield from _events(work, io)
     finally:

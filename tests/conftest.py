@@ -1,5 +1,6 @@
 """What the tests share: a real server on loopback, and a small network of each kind of cell beside the shipped ones."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,12 +8,15 @@ import httpx
 import pytest
 
 from app.settings import Settings
+from models import device
 from models.cells import cells
 from models.kernel import VARIABLE
 from models.network import untrained
 from tests.forms import networks
 from tests.service import serve
 
+# Trainings are compared to the last bit, which is promised for processors; `test_device` asks for GPUs itself.
+os.environ[device.VARIABLE] = "cpu"
 VOCABULARY = sorted(set("\n !',-./():;?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz<>&$"))
 
 

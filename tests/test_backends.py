@@ -43,9 +43,9 @@ def cluster() -> Iterator[str]:
     # Ray reads these when it is imported; the second one makes it keep to loopback.
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
     cluster_utils = pytest.importorskip("ray.cluster_utils")
-    node = {"num_cpus": 1, "node_ip_address": LOOPBACK}
+    node = {"num_cpus": 1, "num_gpus": 0, "node_ip_address": LOOPBACK}
     cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
-    cluster.add_node(**node)
+    cluster.add_node(**node | {"num_gpus": 1})  # Ray counts it, whether there is one or not
     yield cluster.address
     cluster.shutdown()
 
@@ -56,7 +56,7 @@ def backend(request: pytest.FixtureRequest) -> Backend:
         return InlineBackend()
     if request.param == "local":
         return LocalBackend(2**31, silence=5)
-    return RayBackend(request.getfixturevalue("cluster"), silence=5)
+    return RayBackend(request.getfixturevalue("cluster"), "cpu", silence=5)
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +176,7 @@ def test_the_settings_choose(monkeypatch):
 
 def test_ray_trains_on_every_node(cluster):
     async def nodes():
-        async with RayBackend(cluster) as backend:
+        async with RayBackend(cluster, "cpu") as backend:
             handles = [await backend.start(a_job(steps=10**6)) for _ in range(2)]
             found = [await handle.trainer.node.remote() for handle in handles]
             for handle in handles:
@@ -184,6 +184,20 @@ def test_ray_trains_on_every_node(cluster):
         return found
 
     assert len(set(asyncio.run(nodes()))) == 2
+
+
+@pytest.mark.parametrize(("device", "gpus"), [("auto", 1), ("cpu", 0)])
+def test_on_a_cluster_with_gpus_a_run_is_given_one(cluster, device, gpus):
+    async def node():
+        async with RayBackend(cluster, device) as backend:
+            handle = await backend.start(a_job(steps=10**6))
+            found = await handle.trainer.node.remote()
+            (has,) = [each["Resources"].get("GPU", 0) for each in ray.nodes() if each["NodeID"] == found]
+            await backend.stop(handle, 0)
+        return has
+
+    ray = pytest.importorskip("ray")
+    assert asyncio.run(node()) == gpus
 
 
 def test_a_cluster_that_is_not_there_is_said(cluster):

@@ -1,5 +1,6 @@
 """A job: what a worker is given, and the frames that it answers with. The same on every backend."""
 
+import contextlib
 import hashlib
 import sys
 import traceback
@@ -7,8 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from app.runs.frames import Frame, leaving
+from models.device import batches_here
 from models.recipe import Recipe
 from models.training import Diverged, InMemory, Spec, run_job
+
+# torch says a lack of memory as a RuntimeError: of the processor's, of a GPU's
+NO_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ def work(job: Job, should_stop: Callable[[], bool]) -> Iterator[Frame]:
     """Do a job; yields its events and then its exit, and raises nothing."""
     hand, finished, reason = Hand(should_stop), False, None
     try:
-        for name, data in run_job(Spec.from_json(job.spec), job.resume, hand):
+        for name, data in run_job(Spec.from_json(job.spec), job.resume, hand, batches_here()):
             if name == "checkpoint":
                 finished, reason = data["finished"], data["reason"]
                 yield Frame(name, data, hand.content)
@@ -44,8 +49,7 @@ def work(job: Job, should_stop: Callable[[], bool]) -> Iterator[Frame]:
     except (Diverged, ValueError) as error:
         yield leaving("failed", str(error))
     except Exception as error:
-        # torch says a lack of memory as a RuntimeError
-        if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+        if isinstance(error, MemoryError) or any(said in str(error) for said in NO_MEMORY):
             yield leaving("failed", "memory: the training needs more than a worker may have")
         else:
             traceback.print_exc(file=sys.stderr)
@@ -57,5 +61,6 @@ def work(job: Job, should_stop: Callable[[], bool]) -> Iterator[Frame]:
 def warm() -> None:
     """Load what takes long to load, before there is a job: by the smallest training there is."""
     recipe = Recipe(hidden=1, batch_size=1, sequence_length=1, steps=1)
-    for _ in run_job(Spec("abcd", recipe), None, InMemory()):
-        pass
+    with contextlib.suppress(ValueError):  # a device that is not there is told of the job
+        for _ in run_job(Spec("abcd", recipe), None, InMemory(), batches_here()):
+            pass

@@ -16,12 +16,11 @@ from pathlib import Path
 from app.runs.backends import CannotStart
 from app.runs.frames import BadFrame, Frame, from_worker, leaving
 from app.runs.job import Job, work
+from models.device import VARIABLE
 
 HOUSE = Path(__file__).parents[3]
-NODE = {
-    "py_modules": [str(HOUSE / "app"), str(HOUSE / "models")],
-    "env_vars": {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
-}
+MODULES = [str(HOUSE / "app"), str(HOUSE / "models")]
+ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 # So many frames are sent ahead of what the server has read; then the training waits.
 AHEAD = 16
 REACH_SECONDS = 5
@@ -60,14 +59,15 @@ class Actor:
 
 
 class RayBackend:
-    """Runs each job in an actor of its own, one processor each; Ray chooses the node.
+    """Runs each job in an actor of its own, one processor each, and a GPU if there are any; Ray chooses the node.
 
-    address: of the cluster, as `ray.init` takes it. silence: seconds without a frame or a sign of life after which an
+    address: of the cluster, as `ray.init` takes it. device: as the setting has it; unless it is `cpu` each job waits
+    for a GPU of its own on a cluster that has any. silence: seconds without a frame or a sign of life after which an
     actor is given up.
     """
 
-    def __init__(self, address: str, silence: float = 30.0):
-        self.address, self.silence = address, silence
+    def __init__(self, address: str, device: str = "auto", silence: float = 30.0):
+        self.address, self.device, self.silence = address, device, silence
 
     async def __aenter__(self) -> "RayBackend":
         return self
@@ -96,8 +96,10 @@ class RayBackend:
             if colon:  # Ray itself would try for minutes
                 socket.create_connection((host, int(port)), REACH_SECONDS).close()
             quiet = {"log_to_driver": False, "configure_logging": False}
-            ray.init(self.address, namespace="gatescope", runtime_env=NODE, **quiet)
-        options = {"num_cpus": 1, "max_restarts": 0, "max_task_retries": 0, "max_concurrency": 3}
+            node = {"py_modules": MODULES, "env_vars": ENVIRONMENT | {VARIABLE: self.device}}
+            ray.init(self.address, namespace="gatescope", runtime_env=node, **quiet)
+        gpus = 1 if self.device != "cpu" and ray.cluster_resources().get("GPU", 0) >= 1 else 0
+        options = {"num_cpus": 1, "num_gpus": gpus, "max_restarts": 0, "max_task_retries": 0, "max_concurrency": 3}
         trainer = ray.remote(Trainer).options(**options).remote()
         streamed = {"num_returns": "streaming", "_generator_backpressure_num_objects": AHEAD}
         return Actor(trainer, trainer.frames.options(**streamed).remote(job))
