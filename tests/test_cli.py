@@ -82,10 +82,10 @@ def test_every_part_of_a_recipe_can_be_chosen(gatescope):
     assert [name for name in Recipe.__dataclass_fields__ if f"--{name.replace('_', '-')}" not in said] == []
 
 
-def test_serve_listens_where_it_is_told(data):
+def test_serve_listens_where_it_is_told(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    environment = {**os.environ, "GATESCOPE_DATA": str(data), "GATESCOPE_PORT": "1"}
+    environment = {**os.environ, "GATESCOPE_DATA": str(tmp_path), "GATESCOPE_PORT": "1"}
     server = subprocess.Popen([GATESCOPE, "serve", "--port", str(port)], env=environment, stderr=subprocess.PIPE)
     try:
         until = time.monotonic() + 20
