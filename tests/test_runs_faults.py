@@ -22,7 +22,8 @@ from app.runs.store import Store
 from tests.runs import TEXT, Trainings, recipe, trainings
 
 KILLS = 10
-LONG = {"steps": 800, "report_every": 10, "validate_every": 100, "sample_every": 100, "checkpoint_every": 20}
+OFTEN = {"report_every": 10, "validate_every": 100, "sample_every": 100, "checkpoint_every": 50}
+LONG = {"hidden": 64, "batch_size": 32, "sequence_length": 32, "steps": 3000, "patience": 10**6, **OFTEN}
 PATIENCE = 90
 
 
@@ -152,7 +153,7 @@ def test_killed_ten_times_a_run_comes_to_the_same_bits_and_the_same_log(tmp_path
         until(lambda: asked(tmp_path, "SELECT state FROM run WHERE state IN ('finished', 'failed', 'stopped')"))
     assert asked(tmp_path, "PRAGMA integrity_check") == [("ok",)]
     log, weights = whole(tmp_path, id)
-    assert [int(entry[1]) for entry in log if entry[0] == "progress"] == list(range(10, 801, 10))
+    assert [int(entry[1]) for entry in log if entry[0] == "progress"] == list(range(10, LONG["steps"] + 1, 10))
     assert (log, weights) == undisturbed(tmp_path / "undisturbed", **LONG)
 
 
