@@ -21,8 +21,8 @@ from app.settings import Settings
 from app.train_command import train
 from app.uploads import written
 from app.wire import as_safetensors, to_json
-from models.convert import convert as run_conversion
-from models.convert import read_vocabulary
+from models.files.convert import convert as run_conversion
+from models.files.convert import read_vocabulary
 from models.network import BadNetwork
 from models.trace import trace as run_trace
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from app.problems import Problem
-from models.tasks import TASKS, task
+from models.training.tasks import TASKS, task
 
 Task = StrEnum("Task", {name: name for name in TASKS})
 

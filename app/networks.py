@@ -10,8 +10,8 @@ from app.problems import Problem, one_of
 from app.runs.checkpoints import Checkpoints
 from app.uploads import ID, Uploads
 from models.cells import describe
-from models.checkpoint import network_of
 from models.network import BadNetwork, Network
+from models.training.checkpoint import network_of
 from models.zoo import shipped
 
 log = logging.getLogger("uvicorn.error")

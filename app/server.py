@@ -24,7 +24,8 @@ from app.runs.store import Store
 from app.runs.supervisor import Supervisor
 from app.settings import Settings
 from app.viewers import Viewers
-from models import device, kernel
+from models.programs import kernel
+from models.training import device
 
 # What may hold recorded activations: they hardly shrink, and compressing them takes longer than computing them.
 NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream", "application/json", "text/html")

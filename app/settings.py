@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from models.kernel import check
+from models.programs.kernel import check
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 

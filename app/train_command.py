@@ -13,11 +13,11 @@ from app.problems import Problem
 from app.settings import Settings
 from app.texts import decoded
 from app.uploads import written
-from models.checkpoint import network_of
-from models.device import batches_here
 from models.network import Network
-from models.recipe import duration
-from models.training import Diverged, InMemory, Recipe, Spec, plan, run_job
+from models.training.checkpoint import network_of
+from models.training.device import batches_here
+from models.training.job import Diverged, InMemory, Recipe, Spec, plan, run_job
+from models.training.recipe import duration
 
 
 def train(

@@ -1,6 +1,7 @@
 """What a cell is: a class with one method, `step`, written with `gate`, `candidate`, `linear` and `peep`.
 
-Everything else about a cell is derived from the step, traced once: see `models.description` and `models.program`.
+Everything else about a cell is derived from the step, traced once: see `models.description` and
+`models.programs.program`.
 """
 
 from __future__ import annotations

@@ -12,10 +12,10 @@ import numpy as np
 
 from models.cell import Cell
 from models.graph import Node
-from models.kernel import kernel
-from models.memory import side_by_side
-from models.program import program
-from models.schedule import Place
+from models.programs.kernel import kernel
+from models.programs.memory import side_by_side
+from models.programs.program import program
+from models.programs.schedule import Place
 
 
 @dataclass

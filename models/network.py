@@ -19,8 +19,8 @@ from safetensors.numpy import save
 
 from models.cell import Cell
 from models.cells import cells
+from models.files.metadata import BadNetwork, checked_form, is_unicode, stored, vocabulary_of
 from models.form import Form, Lesson, lesson
-from models.metadata import BadNetwork, checked_form, is_unicode, stored, vocabulary_of
 from models.parts import CONVOLUTION, REVERSE, Part, parameter_shapes, parts
 from models.passes import NetworkWeights
 

@@ -12,10 +12,10 @@ from collections.abc import Callable
 import numpy as np
 
 from models.given import Below, Characters, Values, norm
-from models.kernel import chosen
 from models.layer import Layer, Weights
 from models.parts import parts
 from models.products import NUMPY, Products
+from models.programs.kernel import chosen
 
 BLOCKS = {"numpy": 96, "compiled": 500}
 

@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from models.kernel import chosen
-from models.machine import row_adder
+from models.programs.kernel import chosen
+from models.programs.machine import row_adder
 
 
 class Products:

@@ -14,10 +14,10 @@ import numpy as np
 
 from models.description import describe
 from models.given import norm
-from models.kernel import chosen
 from models.network import Network
 from models.parts import Part
 from models.passes import blocks
+from models.programs.kernel import chosen
 from models.reading import Reading
 
 FRAME = 32

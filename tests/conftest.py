@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from app.settings import Settings
-from models import device
 from models.cells import cells
-from models.kernel import VARIABLE
 from models.network import untrained
+from models.programs.kernel import VARIABLE
+from models.training import device
 from tests.forms import networks
 from tests.service import serve
 

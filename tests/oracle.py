@@ -135,9 +135,7 @@ def share(network: Network, tokens: list[int], parameter: str, step: int) -> np.
     """∂L/∂(the parameter as used at one step only): that step is given a copy of it."""
     weights = {name: torch.tensor(array, dtype=torch.float64) for name, array in network.parameters.items()}
     alone = weights[parameter].clone().requires_grad_()
-    _, _, losses = objective(
-        network, tokens, weights, lambda t: weights | {parameter: alone} if t == step else weights
-    )
+    _, _, losses = objective(network, tokens, weights, lambda t: weights | {parameter: alone} if t == step else weights)
     losses.sum().backward()
     return _gradient(alone)
 

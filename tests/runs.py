@@ -15,7 +15,7 @@ from app.runs.checkpoints import Checkpoints
 from app.runs.run import Run
 from app.runs.store import Store
 from app.runs.supervisor import Supervisor
-from models.recipe import Recipe
+from models.training.recipe import Recipe
 
 TEXT = "".join(f"{n} green bottles hanging on the wall, {n} green bottles; " for n in range(100, 0, -1))
 TOLD_ALIKE = ("progress", "gates", "sample")

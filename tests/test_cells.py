@@ -6,7 +6,7 @@ import torch
 
 from models.cells import cells, describe
 from models.network import Network, untrained
-from models.program import program
+from models.programs.program import program
 from models.trace import trace
 from tests import oracle
 from tests.jobs import trained

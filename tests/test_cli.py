@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from models.network import Network
-from models.recipe import Recipe
+from models.training.recipe import Recipe
 
 GATESCOPE = str(Path(sys.executable).with_name("gatescope"))
 

@@ -8,15 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from models import machine
-from models.assembly import Assembly
 from models.cells import cells
-from models.compiled import compiled
-from models.kernel import VARIABLE, choose, chosen
-from models.memory import LINE, side_by_side
 from models.network import untrained
 from models.passes import NetworkWeights, Pass
-from models.program import program
+from models.programs import machine
+from models.programs.assembly import Assembly
+from models.programs.compiled import compiled
+from models.programs.kernel import VARIABLE, choose, chosen
+from models.programs.memory import LINE, side_by_side
+from models.programs.program import program
 from models.trace import stream, trace
 from tests.oracle import furthest
 
@@ -123,7 +123,7 @@ def test_what_cannot_be_chosen_is_refused_with_what_may(monkeypatch):
 WITHOUT = """
 import sys
 sys.modules["llvmlite"] = None
-from models.kernel import choose, chosen
+from models.programs.kernel import choose, chosen
 from models.zoo import load
 from models.trace import trace
 print(chosen(), trace(load("shakespeare-elman"), [1, 2, 3]).metadata["kernel"])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.convert import convert, read_vocabulary
+from models.files.convert import convert, read_vocabulary
 from models.network import BadNetwork, Network
 from models.trace import trace
 from tests.foreign import CHARACTERS, KINDS, Theirs

@@ -10,15 +10,15 @@ from app.runs.backends.choice import backend_of
 from app.runs.database import Refused
 from app.runs.job import Job, work
 from app.settings import Settings
-from models import device
-from models.batches import Batches
 from models.cells import cells
-from models.checkpoint import network_of
-from models.device_batches import DeviceBatches
-from models.learner import Learner
-from models.statistics import gate_statistics, signal_gradient_norms
-from models.tasks import task
-from models.training import InMemory, Spec, plan, run_job
+from models.training import device
+from models.training.batches import Batches
+from models.training.checkpoint import network_of
+from models.training.device_batches import DeviceBatches
+from models.training.job import InMemory, Spec, plan, run_job
+from models.training.learner import Learner
+from models.training.statistics import gate_statistics, signal_gradient_norms
+from models.training.tasks import task
 from tests.jobs import RHYME, SMALL, recipe_for
 from tests.oracle import furthest
 

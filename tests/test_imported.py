@@ -10,9 +10,9 @@ from safetensors.numpy import save
 from safetensors.torch import save as save_tensors
 
 from models.cells import cells
-from models.imported import LARGEST, recognise
+from models.files.imported import LARGEST, recognise
+from models.files.tensor_file import HEADER_LIMIT
 from models.network import BadNetwork, Network, untrained
-from models.tensor_file import HEADER_LIMIT
 from models.trace import trace
 from tests.foreign import CHARACTERS, KINDS, Theirs
 

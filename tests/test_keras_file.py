@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from models.convert import convert
+from models.files.convert import convert
 from models.network import BadNetwork
 from models.trace import trace
 from tests.oracle import furthest

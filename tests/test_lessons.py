@@ -5,15 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from models.checkpoint import network_of
-from models.corpus import Evaluation
 from models.form import Form
-from models.learner import Learner
-from models.lessons import Lessons, are_lessons, written
-from models.recipe import Recipe
-from models.tasks import TASKS, task
 from models.trace import trace
-from models.training import InMemory, Spec, plan, run_job
+from models.training.checkpoint import network_of
+from models.training.corpus import Evaluation
+from models.training.job import InMemory, Spec, plan, run_job
+from models.training.learner import Learner
+from models.training.lessons import Lessons, are_lessons, written
+from models.training.recipe import Recipe
+from models.training.tasks import TASKS, task
 
 FORM = Form("words", "classes", "many-to-one")
 ANIMALS = [

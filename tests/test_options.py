@@ -5,8 +5,8 @@ import torch
 
 from models.cells import cells, describe
 from models.network import BadNetwork, Network, untrained
-from models.recipe import Recipe
 from models.trace import trace
+from models.training.recipe import Recipe
 from tests import oracle
 from tests.jobs import SMALL, trained
 

@@ -4,7 +4,7 @@ import pytest
 
 from models.cell import Cell
 from models.cells import cells
-from models.program import program
+from models.programs.program import program
 
 
 def loop(cell: str, name: str) -> list[str]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.graph import Node, sigmoid, tanh
-from models.schedule import Call, Place, Schedule, statement, uniform, variable
+from models.programs.schedule import Call, Place, Schedule, statement, uniform, variable
 
 A, B = Node("state", name="a"), Node("state", name="b")
 WHERE = {A: Place("a"), B: Place("b")}

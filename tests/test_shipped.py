@@ -13,8 +13,8 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import load as read_tensors
 
-from models.lessons import Lessons
-from models.tasks import task
+from models.training.lessons import Lessons
+from models.training.tasks import task
 from models.zoo import FOLDER, load, shipped
 
 IDS = ["shakespeare-elman", "shakespeare-gru", "shakespeare-lstm", "shakespeare-lstm-2x256"]

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from models.batches import Batches
 from models.cells import cells
-from models.corpus import Batch, Corpus, evaluate
-from models.learner import Learner
 from models.network import untrained
 from models.passes import NetworkWeights
-from models.statistics import signal_ranges
-from models.training import Diverged, InMemory, Recipe, Spec, run_job
+from models.training.batches import Batches
+from models.training.corpus import Batch, Corpus, evaluate
+from models.training.job import Diverged, InMemory, Recipe, Spec, run_job
+from models.training.learner import Learner
+from models.training.statistics import signal_ranges
 from tests.jobs import RHYME, SMALL, recipe_for, trained
 
 LETTERS = list("abcdefghi")

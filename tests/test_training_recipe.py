@@ -3,9 +3,9 @@
 import pytest
 
 from models.cells import cells
-from models.corpus import Corpus
 from models.network import untrained
-from models.recipe import Recipe, affordable, batches, cost
+from models.training.corpus import Corpus
+from models.training.recipe import Recipe, affordable, batches, cost
 from models.zoo import load
 
 

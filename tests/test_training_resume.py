@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from models.checkpoint import BadCheckpoint, network_of, resumed
-from models.training import InMemory, Spec, run_job
+from models.training.checkpoint import BadCheckpoint, network_of, resumed
+from models.training.job import InMemory, Spec, run_job
 from tests.jobs import RHYME, recipe_for
 
 STEPS = 11

@@ -19,8 +19,8 @@ from app.runs.supervisor import NotNow
 from app.texts import read_text
 from app.uploads import fingerprint
 from app.wire import json_response
-from models.plan import plan
-from models.recipe import Cost
+from models.training.plan import plan
+from models.training.recipe import Cost
 
 router = APIRouter(prefix="/api/runs", tags=["runs"])
 BODY = {"requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string"}}}}}

@@ -9,9 +9,9 @@ from fastapi.responses import Response
 from app.api.fields import UploadQuery
 from app.problems import Problem
 from app.wire import json_response
-from models.imported import recognise
+from models.files.imported import recognise
+from models.files.tensor_file import LENGTH, check_start
 from models.network import BadNetwork
-from models.tensor_file import LENGTH, check_start
 
 BYTES = "application/octet-stream"
 BODY = {"requestBody": {"required": True, "content": {BYTES: {"schema": {"type": "string", "format": "binary"}}}}}

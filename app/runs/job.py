@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from app.runs.frames import Frame, leaving
-from models.device import batches_here
-from models.recipe import Recipe
-from models.training import Diverged, InMemory, Spec, run_job
+from models.training.device import batches_here
+from models.training.job import Diverged, InMemory, Spec, run_job
+from models.training.recipe import Recipe
 
 # torch says a lack of memory as a RuntimeError: of the processor's, of a GPU's
 NO_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")

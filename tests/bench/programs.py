@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
-from models.assembly import Assembly, product
 from models.cells import cells
-from models.kernel import choose
-from models.machine import machine
-from models.memory import side_by_side
 from models.network import Network, untrained
+from models.programs.assembly import Assembly, product
+from models.programs.kernel import choose
+from models.programs.machine import machine
+from models.programs.memory import side_by_side
 from models.trace import trace
 from tests.bench.measure import Result, compare, in_turn
 

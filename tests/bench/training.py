@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from models.cells import cells
-from models.learner import Learner
-from models.recipe import Recipe
-from models.spec import Spec
-from models.statistics import signal_gradient_norms
+from models.training.learner import Learner
+from models.training.recipe import Recipe
+from models.training.spec import Spec
+from models.training.statistics import signal_gradient_norms
 from tests.bench.measure import Result, compare, in_turn, spread
 
 CHARACTERS, EMBEDDING = 65, 64

@@ -8,7 +8,7 @@ from app.runs.backends.local import LocalBackend
 from app.runs.backends.ray import RayBackend
 from app.runs.database import Refused
 from app.settings import Settings
-from models.device import check
+from models.training.device import check
 
 
 def backend_of(settings: Settings) -> Backend:

@@ -16,7 +16,7 @@ from pathlib import Path
 from app.runs.backends import CannotStart
 from app.runs.frames import BadFrame, Frame, from_worker, leaving
 from app.runs.job import Job, work
-from models.device import VARIABLE
+from models.training.device import VARIABLE
 
 HOUSE = Path(__file__).parents[3]
 MODULES = [str(HOUSE / "app"), str(HOUSE / "models")]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.assembly import product, row_sums
+from models.programs.assembly import product, row_sums
 
 if TYPE_CHECKING:
     from llvmlite.binding import ExecutionEngine

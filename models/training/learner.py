@@ -8,20 +8,20 @@ from collections.abc import Callable
 
 import numpy as np
 
-from models.batches import Batches
 from models.cells import cells
-from models.checkpoint import Progress, resumed, to_bytes
-from models.corpus import Corpus
-from models.device_batches import DeviceBatches
 from models.generate import generate
-from models.lessons import Lessons, are_lessons
 from models.network import Network, untrained
-from models.optimiser import Optimiser
 from models.passes import NetworkWeights
 from models.products import TorchProducts
-from models.recipe import Recipe
-from models.spec import Spec
-from models.statistics import gate_statistics, signal_gradient_norms
+from models.training.batches import Batches
+from models.training.checkpoint import Progress, resumed, to_bytes
+from models.training.corpus import Corpus
+from models.training.device_batches import DeviceBatches
+from models.training.lessons import Lessons, are_lessons
+from models.training.optimiser import Optimiser
+from models.training.recipe import Recipe
+from models.training.spec import Spec
+from models.training.statistics import gate_statistics, signal_gradient_norms
 
 SAMPLE_LENGTH, SAMPLE_TEMPERATURE = 200, 0.8
 # No guess among characters costs as much: a loss beyond it only grows.

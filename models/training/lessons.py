@@ -13,12 +13,12 @@ from itertools import islice
 
 import numpy as np
 
-from models.corpus import Batch, Evaluation
 from models.denormals import flushed
 from models.form import NOTHING, Form, lesson
 from models.losses import judge
 from models.passes import NetworkWeights, Pass
-from models.recipe import Recipe, held_out
+from models.training.corpus import Batch, Evaluation
+from models.training.recipe import Recipe, held_out
 
 MARK = '{"lessons":'
 CLOSE = 0.04

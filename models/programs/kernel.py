@@ -11,9 +11,9 @@ import os
 
 import numpy as np
 
-from models.compiled import Kernel, compiled
-from models.machine import available
-from models.program import Program
+from models.programs.compiled import Kernel, compiled
+from models.programs.machine import available
+from models.programs.program import Program
 
 CHOICES = ("auto", "numpy", "compiled")
 VARIABLE = "GATESCOPE_KERNEL"

@@ -9,7 +9,7 @@ import numpy as np
 
 from models.cell import Cell
 from models.graph import Node
-from models.schedule import Place
+from models.programs.schedule import Place
 
 
 class Layout:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from safetensors.numpy import save
 
-from models.imported import describe_import, recognise
-from models.keras_file import MAGIC, keras_network
+from models.files.imported import describe_import, recognise
+from models.files.keras_file import MAGIC, keras_network
 from models.network import BadNetwork, Network
 
 

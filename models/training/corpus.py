@@ -11,7 +11,7 @@ from models.form import Form
 from models.losses import cross_entropy
 from models.network import is_unicode
 from models.passes import NetworkWeights, Pass
-from models.recipe import Recipe, batches, held_out
+from models.training.recipe import Recipe, batches, held_out
 
 
 class Batch(NamedTuple):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from models.lessons import Lessons, are_lessons
-from models.recipe import LONGEST_SECONDS, Cost, Recipe, affordable
+from models.training.lessons import Lessons, are_lessons
+from models.training.recipe import LONGEST_SECONDS, Cost, Recipe, affordable
 
 
 def plan(

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from models.recipe import Recipe
+from models.training.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """LLVM assembly written line by line: loops, vectors of numbers, activations, and the product of rows with a matrix.
 
-The text is for `models.compiled`. Vectors are explicit, so that nothing depends on what a compiler recognises. The
-product keeps its sums in registers and reads the weights once, in the order in which they lie: at one row it costs what
-reading the weights from the cache costs.
+The text is for `models.programs.compiled`. Vectors are explicit, so that nothing depends on what a compiler recognises.
+The product keeps its sums in registers and reads the weights once, in the order in which they lie: at one row it costs
+what reading the weights from the cache costs.
 """
 
 from __future__ import annotations

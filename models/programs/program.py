@@ -18,8 +18,8 @@ import numpy as np
 
 from models.cell import Cell
 from models.graph import Derivatives, Node
-from models.layout import Layout
-from models.schedule import Call, Place, Schedule, statement, uniform, variable
+from models.programs.layout import Layout
+from models.programs.schedule import Call, Place, Schedule, statement, uniform, variable
 
 
 class Program:

@@ -10,8 +10,8 @@ import os
 from collections.abc import Callable
 from functools import partial
 
-from models.batches import Batches
-from models.device_batches import DeviceBatches
+from models.training.batches import Batches
+from models.training.device_batches import DeviceBatches
 
 CHOICES = ("auto", "cpu", "cuda")
 VARIABLE = "GATESCOPE_DEVICE"

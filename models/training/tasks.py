@@ -1,4 +1,4 @@
-"""Tasks on which recurrent networks were first told apart, made as files of lessons (see `models.lessons`)."""
+"""Tasks on which recurrent networks were first told apart, made as files of lessons (see `models.training.lessons`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from models.form import Form
-from models.lessons import written
+from models.training.lessons import written
 
 # The Reber grammar: from each state the two symbols that may follow, and the state each leads to.
 REBER = {

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from models.batches import Batches
-from models.device_batches import DeviceBatches
-from models.learner import Diverged, Learner
 from models.passes import NetworkWeights
-from models.plan import plan
-from models.recipe import Recipe, affordable, cost
-from models.spec import Spec
+from models.training.batches import Batches
+from models.training.device_batches import DeviceBatches
+from models.training.learner import Diverged, Learner
+from models.training.plan import plan
+from models.training.recipe import Recipe, affordable, cost
+from models.training.spec import Spec
 
 __all__ = ["Diverged", "InMemory", "Io", "Recipe", "Spec", "affordable", "cost", "plan", "run_job"]
 
@@ -57,9 +57,9 @@ def run_job(
     `checkpoint`.
 
     resume: a checkpoint to go on from, wherever it was made; a finished one yields nothing. batches: what makes the
-    gradients, see `models.device`. A checkpoint counts once its event has been logged: what was told before it is then
-    logged too. The last checkpoint says `finished` and, in `reason`, why. Losses are in nats a character. Raises
-    ValueError for a text that does not fit the recipe, BadCheckpoint, and Diverged.
+    gradients, see `models.training.device`. A checkpoint counts once its event has been logged: what was told before it
+    is then logged too. The last checkpoint says `finished` and, in `reason`, why. Losses are in nats a character.
+    Raises ValueError for a text that does not fit the recipe, BadCheckpoint, and Diverged.
     """
     work = Learner(spec, resume, batches)
     try:

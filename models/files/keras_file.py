@@ -16,7 +16,7 @@ import numpy as np
 
 from models.cell import Cell
 from models.cells import cells
-from models.metadata import form_of, vocabulary_of
+from models.files.metadata import form_of, vocabulary_of
 from models.network import BadNetwork, Network, parameter_shapes
 from models.parts import REVERSE
 

@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from models.corpus import Batch
 from models.denormals import flushed
 from models.layer import Layer
 from models.losses import judge
 from models.parts import widths
 from models.passes import NetworkWeights, Pass, blocks
-from models.recipe import Recipe
+from models.training.corpus import Batch
+from models.training.recipe import Recipe
 
 
 class Batches:

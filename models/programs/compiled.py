@@ -14,10 +14,10 @@ from functools import cache
 
 import numpy as np
 
-from models.assembly import Assembly, declaration
-from models.machine import TOGETHER, machine, products
-from models.program import Program
-from models.schedule import Call, Place
+from models.programs.assembly import Assembly, declaration
+from models.programs.machine import TOGETHER, machine, products
+from models.programs.program import Program
+from models.programs.schedule import Call, Place
 
 NUMBERS = {"one": 1.0, "half": 0.5, "minus_one": -1.0}
 _COMPILING = threading.Lock()

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.batches import columns_of, dropout
-from models.corpus import Batch
-from models.device_layer import DeviceLayer
 from models.form import NOTHING
 from models.parts import widths
 from models.passes import NetworkWeights
-from models.recipe import Recipe
+from models.training.batches import columns_of, dropout
+from models.training.corpus import Batch
+from models.training.device_layer import DeviceLayer
+from models.training.recipe import Recipe
 
 if TYPE_CHECKING:
     import torch

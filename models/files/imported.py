@@ -1,7 +1,7 @@
 """A network of anybody's making: the weights of a torch module with one nn.RNN, nn.LSTM or nn.GRU, recognised by names
 and shapes.
 
-Leaves out how the weights came here (see `models.tensor_file` and `models.convert`) and where they are kept.
+Leaves out how the weights came here (see `models.files.tensor_file`, `models.files.convert`) and where they are kept.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import numpy as np
 
 from models.cell import Cell
 from models.cells import cells
-from models.metadata import form_of, vocabulary_of
+from models.files.metadata import form_of, vocabulary_of
+from models.files.tensor_file import read
 from models.network import BadNetwork, Network, parameter_shapes
 from models.parts import REVERSE
-from models.tensor_file import read
 
 RECURRENT = re.compile(r"(?:(.+)\.)?((?:weight|bias)_(?:ih|hh|hr)_l\d+(?:_reverse)?)")
 EMBEDDING_NAME = re.compile(r"emb|encoder|lookup|wte", re.I)

@@ -1,0 +1,1 @@
+"""Networks as files: this product's own, PyTorch's and Keras'."""
