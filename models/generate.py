@@ -71,7 +71,7 @@ def _events(
             for layer in work.layers
         ]
 
-    yield opening(network, np.array(prompt)[:, None])
+    yield opening(network, np.array(prompt)[:, None], work.steps)
     for first, last in blocks(len(prompt), FRAME):
         frame = {"t": first, "n": last - first, "layers": read(prompt[first:last], first)}
         yield "forward", frame | {"top": [guesses(expected) for expected in softmax(work.logits[first:last, 0])]}

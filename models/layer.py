@@ -129,7 +129,7 @@ class Layer:
         self.weights, self.steps, self.batch, self.hidden = weights, steps, batch, weights.hidden
         self.order = slice(None, None, -1 if reverse else 1)
         self.program = program(weights.program.cell, clamps)
-        self._kernel = kernel(self.program, weights.dtype)
+        self._kernel = kernel(self.program, weights.dtype, steps * batch)
         self.cell, self.states = self.program.cell, self.program.cell.memories()
         layout = self.program.layout
         self.room, self.base, self.sides = room or steps, 0, sides or batch

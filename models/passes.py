@@ -263,12 +263,14 @@ class Pass:
                 total[rows[start] : rows[start] + hidden] += gradient[start : start + hidden]
 
 
-def block() -> int:
-    """How many steps a pass takes at a time: what a block needs must stay in the cache, and wants few beginnings."""
-    return BLOCKS[chosen()]
+def block(steps: int) -> int:
+    """How many of a pass's steps are taken at a time: what a block needs must stay in the cache, and wants few
+    beginnings.
+    """
+    return BLOCKS[chosen(steps)]
 
 
 def blocks(steps: int, size: int | None = None) -> list[tuple[int, int]]:
     """The ranges (first, last) into which a pass of this many steps is cut."""
-    size = size or block()
+    size = size or block(steps)
     return [(first, min(first + size, steps)) for first in range(0, steps, size)]

@@ -28,7 +28,7 @@ class Products:
 
     def scatter(self, table: np.ndarray, which: np.ndarray, rows: np.ndarray) -> None:
         """Add each of rows (n, width) to the row of the table that `which` (n,) names."""
-        if chosen() == "compiled":
+        if chosen(len(rows)) == "compiled":
             row_adder(rows.dtype.name)(table, which % len(table), rows)
             return
         present, place = np.unique(which, return_inverse=True)

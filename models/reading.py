@@ -59,7 +59,7 @@ class Reading:
         self.began = time.perf_counter()
         weights, overwritten = network.weights(precision), clamps(network, self.steps, interventions, precision)
         self.forgets = len(self.signals) < len(known) and weights.forgets and not interventions
-        room = min(block(), self.steps) if self.forgets else self.steps
+        room = min(block(self.steps), self.steps) if self.forgets else self.steps
         self.work = Pass(
             weights,
             self.steps if self.wants_backward else room,

@@ -73,8 +73,10 @@ def stream(network: Network, inputs: Sequence, **asked) -> Iterator[tuple[str, d
     return _events(Reading(network, inputs, **asked))
 
 
-def about(network: Network, inputs: np.ndarray) -> dict:
-    """Who reads what: inputs (N, 1) tokens, −1 for nothing, or (N, 1, channels) numbers."""
+def about(network: Network, inputs: np.ndarray, steps: int | None = None) -> dict:
+    """Who reads what: inputs (N, 1) tokens, −1 for nothing, or (N, 1, channels) numbers; steps: how many
+    there will be.
+    """
     return {
         "model": network.id,
         "task": network.task,
@@ -83,7 +85,7 @@ def about(network: Network, inputs: np.ndarray) -> dict:
         "values" if network.channels else "tokens": inputs[:, 0].tolist(),
         "layers": network.layers,
         "hidden": network.hidden,
-        "kernel": chosen(),
+        "kernel": chosen(steps or len(inputs)),
         "parts": [part_of(network, part) for part in network.parts],
         "labels": network.form.labels,
     }
@@ -94,9 +96,9 @@ def part_of(network: Network, part: Part) -> dict:
     return part.describe() | ({} if part.cell is network.cell else {"description": describe(part.cell)})
 
 
-def opening(network: Network, inputs: np.ndarray) -> tuple[str, dict]:
+def opening(network: Network, inputs: np.ndarray, steps: int | None = None) -> tuple[str, dict]:
     """The `begin` event: who reads what, and in which numbers arrays travel."""
-    return "begin", about(network, inputs) | {"dtype": "float16"}
+    return "begin", about(network, inputs, steps) | {"dtype": "float16"}
 
 
 def _events(reading: Reading) -> Iterator[tuple[str, dict]]:

@@ -181,6 +181,12 @@ class Program:
                 begun.add(out)
                 make(out)
 
+        def product(out: Place, stacked: Place, weights: Place) -> Place:
+            """A matrix product; NumPy writes one only into rows that lie close together, not beside other gates."""
+            if out.array != "d_gates":
+                return loop.call("dot", out, stacked, weights)
+            return loop.call("copy", out, loop.call("dot", loop.spare(), stacked, weights))
+
         for node in reversed(graph.nodes):
             if node in adjoint and node.op != "parameter":
                 for reader, sign, slope in readers.get(node, []):
@@ -193,9 +199,7 @@ class Program:
                     if node is source:
                         stacked = stack_adjoint(loop, stack, blocks)
                         weights = Place(f"back_{stack}", kind="fixed")
-                        contribute(
-                            node, lambda out, stacked=stacked, weights=weights: loop.call("dot", out, stacked, weights)
-                        )
+                        contribute(node, lambda out, stacked=stacked, weights=weights: product(out, stacked, weights))
             for reader, sign, slope in readers.get(node, []) if node.op == "parameter" else []:
                 arrow(after, Place(f"d_{node.name}"), reader, sign, slopes.express(slope, where))
         self.same_as_input = self._same_as_input(readers)

@@ -2,6 +2,7 @@
 without.
 """
 
+import os
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import httpx
 import numpy as np
 
 from app.settings import Settings
+from models.programs.kernel import VARIABLE, choose
 from models.trace import trace
 from models.zoo import load
 from tests.bench.measure import Result, compare, spread
@@ -25,8 +27,10 @@ MODEL = "shakespeare-lstm"
 TEXT = ("To be, or not to be, that is the question:\n" * 12)[:500]
 
 
-def over_http() -> Result:
-    """A trace of 500 characters asked for by POST, against the same trace made in the same process."""
+def over_http() -> Iterator[Result]:
+    """A trace of 500 characters asked for by POST: against the same NumPy trace made in the same process, and against
+    the trace of the kernel in use with the same bytes from an application that does nothing else.
+    """
     network = load(MODEL)
     tokens = network.tokens(TEXT)
     with (
@@ -35,11 +39,29 @@ def over_http() -> Result:
         httpx.Client(base_url=address) as client,
     ):
 
-        def ask() -> None:
-            client.post("/api/trace.safetensors", json={"model": MODEL, "text": TEXT}).raise_for_status()
+        def ask() -> bytes:
+            return client.post("/api/trace.safetensors", json={"model": MODEL, "text": TEXT}).raise_for_status().content
 
-        name = "/api/trace.safetensors, 500 characters / the program alone"
-        return compare(name, 2.0, ask, lambda: trace(network, tokens), rounds=41, clock=time.perf_counter)
+        own = os.environ.pop(VARIABLE, "auto")
+        choose("numpy")
+        name = "/api/trace.safetensors, 500 characters, NumPy / the program alone"
+        yield compare(name, 2.0, ask, lambda: trace(network, tokens), rounds=41, clock=time.perf_counter)
+        choose(own)
+        content = ask()
+
+        async def bare(scope, receive, send) -> None:
+            length = str(len(content)).encode()
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+            await send({"type": "http.response.body", "body": content})
+
+        with serve(Settings(data=Path(folder)), bare) as other:
+
+            def apart() -> None:
+                trace(network, tokens)
+                client.get(other)
+
+            name = f"the same, kernel in use / the program and {len(content) / 1e6:.1f} MB from a bare application"
+            yield compare(name, 1.5, ask, apart, rounds=41, clock=time.perf_counter)
 
 
 def first_byte(preamble: str) -> float:
@@ -49,7 +71,7 @@ def first_byte(preamble: str) -> float:
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        serve_it = f"sys.argv = ['gatescope', 'serve', '--port', '{port}']; from app.cli import main; main()"
+        serve_it = f"sys.argv = ['gatescope', 'serve', '--port', '{port}']; from app.start import main; main()"
         server = subprocess.Popen(
             [sys.executable, "-c", f"{preamble}import sys; {serve_it}"],
             env={"GATESCOPE_DATA": folder},
@@ -81,5 +103,5 @@ def start(rounds: int = 7) -> Result:
 
 def results() -> Iterator[Result]:
     """Every line of the table that needs the service."""
-    yield over_http()
+    yield from over_http()
     yield start()
