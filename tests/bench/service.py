@@ -93,7 +93,7 @@ def first_byte(preamble: str) -> float:
             server.wait()
 
 
-def start(rounds: int = 7) -> Result:
+def start(rounds: int = 11) -> Result:
     """Process start to first byte, against the same server importing torch."""
     seconds = np.array([[first_byte(""), first_byte("import torch; ")] for _ in range(rounds)])
     without, with_torch = np.median(seconds, axis=0)

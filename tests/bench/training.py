@@ -22,7 +22,7 @@ SIZES = (
     {"batch_size": 32, "sequence_length": 64},
     {"layers": 2, "hidden": 256, "batch_size": 64, "sequence_length": 100},
 )
-ROUNDS = 7
+ROUNDS = 15
 
 
 def learner(cell: str, sizes: dict) -> Learner:
