@@ -69,11 +69,11 @@ class Reading:
         )
         self.losses = np.full(self.steps if network.predicts else 0, np.nan, precision)
         self.kept: dict[bool, list[dict[str, np.ndarray]]] = {}
+        self.logits = self.work.logits
         if self.forgets:
-            self.logits = np.empty((self.steps, 1, network.outputs), precision)
             self.kept = {False: self._empty(), True: self._empty() if self.wants_backward else []}
-        else:
-            self.logits = self.work.logits
+        if self.work.steps < self.steps:
+            self.logits = np.empty((self.steps, 1, network.outputs), precision)
 
     def _empty(self) -> list[dict[str, np.ndarray]]:
         shapes = [
@@ -119,7 +119,8 @@ class Reading:
         if self.forgets:
             begin = first if self.work.steps == self.steps else 0
             self._keep(first, last, False, begin)
-            self.logits[first:last] = self.work.logits[begin : begin + last - first]
+        if self.work.steps < self.steps:
+            self.logits[first:last] = self.work.logits[: last - first]
 
     def score(self, first: int, last: int) -> np.ndarray:
         """Fill in the losses of a block; gives the probabilities of the classes, or the numbers, (n, 1, outputs)."""

@@ -14,17 +14,9 @@ import numpy as np
 LINE = 64
 # of the C library's mallopt: how much may lie free, and from which size on a piece is the system's own
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-KEPT, LARGEST = 64 << 20, 32 << 20
-
-
-def keep(free: int = KEPT, largest: int = LARGEST) -> None:
-    """Let the C library keep so many free bytes, of pieces up to a largest one; without effect where it is another."""
-    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
-        library.mallopt(_TRIM_THRESHOLD, free)
-        library.mallopt(_MMAP_THRESHOLD, largest)
-
-
-keep()
+if sys.platform == "linux" and hasattr(_LIBRARY := ctypes.CDLL(None), "mallopt"):
+    _LIBRARY.mallopt(_TRIM_THRESHOLD, 64 << 20)
+    _LIBRARY.mallopt(_MMAP_THRESHOLD, 32 << 20)
 
 
 def side_by_side(shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype) -> dict[str, np.ndarray]:

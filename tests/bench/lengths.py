@@ -7,7 +7,6 @@ import numpy as np
 import torch
 
 from models.influence import influence
-from models.programs.memory import keep
 from models.trace import trace
 from tests.bench.measure import Result, compare, in_turn, spread
 from tests.bench.programs import CHARACTERS, EMBEDDING, HIDDEN, Around, network
@@ -31,15 +30,11 @@ def one_by_one() -> Callable[[], object]:
 
 
 def linear() -> Result:
-    """A text of 10⁵ characters against ten times one of 10⁴, forward and backward, both in memory fresh from the
-    system: else the short one alone finds what the one before gave back.
-    """
+    """A text of 10⁵ characters against ten times one of 10⁴, forward and backward."""
     read = network("lstm")
-    keep(0, 1 << 17)
     short, long = in_turn(
         lambda: trace(read, TEXT[: LONG // 10], signals=["c"]), lambda: trace(read, TEXT, signals=["c"]), rounds=11
     )
-    keep()
     detail = f"{spread(long)} against ten times {spread(short)}"
     return Result("10⁵ characters / 10 × 10⁴ characters", float(np.median(long) / np.median(short)) / 10, 1.1, detail)
 
