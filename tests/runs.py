@@ -12,6 +12,8 @@ from safetensors.numpy import load
 
 from app.runs.backends import Backend
 from app.runs.checkpoints import Checkpoints
+from app.runs.frames import Frame
+from app.runs.job import Job
 from app.runs.run import Run
 from app.runs.store import Store
 from app.runs.supervisor import Supervisor
@@ -92,3 +94,20 @@ async def trainings(folder: Path, backend: Backend, **more) -> AsyncIterator[Tra
             yield found
     finally:
         found.store.close()
+
+
+def played(backend: Backend, job: Job, meanwhile, afterwards) -> list[Frame]:
+    """The frames of a job; `meanwhile` is called with the handle at each of them, `afterwards` with it at the end."""
+
+    async def collected():
+        found = []
+        async with backend:
+            handle = await backend.start(job)
+            async for frame in backend.events(handle):
+                found.append(frame)
+                if meanwhile:
+                    await meanwhile(handle, frame)
+            await afterwards(handle)
+        return found
+
+    return asyncio.run(collected())

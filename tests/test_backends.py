@@ -21,7 +21,7 @@ from app.runs.database import Refused
 from app.runs.frames import Frame
 from app.runs.job import Job, work
 from app.settings import Settings
-from tests.runs import TEXT, recipe, trainings
+from tests.runs import TEXT, played, recipe, trainings
 
 LOOPBACK = "127.0.0.1"
 FIGURES = ("step", "loss", "validation_loss", "text", "finished")
@@ -75,21 +75,13 @@ def process_of(backend: Backend, handle) -> int:
 
 
 def frames_of(backend: Backend, job: Job, meanwhile=None) -> list[Frame]:
-    """The frames of a job; `meanwhile` is called with the handle at each of them."""
+    """The frames of a job, which may then be stopped as often as one likes."""
 
-    async def collected():
-        found = []
-        async with backend:
-            handle = await backend.start(job)
-            async for frame in backend.events(handle):
-                found.append(frame)
-                if meanwhile:
-                    await meanwhile(handle, frame)
-            await backend.stop(handle, 0)
-            await backend.stop(handle, 1)
-        return found
+    async def stopped(handle):
+        await backend.stop(handle, 0)
+        await backend.stop(handle, 1)
 
-    return asyncio.run(collected())
+    return played(backend, job, meanwhile, stopped)
 
 
 def test_the_same_job_gives_the_same_frames_and_the_same_bits(backend, reference):

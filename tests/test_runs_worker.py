@@ -1,6 +1,5 @@
 """A worker on this machine: its lifeline, its limits, and what becomes of one that dies, hangs or talks nonsense."""
 
-import asyncio
 import json
 import os
 import re
@@ -16,7 +15,7 @@ import pytest
 from app.runs.backends.local import LocalBackend
 from app.runs.frames import BadFrame, Frame, from_worker
 from app.runs.job import Job
-from tests.runs import TEXT, recipe
+from tests.runs import TEXT, played, recipe
 
 GIBIBYTE = 2**30
 
@@ -26,20 +25,12 @@ def a_job(text: str = TEXT, **chosen) -> Job:
 
 
 def frames_of(backend: LocalBackend, job: Job, meanwhile=None) -> list[Frame]:
-    """The frames of a job; `meanwhile` is called with the worker at each of them."""
+    """The frames of a job, whose worker then is no more."""
 
-    async def collected():
-        found = []
-        async with backend:
-            child = await backend.start(job)
-            async for frame in backend.events(child):
-                found.append(frame)
-                if meanwhile:
-                    await meanwhile(child, frame)
-            assert child.process.returncode is not None
-        return found
+    async def over(child):
+        assert child.process.returncode is not None
 
-    return asyncio.run(collected())
+    return played(backend, job, meanwhile, over)
 
 
 def worker_that(program: str, **limits) -> LocalBackend:
