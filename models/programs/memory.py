@@ -29,11 +29,3 @@ def side_by_side(shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype) -> dict
     memory = memory[-memory.ctypes.data % LINE :]
     pieces = zip(shapes.items(), sizes, ends, strict=False)
     return {name: memory[start : start + size].view(dtype).reshape(shape) for (name, shape), size, start in pieces}
-
-
-def aligned(arrays: Mapping[str, np.ndarray], dtype: np.dtype) -> dict[str, np.ndarray]:
-    """Copies of arrays, by name."""
-    copies = side_by_side({name: array.shape for name, array in arrays.items()}, dtype)
-    for name, array in arrays.items():
-        copies[name][...] = array
-    return copies
