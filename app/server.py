@@ -4,28 +4,43 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.status import HTTP_503_SERVICE_UNAVAILABLE, HTTP_507_INSUFFICIENT_STORAGE
 
-from app import health, pages
-from app.admission import Admission
-from app.api import arithmetic, cells, events, generate, influence, models, runs, trace, uploads, verification
-from app.headers import HouseHeaders, ProblemsOnly
-from app.limits import BodyLimits
-from app.networks import Networks
-from app.paths import STATIC
-from app.problems import SCHEMA, add_handlers
-from app.runs.backends.choice import backend_of
-from app.runs.checkpoints import Checkpoints
-from app.runs.store import Store
-from app.runs.supervisor import Supervisor
-from app.settings import Settings
-from app.viewers import Viewers
-from models.programs import kernel
-from models.training import device
+from gatescope.app.api import (
+    arithmetic,
+    cells,
+    events,
+    generate,
+    health,
+    influence,
+    models,
+    runs,
+    trace,
+    uploads,
+    verification,
+)
+from gatescope.app.http.body_limits import BodyLimits
+from gatescope.app.http.headers import HouseHeaders, ProblemsOnly
+from gatescope.app.http.problems import SCHEMA, add_handlers, response
+from gatescope.app.networks.catalog import Networks
+from gatescope.app.pages import pages
+from gatescope.app.pages.paths import STATIC
+from gatescope.app.runs.admission import Admission
+from gatescope.app.runs.checkpoints import Checkpoints
+from gatescope.app.runs.database import NoSpace, StoreFault
+from gatescope.app.runs.store import Store
+from gatescope.app.runs.supervisor import Supervisor
+from gatescope.app.runs.viewers import Viewers
+from gatescope.app.settings import Settings
+from gatescope.app.workers.choice import backend_of
+from gatescope.models.compiler import backend as kernel
+from gatescope.models.training import device
 
 # What may hold recorded activations: they hardly shrink, and compressing them takes longer than computing them.
 NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream", "application/json", "text/html")
@@ -60,6 +75,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.viewers = Viewers(app.state.store, settings.viewer_limit)
     app.state.metrics = health.Metrics(app.state.store, app.state.viewers)
     add_handlers(app)
+    app.add_exception_handler(StoreFault, on_store_fault)
     for part in (
         cells,
         models,
@@ -85,6 +101,13 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(ProblemsOnly)
     app.add_middleware(HouseHeaders, frame_ancestors=settings.frame_ancestors)
     return app
+
+
+async def on_store_fault(request: Request, fault: StoreFault) -> Response:
+    """Answer what the store of the runs cannot do now: the disk is full, or the database does not answer."""
+    full = isinstance(fault, NoSpace)
+    status = HTTP_507_INSUFFICIENT_STORAGE if full else HTTP_503_SERVICE_UNAVAILABLE
+    return response(status, str(fault), headers={"Retry-After": "60" if full else "5"})
 
 
 @asynccontextmanager

@@ -7,9 +7,13 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from models.programs.kernel import check
+from gatescope.models.compiler.backend import check
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
+
+
+class CannotServe(Exception):
+    """The service cannot be started as it is set up; the message says why and what to do."""
 
 
 class Settings(BaseSettings):

@@ -7,11 +7,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.settings import Settings
-from models.cells import cells
-from models.network import untrained
-from models.programs.kernel import VARIABLE
-from models.training import device
+from gatescope.app.settings import Settings
+from gatescope.models.cells import cells
+from gatescope.models.compiler.backend import VARIABLE
+from gatescope.models.network.network import untrained
+from gatescope.models.training import device
 from tests.forms import networks
 from tests.service import serve
 

@@ -2,9 +2,9 @@
 
 import math
 
-from models.cells import cells
-from models.form import Form
-from models.network import Network, untrained
+from gatescope.models.cells import cells
+from gatescope.models.network.network import Network, untrained
+from gatescope.models.network.task import Form
 
 LETTERS = sorted(set(" ,.:Tabcdefghijklmnopqrstuvwxyz"))
 WORDS = "the a wolf dog sleeps runs in wood and under old oak extraordinarily . <end>".split()

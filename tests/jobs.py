@@ -1,8 +1,8 @@
 """Trainings run to their end, for tests that need what comes of one."""
 
-from models.network import Network
-from models.training.checkpoint import network_of
-from models.training.job import InMemory, Recipe, Spec, run_job
+from gatescope.models.network.network import Network
+from gatescope.models.training.checkpoint import network_of
+from gatescope.models.training.job import InMemory, Recipe, Spec, run_job
 
 RHYME = "one two buckle my shoe three four knock at the door " * 60
 SMALL = {"hidden": 8, "batch_size": 4, "sequence_length": 16}

@@ -8,8 +8,8 @@ are not used.
 import numpy as np
 import torch
 
-from models.network import Network
-from models.parts import Part
+from gatescope.models.network.architecture import Part
+from gatescope.models.network.network import Network
 
 OPERATIONS = {
     "sigmoid": torch.sigmoid,

@@ -10,14 +10,14 @@ import numpy as np
 import orjson
 from safetensors.numpy import load
 
-from app.runs.backends import Backend
-from app.runs.checkpoints import Checkpoints
-from app.runs.frames import Frame
-from app.runs.job import Job
-from app.runs.run import Run
-from app.runs.store import Store
-from app.runs.supervisor import Supervisor
-from models.training.recipe import Recipe
+from gatescope.app.runs.checkpoints import Checkpoints
+from gatescope.app.runs.run import Run
+from gatescope.app.runs.store import Store
+from gatescope.app.runs.supervisor import Supervisor
+from gatescope.app.workers.backends import Backend
+from gatescope.app.workers.job import Job
+from gatescope.app.workers.protocol import Frame
+from gatescope.models.training.recipe import Recipe
 
 TEXT = "".join(f"{n} green bottles hanging on the wall, {n} green bottles; " for n in range(100, 0, -1))
 TOLD_ALIKE = ("progress", "gates", "sample")

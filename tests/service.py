@@ -10,9 +10,9 @@ import orjson
 import uvicorn
 from fastapi import FastAPI
 
-from app.connection import Connection
-from app.server import create_app
-from app.settings import Settings
+from gatescope.app.http.connection import Connection
+from gatescope.app.server import create_app
+from gatescope.app.settings import Settings
 
 
 @contextmanager

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from app.api import events
-from app.server import create_app
-from app.settings import Settings
+from gatescope.app.api import events
+from gatescope.app.server import create_app
+from gatescope.app.settings import Settings
 from tests.service import errors_of, serve
 
 TEXT = b"a text of a few words\n" * 9

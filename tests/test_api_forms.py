@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load
 
-from models.cells import cells
-from models.form import Form
-from models.network import Network, untrained
-from models.trace import trace
+from gatescope.models.cells import cells
+from gatescope.models.inspection.trace import trace
+from gatescope.models.network.network import Network, untrained
+from gatescope.models.network.task import Form
 from tests.service import errors_of, events_of
 
 WORDS = ["the", "wolf", "sleeps", "in", "a", "wood"]

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from app.server import create_app
-from app.settings import Settings
+from gatescope.app.server import create_app
+from gatescope.app.settings import Settings
 from tests.runs import TEXT
 from tests.runs_over_http import ENDLESS, QUICK, in_state, owned, posted, started, told
 from tests.service import errors_of, serve

@@ -5,8 +5,8 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load
 
-from app.networks import Networks
-from models.trace import trace
+from gatescope.app.networks.catalog import Networks
+from gatescope.models.inspection.trace import trace
 from tests.service import errors_of, events_of
 
 TEXT = "To be, or not"

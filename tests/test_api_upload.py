@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors.numpy import load, save
 
-from app.networks import Networks
-from app.settings import Settings
-from models.network import Network
+from gatescope.app.networks.catalog import Networks
+from gatescope.app.settings import Settings
+from gatescope.models.network.network import Network
 from tests import oracle
 from tests.foreign import CHARACTERS, KINDS, Theirs
 from tests.service import errors_of, events_of, serve

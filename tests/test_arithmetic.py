@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from models.arithmetic import arithmetic
-from models.cells import cells
-from models.network import untrained
-from models.trace import trace
+from gatescope.models.cells import cells
+from gatescope.models.inspection.preactivations import arithmetic
+from gatescope.models.inspection.trace import trace
+from gatescope.models.network.network import untrained
 
 LETTERS = list("abcdef ")
 

@@ -12,15 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from app.runs.backends import Backend, CannotStart
-from app.runs.backends.choice import backend_of
-from app.runs.backends.inline import InlineBackend
-from app.runs.backends.local import LocalBackend
-from app.runs.backends.ray import RayBackend
-from app.runs.database import Refused
-from app.runs.frames import Frame
-from app.runs.job import Job, work
-from app.settings import Settings
+from gatescope.app.settings import CannotServe, Settings
+from gatescope.app.workers.backends import Backend, CannotStart
+from gatescope.app.workers.choice import backend_of
+from gatescope.app.workers.inline import InlineBackend
+from gatescope.app.workers.job import Job, work
+from gatescope.app.workers.local import LocalBackend
+from gatescope.app.workers.protocol import Frame
+from gatescope.app.workers.ray import RayBackend
 from tests.runs import TEXT, played, recipe, trainings
 
 LOOPBACK = "127.0.0.1"
@@ -162,7 +161,7 @@ def test_the_settings_choose(monkeypatch):
     for name, kind in (("local", LocalBackend), ("inline", InlineBackend), ("ray", RayBackend)):
         assert type(backend_of(Settings(backend=name))) is kind
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(Refused, match="needs Ray, which is not installed: pip install"):
+    with pytest.raises(CannotServe, match="needs Ray, which is not installed: pip install"):
         backend_of(Settings(backend="ray"))
 
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from app.pages import views
+from gatescope.app.pages.pages import views
 from tests.browser import chromium, waited
 
 TEXT = "To be, or not to be"

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
-from app.settings import Settings
+from gatescope.app.settings import Settings
 from tests.browser import chromium
 from tests.runs_over_http import ENDLESS, in_state, owned, started
 from tests.service import serve

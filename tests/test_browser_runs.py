@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Frame, Page, expect
 
-from app.settings import Settings
+from gatescope.app.settings import Settings
 from tests.browser import chromium, file, waited
 from tests.runs import TEXT
 from tests.runs_over_http import QUICK, in_state, started

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from models.cells import cells, describe
-from models.network import Network, untrained
-from models.programs.program import program
-from models.trace import trace
+from gatescope.models.cells import cells, describe
+from gatescope.models.compiler.program import program
+from gatescope.models.inspection.trace import trace
+from gatescope.models.network.network import Network, untrained
 from tests import oracle
 from tests.jobs import trained
 

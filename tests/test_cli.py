@@ -11,8 +11,8 @@ import httpx
 import pytest
 from safetensors.numpy import load_file
 
-from models.network import Network
-from models.training.recipe import Recipe
+from gatescope.models.network.network import Network
+from gatescope.models.training.recipe import Recipe
 
 GATESCOPE = str(Path(sys.executable).with_name("gatescope"))
 

@@ -8,16 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from models.cells import cells
-from models.network import untrained
-from models.passes import NetworkWeights, Pass
-from models.programs import machine
-from models.programs.assembly import Assembly
-from models.programs.compiled import compiled
-from models.programs.kernel import VARIABLE, choose, chosen
-from models.programs.memory import LINE, side_by_side
-from models.programs.program import program
-from models.trace import stream, trace
+from gatescope.models.cells import cells
+from gatescope.models.compiler import llvm_jit as machine
+from gatescope.models.compiler.aligned import LINE, side_by_side
+from gatescope.models.compiler.backend import VARIABLE, choose, chosen
+from gatescope.models.compiler.llvm_ir import Assembly
+from gatescope.models.compiler.llvm_kernel import compiled
+from gatescope.models.compiler.program import program
+from gatescope.models.inspection.trace import stream, trace
+from gatescope.models.network.bptt import NetworkWeights, Pass
+from gatescope.models.network.network import untrained
 from tests.oracle import furthest
 
 EVERY_CELL = pytest.mark.parametrize("cell", cells().values(), ids=cells())
@@ -123,9 +123,9 @@ def test_what_cannot_be_chosen_is_refused_with_what_may(monkeypatch):
 WITHOUT = """
 import sys
 sys.modules["llvmlite"] = None
-from models.programs.kernel import choose, chosen
-from models.zoo import load
-from models.trace import trace
+from gatescope.models.compiler.backend import choose, chosen
+from gatescope.models.pretrained import load
+from gatescope.models.inspection.trace import trace
 print(chosen(), trace(load("shakespeare-elman"), [1, 2, 3]).metadata["kernel"])
 choose("compiled")
 """

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.files.convert import convert, read_vocabulary
-from models.network import BadNetwork, Network
-from models.trace import trace
+from gatescope.models.formats.convert import convert, read_vocabulary
+from gatescope.models.inspection.trace import trace
+from gatescope.models.network.network import BadNetwork, Network
 from tests.foreign import CHARACTERS, KINDS, Theirs
 from tests.oracle import furthest
 

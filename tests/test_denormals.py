@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from models.denormals import flushed
+from gatescope.models.compiler.denormals import flushed
 
 TINY = np.full(64, 1e-39, np.float32)
 

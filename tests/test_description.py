@@ -2,8 +2,8 @@
 
 import pytest
 
-from models.cells import cells, describe
-from models.description import is_road
+from gatescope.models.cells import cells, describe
+from gatescope.models.graph.description import is_road
 
 
 def said(cell: str, field: str) -> dict:

@@ -6,19 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from app.runs.backends.choice import backend_of
-from app.runs.database import Refused
-from app.runs.job import Job, work
-from app.settings import Settings
-from models.cells import cells
-from models.training import device
-from models.training.batches import Batches
-from models.training.checkpoint import network_of
-from models.training.device_batches import DeviceBatches
-from models.training.job import InMemory, Spec, plan, run_job
-from models.training.learner import Learner
-from models.training.statistics import gate_statistics, signal_gradient_norms
-from models.training.tasks import task
+from gatescope.app.settings import CannotServe, Settings
+from gatescope.app.workers.choice import backend_of
+from gatescope.app.workers.job import Job, work
+from gatescope.models.cells import cells
+from gatescope.models.training import device
+from gatescope.models.training.benchmarks import task
+from gatescope.models.training.checkpoint import network_of
+from gatescope.models.training.cpu_batches import Batches
+from gatescope.models.training.device_batches import DeviceBatches
+from gatescope.models.training.job import InMemory, Spec, plan, run_job
+from gatescope.models.training.learner import Learner
+from gatescope.models.training.statistics import gate_statistics, signal_gradient_norms
 from tests.jobs import RHYME, SMALL, recipe_for
 from tests.oracle import furthest
 
@@ -111,7 +110,7 @@ def test_a_gpu_is_taken_where_there_is_one(monkeypatch):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_a_gpu_that_is_asked_for_and_not_there_is_said(monkeypatch, tmp_path):
     said = "GATESCOPE_DEVICE: is cuda, but there is no GPU here that PyTorch can use"
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(CannotServe, match=said):
         backend_of(Settings(device="cuda"))
     monkeypatch.setenv(device.VARIABLE, "cuda")
     spec = Spec(RHYME, recipe_for(RHYME, steps=3, **SMALL))

@@ -2,12 +2,12 @@ import json
 
 import pytest
 
-from app.first_light import TEXT, first_light
-from app.networks import Networks
-from models.cells import cells
-from models.form import Form
-from models.network import Network, untrained
-from models.trace import trace
+from gatescope.app.networks.catalog import Networks
+from gatescope.app.pages.first_paint import TEXT, first_light
+from gatescope.models.cells import cells
+from gatescope.models.inspection.trace import trace
+from gatescope.models.network.network import Network, untrained
+from gatescope.models.network.task import Form
 
 GRU, WORDS = cells()["gru"], ["the", "wolf", "sleeps", "in", "a", "wood"]
 KINDS = Form("values", "classes", "many-to-one", ("calm", "wave"))

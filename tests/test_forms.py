@@ -5,12 +5,12 @@ every step, at the last, or from one input on; against autograd, over every cell
 import numpy as np
 import pytest
 
-from models.cells import cells
-from models.form import Form
-from models.interventions import Intervention
-from models.network import Network, untrained
-from models.trace import stream, trace
-from models.verification import verify
+from gatescope.models.cells import cells
+from gatescope.models.inspection.gradient_check import verify
+from gatescope.models.inspection.interventions import Intervention
+from gatescope.models.inspection.trace import stream, trace
+from gatescope.models.network.network import Network, untrained
+from gatescope.models.network.task import Form
 from tests import oracle
 
 STEPS, CHANNELS, CLASSES = 11, 3, 4

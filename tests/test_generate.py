@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from models.cells import cells
-from models.generate import generate
-from models.network import untrained
-from models.trace import trace
+from gatescope.models.cells import cells
+from gatescope.models.inspection.generate import generate
+from gatescope.models.inspection.trace import trace
+from gatescope.models.network.network import untrained
 
 NETWORK = untrained(cells()["gru"], 2, 9, list("abcdef "), seed=1)
 PROMPT = NETWORK.tokens("a bad ")

@@ -2,9 +2,9 @@
 
 import pytest
 
-from models.cell import Cell
-from models.cells import cells
-from models.graph import ONE, Derivatives, Node, relu, sigmoid, tanh, terms, walk
+from gatescope.models.cells import cells
+from gatescope.models.graph.cell import Cell
+from gatescope.models.graph.graph import ONE, Derivatives, Node, relu, sigmoid, tanh, terms, walk
 
 A, B = Node("state", name="a"), Node("state", name="b")
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import cli
-from app.server import create_app
-from app.settings import Settings
-from models.cells import cells, describe
+from gatescope.app.commands.cli import cli
+from gatescope.app.server import create_app
+from gatescope.app.settings import Settings
+from gatescope.models.cells import cells, describe
 
 HOUSE = Path(__file__).parent.parent
 LONGEST = 300
@@ -27,11 +27,45 @@ def files(*places: str, kinds: str) -> list[Path]:
 
 
 def name_of(path: Path) -> str:
-    return ".".join(path.relative_to(HOUSE).with_suffix("").parts).removesuffix(".__init__")
+    """The name under which a file is imported."""
+    place = path.relative_to(HOUSE).with_suffix("")
+    if place.parts[:2] == ("app", "package"):
+        place = Path(place.name)
+    return ".".join(("gatescope", *place.parts)).removesuffix(".__init__")
 
 
-PYTHON = {name_of(path): ast.parse(path.read_text()) for path in files("models", "app", kinds=".py")}
+def room_of(path: Path) -> str:
+    """The room a file lies in: its folder, or itself where it lies beside the rooms."""
+    place = path.relative_to(HOUSE)
+    return str(place.parent if len(place.parts) > 2 else place)
+
+
+FILES = {name_of(path): path for path in files("models", "app", kinds=".py")}
+PYTHON = {name: ast.parse(path.read_text()) for name, path in FILES.items()}
 PAGES = files("static", "templates", kinds=".js .css .html")
+# Every room with its floor: how many rooms lie under it at most. An arrow can only point to a lower floor.
+ROOMS = {
+    "models/graph": 1,
+    "models/cells": 2,
+    "models/compiler": 2,
+    "models/network": 3,
+    "models/formats": 4,
+    "models/inspection": 4,
+    "models/pretrained.py": 4,
+    "models/training": 5,
+    "app/files.py": 1,
+    "app/settings.py": 3,
+    "app/http": 4,
+    "app/workers": 6,
+    "app/runs": 7,
+    "app/networks": 8,
+    "app/api": 9,
+    "app/pages": 10,
+    "app/server.py": 11,
+    "app/commands": 12,
+    "app/package": 13,
+}
+ARROWS = {"models": 18, "app": 28}  # between two rooms of the same house, at most
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
@@ -45,17 +79,46 @@ def imports(tree: ast.AST) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def test_floors():
-    below = {"models": {"models"}, "app": {"models", "app"}}
-    house = {"models", "app", "tests", "static", "templates"}
+def test_the_networks_know_no_service_and_nobody_knows_the_tests():
     for name, tree in PYTHON.items():
-        used = {imported.split(".")[0] for imported in imports(tree)} & house
-        assert used <= below[name.split(".")[0]], name
+        used = set(imports(tree))
+        assert not any(each.partition(".")[0] in ("tests", "models", "app") for each in used), name
+        if name.startswith("gatescope.models"):
+            assert not any(each.startswith("gatescope.app") for each in used), name
 
 
 def test_no_import_circles():
     reads = {name: (set(imports(tree)) & set(PYTHON)) - {name} for name, tree in PYTHON.items()}
     TopologicalSorter(reads).prepare()  # raises CycleError
+
+
+def arrows() -> dict[str, set[str]]:
+    """The rooms that each room imports from. `gatescope`, `models` and `app` themselves only hold rooms."""
+    found: dict[str, set[str]] = {}
+    for name, tree in PYTHON.items():
+        here = room_of(FILES[name])
+        there = {room_of(FILES[each]) for each in imports(tree) if each.count(".") > 1 and each in FILES}
+        found[here] = found.get(here, set()) | there - {here}
+    return {room: there for room, there in found.items() if not room.endswith("__init__.py")}
+
+
+def test_every_room_stands_on_its_floor():
+    found = arrows()
+    floors: dict[str, int] = {}
+    for room in TopologicalSorter(found).static_order():  # raises CycleError
+        floors[room] = 1 + max((floors[below] for below in found[room]), default=0)
+    assert floors == ROOMS
+
+
+@pytest.mark.parametrize("house", ARROWS)
+def test_there_are_few_arrows(house):
+    drawn = [
+        f"{room} → {below}"
+        for room, under in arrows().items()
+        for below in under
+        if room.startswith(house) and below.startswith(house)
+    ]
+    assert len(drawn) <= ARROWS[house], drawn
 
 
 def test_only_torch_and_optional_packages_are_imported_late():
@@ -70,7 +133,7 @@ def test_only_torch_and_optional_packages_are_imported_late():
 
 def test_a_file_is_read_in_one_sitting():
     every = [*files("models", "app", "tests", kinds=".py"), *PAGES]
-    lengths = {name_of(path): len(path.read_text().splitlines()) for path in every}
+    lengths = {str(path.relative_to(HOUSE)): len(path.read_text().splitlines()) for path in every}
     assert {name: length for name, length in lengths.items() if length > LONGEST} == {}
 
 
@@ -85,7 +148,7 @@ def public(tree: ast.Module | ast.ClassDef) -> Iterator[ast.AST]:
 def test_what_is_public_says_what_it_is():
     silent = [name for name, tree in PYTHON.items() if not ast.get_docstring(tree)]
     for name, tree in PYTHON.items():
-        in_a_cell = name.startswith("models.cells.")  # a cell's `step` is said once, in Cell
+        in_a_cell = name.startswith("gatescope.models.cells.")  # a cell's `step` is said once, in Cell
         silent += [
             f"{name}.{node.name}"
             for node in public(tree)

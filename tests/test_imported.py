@@ -9,11 +9,11 @@ import torch
 from safetensors.numpy import save
 from safetensors.torch import save as save_tensors
 
-from models.cells import cells
-from models.files.imported import LARGEST, recognise
-from models.files.tensor_file import HEADER_LIMIT
-from models.network import BadNetwork, Network, untrained
-from models.trace import trace
+from gatescope.models.cells import cells
+from gatescope.models.formats.safetensors import HEADER_LIMIT
+from gatescope.models.formats.torch_module import LARGEST, recognise
+from gatescope.models.inspection.trace import trace
+from gatescope.models.network.network import BadNetwork, Network, untrained
 from tests.foreign import CHARACTERS, KINDS, Theirs
 
 V, E, H = 5, 3, 4

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from models.cells import cells
-from models.form import Form
-from models.influence import influence
-from models.interventions import Intervention
-from models.network import untrained
+from gatescope.models.cells import cells
+from gatescope.models.inspection.influence import influence
+from gatescope.models.inspection.interventions import Intervention
+from gatescope.models.network.network import untrained
+from gatescope.models.network.task import Form
 from tests import oracle
 
 TEXT = "a bad cab had a deaf bee"

@@ -2,12 +2,12 @@
 
 import pytest
 
-from app.inputs import inputs_of, targets_of, tokens_of, written
-from app.networks import Networks
-from app.problems import Problem
-from models.cells import cells
-from models.form import Form
-from models.network import untrained
+from gatescope.app.http.problems import Problem
+from gatescope.app.networks.catalog import Networks
+from gatescope.app.networks.inputs import inputs_of, targets_of, tokens_of, written
+from gatescope.models.cells import cells
+from gatescope.models.network.network import untrained
+from gatescope.models.network.task import Form
 
 GRU = cells()["gru"]
 KINDS = ("calm", "wave;s", "2", "spike")

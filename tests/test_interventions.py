@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from models.cells import cells
-from models.generate import generate
-from models.interventions import Intervention
-from models.network import untrained
-from models.trace import trace
+from gatescope.models.cells import cells
+from gatescope.models.inspection.generate import generate
+from gatescope.models.inspection.interventions import Intervention
+from gatescope.models.inspection.trace import trace
+from gatescope.models.network.network import untrained
 from tests import oracle
 
 TEXT = "a bad cab had a deaf bee; a fed ace"

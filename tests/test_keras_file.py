@@ -7,9 +7,9 @@ import h5py
 import numpy as np
 import pytest
 
-from models.files.convert import convert
-from models.network import BadNetwork
-from models.trace import trace
+from gatescope.models.formats.convert import convert
+from gatescope.models.inspection.trace import trace
+from gatescope.models.network.network import BadNetwork
 from tests.oracle import furthest
 
 TOKENS = [0, 3, 1, 4, 1, 5, 2]

@@ -5,15 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from models.form import Form
-from models.trace import trace
-from models.training.checkpoint import network_of
-from models.training.corpus import Evaluation
-from models.training.job import InMemory, Spec, plan, run_job
-from models.training.learner import Learner
-from models.training.lessons import Lessons, are_lessons, written
-from models.training.recipe import Recipe
-from models.training.tasks import TASKS, task
+from gatescope.models.inspection.trace import trace
+from gatescope.models.network.task import Form
+from gatescope.models.training.benchmarks import TASKS, task
+from gatescope.models.training.checkpoint import network_of
+from gatescope.models.training.corpus import Evaluation
+from gatescope.models.training.dataset import Lessons, are_lessons, written
+from gatescope.models.training.job import InMemory, Spec, plan, run_job
+from gatescope.models.training.learner import Learner
+from gatescope.models.training.recipe import Recipe
 
 FORM = Form("words", "classes", "many-to-one")
 ANIMALS = [

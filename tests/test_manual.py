@@ -1,4 +1,4 @@
-from app.manual import kind
+from gatescope.app.pages.api_docs import kind
 
 
 def test_what_a_field_may_hold_is_said_in_words():

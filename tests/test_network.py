@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from models.cells import cells
-from models.network import BadNetwork, Network, UnknownCharacters, untrained
+from gatescope.models.cells import cells
+from gatescope.models.network.network import BadNetwork, Network, UnknownCharacters, untrained
 
 NETWORK = untrained(cells()["peephole"], 2, 5, ["a", "b", "é", "\n"], 3, title="Four letters")
 

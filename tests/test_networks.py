@@ -2,9 +2,9 @@ import os
 
 import pytest
 
-from app.networks import Networks, check_unit, chosen_signals
-from app.problems import Problem
-from models.zoo import shipped
+from gatescope.app.http.problems import Problem
+from gatescope.app.networks.catalog import Networks, check_unit, chosen_signals
+from gatescope.models.pretrained import shipped
 
 
 def test_shipped_networks_and_those_of_the_data_directory(data):

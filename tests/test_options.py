@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from models.cells import cells, describe
-from models.network import BadNetwork, Network, untrained
-from models.trace import trace
-from models.training.recipe import Recipe
+from gatescope.models.cells import cells, describe
+from gatescope.models.inspection.trace import trace
+from gatescope.models.network.network import BadNetwork, Network, untrained
+from gatescope.models.training.recipe import Recipe
 from tests import oracle
 from tests.jobs import SMALL, trained
 

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from app.pages import PLOTLY, views
+from gatescope.app.pages.pages import PLOTLY, views
 
 
 def carried(page: str) -> dict:
@@ -31,7 +31,7 @@ def test_every_view_stands_alone(client):
 
 
 NOT_THERE = ["/embed/none", "/embed/", "/embed/..%2fbench", "/nothing", "/static/", "/static/none.js"]
-OUTSIDE = ["../app/cli.py", "%2e%2e/app/cli.py", "..%5capp%5ccli.py", "/etc/passwd", "bench.js%00.png"]
+OUTSIDE = ["../app/server.py", "%2e%2e/app/server.py", "..%5capp%5cserver.py", "/etc/passwd", "bench.js%00.png"]
 
 
 @pytest.mark.parametrize("path", NOT_THERE)

@@ -1,6 +1,6 @@
 import pytest
 
-from app.problems import printable, unknown_characters, visible
+from gatescope.app.http.problems import printable, unknown_characters, visible
 
 
 @pytest.mark.parametrize(

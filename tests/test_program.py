@@ -2,9 +2,9 @@
 
 import pytest
 
-from models.cell import Cell
-from models.cells import cells
-from models.programs.program import program
+from gatescope.models.cells import cells
+from gatescope.models.compiler.program import program
+from gatescope.models.graph.cell import Cell
 
 
 def loop(cell: str, name: str) -> list[str]:

@@ -17,8 +17,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.runs.backends.local import LocalBackend
-from app.runs.store import Store
+from gatescope.app.runs.store import Store
+from gatescope.app.workers.local import LocalBackend
 from tests.runs import TEXT, Trainings, recipe, trainings
 
 KILLS = 10
@@ -33,7 +33,7 @@ def server(data: Path) -> Iterator[tuple[subprocess.Popen, httpx.Client]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    command = [sys.executable, "-c", "from app.cli import main; main()", "serve", "--port", port, "--data", data]
+    command = [sys.executable, "-m", "gatescope", "serve", "--port", port, "--data", data]
     with (
         subprocess.Popen(command, stderr=subprocess.DEVNULL) as process,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,

@@ -13,9 +13,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from app.runs.checkpoints import Checkpoints
-from app.runs.database import SCHEMAS, Refused
-from app.runs.store import Store
+from gatescope.app.runs.checkpoints import Checkpoints
+from gatescope.app.runs.database import SCHEMAS
+from gatescope.app.runs.store import Store
+from gatescope.app.settings import CannotServe
 
 
 @pytest.fixture
@@ -132,7 +133,7 @@ def test_of_checkpoints_two_are_kept_and_a_damaged_one_is_passed_over(store, tmp
 
 def test_a_second_server_is_refused_until_the_first_has_gone(store, tmp_path):
     second = Store(tmp_path)
-    with pytest.raises(Refused, match="another Gatescope uses .*; end it, or choose another directory"):
+    with pytest.raises(CannotServe, match="another Gatescope uses .*; end it, or choose another directory"):
         second.open()
     store.close()
     second.open()
@@ -147,7 +148,7 @@ def test_what_must_not_be_opened_is_refused_and_left_as_it_is(store, tmp_path):
     good = path.read_bytes()
 
     def refused(sentence: str) -> None:
-        with pytest.raises(Refused, match=sentence):
+        with pytest.raises(CannotServe, match=sentence):
             Store(tmp_path).open()
 
     for bad in (b"not a database at all " * 300, good[:4096] + os.urandom(4096) + good[8192:], good[: len(good) // 2]):
@@ -170,7 +171,7 @@ def test_what_must_not_be_opened_is_refused_and_left_as_it_is(store, tmp_path):
 CREATES = """
 import sys
 from pathlib import Path
-from app.runs.store import Store
+from gatescope.app.runs.store import Store
 store = Store(Path(sys.argv[1]))
 store.open()
 while True:
@@ -198,7 +199,7 @@ def test_what_is_acknowledged_outlives_a_kill_at_any_moment(tmp_path):
 
 
 def test_the_command_line_says_in_one_line_why_it_does_not_serve(store, tmp_path):
-    command = [sys.executable, "-c", "from app.cli import main; main()", "serve", "--data", tmp_path]
+    command = [sys.executable, "-m", "gatescope", "serve", "--data", tmp_path]
     second = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert second.returncode == 2
     sentence = f"another Gatescope uses {tmp_path}; end it, or choose another directory with GATESCOPE_DATA"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.runs.backends.inline import InlineBackend
-from app.runs.supervisor import NotNow
+from gatescope.app.runs.supervisor import NotNow
+from gatescope.app.workers.inline import InlineBackend
 from tests.runs import Trainings, trainings
 
 

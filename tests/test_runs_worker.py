@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from app.runs.backends.local import LocalBackend
-from app.runs.frames import BadFrame, Frame, from_worker
-from app.runs.job import Job
+from gatescope.app.workers.job import Job
+from gatescope.app.workers.local import LocalBackend
+from gatescope.app.workers.protocol import BadFrame, Frame, from_worker
 from tests.runs import TEXT, played, recipe
 
 GIBIBYTE = 2**30
@@ -58,7 +58,7 @@ def test_a_job_is_done_politely_by_a_process_of_its_own():
 
 
 def test_a_worker_goes_at_once_when_its_server_has_gone():
-    command = [sys.executable, "-P", "-m", "app.runs.worker", str(GIBIBYTE)]
+    command = [sys.executable, "-P", "-m", "gatescope.app.workers.worker", str(GIBIBYTE)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as worker:
         job = a_job(steps=10**6)
         worker.stdin.write(Frame("job", {"spec": len(job.spec)}, job.spec).to_bytes())
@@ -93,7 +93,7 @@ def test_a_killed_worker_is_lost_and_so_is_one_that_is_silent():
 def test_a_worker_that_does_not_get_on_is_lost():
     beats = """
         import time
-        from app.runs.frames import Frame
+        from gatescope.app.workers.protocol import Frame
         while True:
             open(1, "wb", closefd=False).write(Frame("beat", {"turns": 7}).to_bytes())
             time.sleep(0.05)

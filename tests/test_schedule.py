@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from models.graph import Node, sigmoid, tanh
-from models.programs.schedule import Call, Place, Schedule, statement, uniform, variable
+from gatescope.models.compiler.schedule import Call, Place, Schedule, statement, uniform, variable
+from gatescope.models.graph.graph import Node, sigmoid, tanh
 
 A, B = Node("state", name="a"), Node("state", name="b")
 WHERE = {A: Place("a"), B: Place("b")}

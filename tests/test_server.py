@@ -8,8 +8,8 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
-from app.server import create_app
-from app.settings import Settings
+from gatescope.app.server import create_app
+from gatescope.app.settings import Settings
 from tests.service import errors_of, serve
 
 JSON = {"Content-Type": "application/json"}
@@ -134,7 +134,7 @@ def test_torch_is_never_imported_to_serve(data, tmp_path):
     program = """
         import sys
         import httpx
-        from app.settings import Settings
+        from gatescope.app.settings import Settings
         from tests.service import serve
         with serve(Settings()) as address:
             for path in ("/", "/api/trace?model=small-lstm&text=ab", "/api/cells"):

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from app.settings import LOOPBACK, Settings
+from gatescope.app.settings import LOOPBACK, Settings
 
 
 def test_environment_sets_and_flag_goes_before_it(monkeypatch):

@@ -13,9 +13,9 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import load as read_tensors
 
-from models.training.lessons import Lessons
-from models.training.tasks import task
-from models.zoo import FOLDER, load, shipped
+from gatescope.models.pretrained import FOLDER, load, shipped
+from gatescope.models.training.benchmarks import task
+from gatescope.models.training.dataset import Lessons
 
 IDS = ["shakespeare-elman", "shakespeare-gru", "shakespeare-lstm", "shakespeare-lstm-2x256"]
 TEXT = "To be, or not to be:\nthat is"

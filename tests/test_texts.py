@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from app.problems import Problem
-from app.texts import decoded, read_text, shown
+from gatescope.app.http.problems import Problem
+from gatescope.app.networks.text_decoding import decoded, read_text, shown
 
 WORDS = "Größe, café, naïve – “quoted”\nand a second line"
 LATIN = "Größe, café, naïve\nand a second line"

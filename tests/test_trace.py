@@ -5,9 +5,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from models.cells import cells
-from models.network import untrained
-from models.trace import stream, trace
+from gatescope.models.cells import cells
+from gatescope.models.inspection.trace import stream, trace
+from gatescope.models.network.network import untrained
 
 NETWORK = untrained(cells()["lstm"], 2, 6, list("abcdef "), 4)
 TOKENS = NETWORK.tokens("a bad cab fed a deaf bee " * 4)

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from models.cells import cells
-from models.network import untrained
-from models.passes import NetworkWeights
-from models.training.batches import Batches
-from models.training.corpus import Batch, Corpus, evaluate
-from models.training.job import Diverged, InMemory, Recipe, Spec, run_job
-from models.training.learner import Learner
-from models.training.statistics import signal_ranges
+from gatescope.models.cells import cells
+from gatescope.models.network.bptt import NetworkWeights
+from gatescope.models.network.network import untrained
+from gatescope.models.training.corpus import Batch, Corpus, evaluate
+from gatescope.models.training.cpu_batches import Batches
+from gatescope.models.training.job import Diverged, InMemory, Recipe, Spec, run_job
+from gatescope.models.training.learner import Learner
+from gatescope.models.training.statistics import signal_ranges
 from tests.jobs import RHYME, SMALL, recipe_for, trained
 
 LETTERS = list("abcdefghi")

@@ -2,11 +2,11 @@
 
 import pytest
 
-from models.cells import cells
-from models.network import untrained
-from models.training.corpus import Corpus
-from models.training.recipe import Recipe, affordable, batches, cost
-from models.zoo import load
+from gatescope.models.cells import cells
+from gatescope.models.network.network import untrained
+from gatescope.models.pretrained import load
+from gatescope.models.training.corpus import Corpus
+from gatescope.models.training.recipe import Recipe, affordable, batches, cost
 
 
 @pytest.mark.parametrize("length", [2, 3, 10, 300, 2000, 100_000, 1_000_000])

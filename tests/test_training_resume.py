@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from models.training.checkpoint import BadCheckpoint, network_of, resumed
-from models.training.job import InMemory, Spec, run_job
+from gatescope.models.training.checkpoint import BadCheckpoint, network_of, resumed
+from gatescope.models.training.job import InMemory, Spec, run_job
 from tests.jobs import RHYME, recipe_for
 
 STEPS = 11

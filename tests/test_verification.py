@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from models import verification
-from models.cells import cells
-from models.network import untrained
-from models.trace import Trace, trace
-from models.verification import verify
+from gatescope.models.cells import cells
+from gatescope.models.inspection import gradient_check as verification
+from gatescope.models.inspection.gradient_check import verify
+from gatescope.models.inspection.trace import Trace, trace
+from gatescope.models.network.network import untrained
 
 TEXT = "a bad cab had a deaf bee"
 

@@ -5,7 +5,7 @@ import orjson
 import pytest
 from safetensors.numpy import load
 
-from app.wire import as_safetensors, server_sent, to_json
+from gatescope.app.http.encoding import as_safetensors, server_sent, to_json
 
 
 def test_float16_is_little_endian_row_after_row():

@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from app.api.asked import answered, asked
-from app.api.fields import ArithmeticBody, ArithmeticQuery
-from app.networks import check_unit
-from app.wire import json_response
-from models.arithmetic import arithmetic
+from gatescope.app.api.fields import ArithmeticBody, ArithmeticQuery
+from gatescope.app.api.resolve import answered, asked
+from gatescope.app.http.encoding import json_response
+from gatescope.app.networks.catalog import check_unit
+from gatescope.models.inspection.preactivations import arithmetic
 
 router = APIRouter(prefix="/api", tags=["trace"])
 JSON = {200: {"description": "terms by signal", "content": {"application/json": {}}}}

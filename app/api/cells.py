@@ -3,8 +3,8 @@
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from app.wire import json_response
-from models.cells import cells, describe
+from gatescope.app.http.encoding import json_response
+from gatescope.models.cells import cells, describe
 
 router = APIRouter(prefix="/api/cells", tags=["cells"])
 

@@ -10,12 +10,12 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.status import HTTP_503_SERVICE_UNAVAILABLE
 from starlette.types import Message, Receive, Scope, Send
 
-from app import problems
-from app.api.run_fields import EventsQuery, PageQuery
-from app.api.runs import found
-from app.connection import EXTENSION, Connection
-from app.viewers import Viewers, written
-from app.wire import NO_BUFFERING, json_response
+from gatescope.app.api.run_fields import EventsQuery, PageQuery
+from gatescope.app.api.runs import found
+from gatescope.app.http import problems
+from gatescope.app.http.connection import EXTENSION, Connection
+from gatescope.app.http.encoding import NO_BUFFERING, json_response
+from gatescope.app.runs.viewers import Viewers, written
 
 router = APIRouter(prefix="/api", tags=["runs"])
 STREAM = {

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
-from app.wire import Encoding
-from models.interventions import Intervention
+from gatescope.app.http.encoding import Encoding
+from gatescope.models.inspection.interventions import Intervention
 
 BODY = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 QUERY = ConfigDict(extra="forbid")

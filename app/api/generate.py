@@ -3,11 +3,11 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
-from app.api.fields import GenerateBody
-from app.inputs import tokens_of
-from app.problems import of_models
-from app.wire import event_stream
-from models.generate import generate
+from gatescope.app.api.fields import GenerateBody
+from gatescope.app.http.encoding import event_stream
+from gatescope.app.http.problems import of_models
+from gatescope.app.networks.inputs import tokens_of
+from gatescope.models.inspection.generate import generate
 
 router = APIRouter(prefix="/api", tags=["generate"])
 STREAM = {200: {"description": "`begin`, `forward`, `character` …, `end`", "content": {"text/event-stream": {}}}}

@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from app.api.asked import answered, asked
-from app.api.fields import InfluenceBody, InfluenceQuery
-from app.wire import json_response
-from models.influence import influence
+from gatescope.app.api.fields import InfluenceBody, InfluenceQuery
+from gatescope.app.api.resolve import answered, asked
+from gatescope.app.http.encoding import json_response
+from gatescope.models.inspection.influence import influence
 
 router = APIRouter(prefix="/api", tags=["trace"])
 JSON = {200: {"description": "layer, signal, and a row for each loss", "content": {"application/json": {}}}}

@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 
-from app.networks import Networks
-from app.wire import json_response
+from gatescope.app.http.encoding import json_response
+from gatescope.app.networks.catalog import Networks
 
 BYTES = "application/octet-stream"
 router = APIRouter(prefix="/api/models", tags=["models"])

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from app.api.fields import QUERY
+from gatescope.app.api.fields import QUERY
 
 Size = Annotated[int | None, Field(None)]
 MOST_RUNS = 50

@@ -10,17 +10,16 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from starlette.status import HTTP_404_NOT_FOUND, HTTP_409_CONFLICT, HTTP_415_UNSUPPORTED_MEDIA_TYPE
 
-from app.api.run_fields import RunQuery, RunsQuery
-from app.owners import bearer, check_owner, is_at_home, refuse_other_sites
-from app.problems import Problem, of_models
-from app.runs.run import Run
-from app.runs.store import Store
-from app.runs.supervisor import NotNow
-from app.texts import read_text
-from app.uploads import fingerprint
-from app.wire import json_response
-from models.training.plan import plan
-from models.training.recipe import Cost
+from gatescope.app.api.run_fields import RunQuery, RunsQuery
+from gatescope.app.http.encoding import json_response
+from gatescope.app.http.owners import bearer, check_owner, fingerprint, is_at_home, refuse_other_sites
+from gatescope.app.http.problems import Problem, of_models
+from gatescope.app.networks.text_decoding import read_text
+from gatescope.app.runs.run import Run
+from gatescope.app.runs.store import Store
+from gatescope.app.runs.supervisor import NotNow
+from gatescope.models.training.plan import plan
+from gatescope.models.training.recipe import Cost
 
 router = APIRouter(prefix="/api/runs", tags=["runs"])
 BODY = {"requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string"}}}}}

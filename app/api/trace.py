@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from app.api.asked import answered, asked
-from app.api.fields import FileBody, FileQuery, StreamBody, StreamQuery
-from app.networks import chosen_signals
-from app.wire import as_safetensors, event_stream, json_response
-from models.network import Network
-from models.trace import Trace, stream, trace
+from gatescope.app.api.fields import FileBody, FileQuery, StreamBody, StreamQuery
+from gatescope.app.api.resolve import answered, asked
+from gatescope.app.http.encoding import as_safetensors, event_stream, json_response
+from gatescope.app.networks.catalog import chosen_signals
+from gatescope.models.inspection.trace import Trace, stream, trace
+from gatescope.models.network.network import Network
 
 router = APIRouter(prefix="/api", tags=["trace"])
 STREAM = {200: {"description": "`begin`, `forward` …, `backward` …, `end`", "content": {"text/event-stream": {}}}}

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
-from app.api.fields import UploadQuery
-from app.problems import Problem
-from app.wire import json_response
-from models.files.imported import recognise
-from models.files.tensor_file import LENGTH, check_start
-from models.network import BadNetwork
+from gatescope.app.api.fields import UploadQuery
+from gatescope.app.http.encoding import json_response
+from gatescope.app.http.problems import Problem
+from gatescope.models.formats.safetensors import LENGTH, check_start
+from gatescope.models.formats.torch_module import recognise
+from gatescope.models.network.network import BadNetwork
 
 BYTES = "application/octet-stream"
 BODY = {"requestBody": {"required": True, "content": {BYTES: {"schema": {"type": "string", "format": "binary"}}}}}

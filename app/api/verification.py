@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from app.api.asked import answered, asked
-from app.api.fields import VerificationBody, VerificationQuery
-from app.wire import json_response
-from models.verification import verify
+from gatescope.app.api.fields import VerificationBody, VerificationQuery
+from gatescope.app.api.resolve import answered, asked
+from gatescope.app.http.encoding import json_response
+from gatescope.models.inspection.gradient_check import verify
 
 router = APIRouter(prefix="/api", tags=["trace"])
 JSON = {200: {"description": "both slopes and how far they lie apart", "content": {"application/json": {}}}}

@@ -1,1 +1,1 @@
-"""Runs: the store that keeps them, the supervisor that moves them on, the workers that train them."""
+"""Runs: the store that keeps them, the supervisor that moves them on, and those who watch."""

@@ -6,9 +6,9 @@ import secrets
 import shutil
 from pathlib import Path
 
-from app.runs.database import NoSpace
-from app.runs.store import Checkpoint, Store
-from app.uploads import written
+from gatescope.app.files import written
+from gatescope.app.runs.database import NoSpace
+from gatescope.app.runs.store import Checkpoint, Store
 
 KEPT = 2
 log = logging.getLogger("uvicorn.error")

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gatescope.app.settings import CannotServe
+
 SCHEMAS = (
     (
         """CREATE TABLE run (
@@ -40,10 +42,6 @@ class StoreFault(Exception):
     """The store cannot do what is asked of it; the message is a sentence for whoever asked."""
 
 
-class Refused(StoreFault):
-    """The database is not opened; the message says why and what to do."""
-
-
 class NoSpace(StoreFault):
     """The disk takes no more: nothing was changed, what was stored before is still served."""
 
@@ -67,19 +65,19 @@ class Database:
         return self._lock is not None
 
     def open(self) -> None:
-        """Take the database for this server; raises Refused where that cannot be right."""
+        """Take the database for this server; raises CannotServe where that cannot be right."""
         if self.is_open:
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = os.open(self.folder / "runs.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise Refused(f"{self.folder} cannot be written to: {error.strerror}") from None
+            raise CannotServe(f"{self.folder} cannot be written to: {error.strerror}") from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(lock)
-            raise Refused(
+            raise CannotServe(
                 f"another Gatescope uses {self.folder}; end it, or choose another directory with GATESCOPE_DATA"
             ) from None
         try:
@@ -123,7 +121,7 @@ class Database:
     def _connect(self, lock: int) -> None:
         known = self.path.exists() and self.path.stat().st_size > 0
         if not known and os.fstat(lock).st_size:
-            raise Refused(
+            raise CannotServe(
                 f"{self.path} is missing, though runs were kept here; put the file back from a copy, or delete "
                 "runs.lock beside it to begin without them"
             )
@@ -144,9 +142,9 @@ class Database:
             if self._reader:
                 self._reader.close()
             if isinstance(error, sqlite3.OperationalError):  # such as a full disk: the file itself is not at fault
-                raise Refused(f"{self.path} cannot be opened: {error}") from None
+                raise CannotServe(f"{self.path} cannot be opened: {error}") from None
             if isinstance(error, sqlite3.DatabaseError):
-                raise Refused(
+                raise CannotServe(
                     f"{self.path} is damaged; put it back from a copy, or move it and runs.lock elsewhere to begin "
                     "without its runs"
                 ) from None
@@ -156,7 +154,7 @@ class Database:
         writer = self._writer
         version = writer.execute("PRAGMA user_version").fetchone()[0]
         if version > len(SCHEMAS):
-            raise Refused(
+            raise CannotServe(
                 f"{self.path} was written by a newer Gatescope (schema {version}, this one knows {len(SCHEMAS)}); "
                 "update Gatescope, or choose another directory with GATESCOPE_DATA"
             )

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import orjson
 
-from app.runs.database import Database
-from app.runs.run import OVER, Run, in_turn
+from gatescope.app.runs.database import Database
+from gatescope.app.runs.run import OVER, Run, in_turn
 
 
 class Checkpoint(NamedTuple):
@@ -50,7 +50,7 @@ class Store:
         self._bells_turn = threading.Lock()
 
     def open(self) -> None:
-        """Take the store for this server, once; raises Refused, with a sentence, where it must not be opened."""
+        """Take the store for this server, once; raises CannotServe, with a sentence, where it must not be opened."""
         self.database.open()
         found = self.database.read("SELECT seq FROM sqlite_sequence WHERE name = 'event'")
         self._last = found[0]["seq"] if found else 0

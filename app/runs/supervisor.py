@@ -11,13 +11,13 @@ from typing import TypeVar
 
 import orjson
 
-from app.runs.backends import Backend, CannotStart
-from app.runs.checkpoints import Checkpoints
-from app.runs.database import NoSpace, Unavailable
-from app.runs.frames import Frame, leaving
-from app.runs.job import Job
-from app.runs.run import Run
-from app.runs.store import Store
+from gatescope.app.runs.checkpoints import Checkpoints
+from gatescope.app.runs.database import NoSpace, Unavailable
+from gatescope.app.runs.run import Run
+from gatescope.app.runs.store import Store
+from gatescope.app.workers.backends import Backend, CannotStart
+from gatescope.app.workers.job import Job
+from gatescope.app.workers.protocol import Frame, leaving
 
 GRACE, GRACE_AT_THE_END = 30.0, 5.0
 STRIKES = 3

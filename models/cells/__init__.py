@@ -4,8 +4,8 @@ import pkgutil
 from functools import cache
 from importlib import import_module
 
-from models.cell import Cell
-from models.description import describe
+from gatescope.models.graph.cell import Cell
+from gatescope.models.graph.description import describe
 
 __all__ = ["cells", "describe"]
 

@@ -1,7 +1,7 @@
 """The network without a memory."""
 
-from models.cell import Cell
-from models.graph import tanh
+from gatescope.models.graph.cell import Cell
+from gatescope.models.graph.graph import tanh
 
 
 class FeedForward(Cell):

@@ -1,6 +1,6 @@
 """Gated recurrent unit."""
 
-from models.cell import Cell
+from gatescope.models.graph.cell import Cell
 
 
 class GRU(Cell):

@@ -1,8 +1,8 @@
 """LSTM whose gates also see the long-term memory."""
 
-from models.cell import Cell
-from models.cells.lstm import LSTM
-from models.graph import tanh
+from gatescope.models.cells.lstm import LSTM
+from gatescope.models.graph.cell import Cell
+from gatescope.models.graph.graph import tanh
 
 
 class Peephole(Cell):

@@ -1,7 +1,7 @@
 """The time-delay network."""
 
-from models.cell import Cell
-from models.graph import relu, tanh
+from gatescope.models.graph.cell import Cell
+from gatescope.models.graph.graph import relu, tanh
 
 
 class TDNN(Cell):

@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 from safetensors.numpy import save
 
-from models.files.tensor_file import read as read_tensors
-from models.network import BadNetwork, Network
+from gatescope.models.formats.safetensors import read as read_tensors
+from gatescope.models.network.network import BadNetwork, Network
 
 PREFIX = "resume."
 

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.denormals import flushed
-from models.form import Form
-from models.losses import cross_entropy
-from models.network import is_unicode
-from models.passes import NetworkWeights, Pass
-from models.training.recipe import Recipe, batches, held_out
+from gatescope.models.compiler.denormals import flushed
+from gatescope.models.network.bptt import NetworkWeights, Pass
+from gatescope.models.network.losses import cross_entropy
+from gatescope.models.network.network import is_unicode
+from gatescope.models.network.task import Form
+from gatescope.models.training.recipe import Recipe, batches, held_out
 
 
 class Batch(NamedTuple):

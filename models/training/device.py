@@ -10,8 +10,8 @@ import os
 from collections.abc import Callable
 from functools import partial
 
-from models.training.batches import Batches
-from models.training.device_batches import DeviceBatches
+from gatescope.models.training.cpu_batches import Batches
+from gatescope.models.training.device_batches import DeviceBatches
 
 CHOICES = ("auto", "cpu", "cuda")
 VARIABLE = "GATESCOPE_DEVICE"

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.form import NOTHING
-from models.parts import widths
-from models.passes import NetworkWeights
-from models.training.batches import columns_of, dropout
-from models.training.corpus import Batch
-from models.training.device_layer import DeviceLayer
-from models.training.recipe import Recipe
+from gatescope.models.network.architecture import widths
+from gatescope.models.network.bptt import NetworkWeights
+from gatescope.models.network.task import NOTHING
+from gatescope.models.training.corpus import Batch
+from gatescope.models.training.cpu_batches import columns_of, dropout
+from gatescope.models.training.device_layer import DeviceLayer
+from gatescope.models.training.recipe import Recipe
 
 if TYPE_CHECKING:
     import torch
@@ -110,7 +110,7 @@ class DeviceBatches:
         return self.torch.cat([table, self.torch.zeros_like(table[:1])])[self._there(read)]
 
     def _loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """The mean over the steps at which something is expected, as `models.losses` judges them."""
+        """The mean over the steps at which something is expected, as `models.network.losses` judges them."""
         if targets.is_floating_point():
             wanted = ~targets.isnan()
             wrong = self.torch.where(wanted, logits - targets, 0)

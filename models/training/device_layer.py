@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.graph import Node
-from models.parts import Part
+from gatescope.models.graph.graph import Node
+from gatescope.models.network.architecture import Part
 
 if TYPE_CHECKING:
     import torch

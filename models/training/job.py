@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from models.passes import NetworkWeights
-from models.training.batches import Batches
-from models.training.device_batches import DeviceBatches
-from models.training.learner import Diverged, Learner
-from models.training.plan import plan
-from models.training.recipe import Recipe, affordable, cost
-from models.training.spec import Spec
+from gatescope.models.network.bptt import NetworkWeights
+from gatescope.models.training.cpu_batches import Batches
+from gatescope.models.training.device_batches import DeviceBatches
+from gatescope.models.training.learner import Diverged, Learner
+from gatescope.models.training.plan import plan
+from gatescope.models.training.recipe import Recipe, affordable, cost
+from gatescope.models.training.spec import Spec
 
 __all__ = ["Diverged", "InMemory", "Io", "Recipe", "Spec", "affordable", "cost", "plan", "run_job"]
 

@@ -8,20 +8,20 @@ from collections.abc import Callable
 
 import numpy as np
 
-from models.cells import cells
-from models.generate import generate
-from models.network import Network, untrained
-from models.passes import NetworkWeights
-from models.products import TorchProducts
-from models.training.batches import Batches
-from models.training.checkpoint import Progress, resumed, to_bytes
-from models.training.corpus import Corpus
-from models.training.device_batches import DeviceBatches
-from models.training.lessons import Lessons, are_lessons
-from models.training.optimiser import Optimiser
-from models.training.recipe import Recipe
-from models.training.spec import Spec
-from models.training.statistics import gate_statistics, signal_gradient_norms
+from gatescope.models.cells import cells
+from gatescope.models.inspection.generate import generate
+from gatescope.models.network.bptt import NetworkWeights
+from gatescope.models.network.matmul import TorchProducts
+from gatescope.models.network.network import Network, untrained
+from gatescope.models.training.checkpoint import Progress, resumed, to_bytes
+from gatescope.models.training.corpus import Corpus
+from gatescope.models.training.cpu_batches import Batches
+from gatescope.models.training.dataset import Lessons, are_lessons
+from gatescope.models.training.device_batches import DeviceBatches
+from gatescope.models.training.optimiser import Optimiser
+from gatescope.models.training.recipe import Recipe
+from gatescope.models.training.spec import Spec
+from gatescope.models.training.statistics import gate_statistics, signal_gradient_norms
 
 SAMPLE_LENGTH, SAMPLE_TEMPERATURE = 200, 0.8
 # No guess among characters costs as much: a loss beyond it only grows.

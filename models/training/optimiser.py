@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.training.recipe import Recipe
+from gatescope.models.training.recipe import Recipe
 
 
 class Update(NamedTuple):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from models.training.lessons import Lessons, are_lessons
-from models.training.recipe import LONGEST_SECONDS, Cost, Recipe, affordable
+from gatescope.models.training.dataset import Lessons, are_lessons
+from gatescope.models.training.recipe import LONGEST_SECONDS, Cost, Recipe, affordable
 
 
 def plan(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, fields
 
-from models.cells import cells
-from models.network import parameter_shapes
+from gatescope.models.cells import cells
+from gatescope.models.network.network import parameter_shapes
 
 LIMITS = {
     "layers": (1, 8),

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from models.training.recipe import Recipe
+from gatescope.models.training.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from models.cell import Cell
-from models.description import describe
-from models.layer import Layer
+from gatescope.models.graph.cell import Cell
+from gatescope.models.graph.description import describe
+from gatescope.models.network.layer import Layer
 
 BINS = 16
 VALUES = 16_384

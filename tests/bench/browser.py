@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.settings import Settings
+from gatescope.app.settings import Settings
 from tests.bench.measure import Result
 from tests.browser import chromium, waited
 from tests.service import serve

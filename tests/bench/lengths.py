@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
-from models.influence import influence
-from models.trace import trace
+from gatescope.models.inspection.influence import influence
+from gatescope.models.inspection.trace import trace
 from tests.bench.measure import Result, compare, in_turn, spread
 from tests.bench.programs import CHARACTERS, EMBEDDING, HIDDEN, Around, network
 

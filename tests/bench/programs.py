@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
-from models.cells import cells
-from models.network import Network, untrained
-from models.programs.assembly import Assembly, product
-from models.programs.kernel import choose
-from models.programs.machine import machine
-from models.programs.memory import side_by_side
-from models.trace import trace
+from gatescope.models.cells import cells
+from gatescope.models.compiler.aligned import side_by_side
+from gatescope.models.compiler.backend import choose
+from gatescope.models.compiler.llvm_ir import Assembly, product
+from gatescope.models.compiler.llvm_jit import machine
+from gatescope.models.inspection.trace import trace
+from gatescope.models.network.network import Network, untrained
 from tests.bench.measure import Result, compare, in_turn
 
 STEPS, HIDDEN, EMBEDDING, CHARACTERS = 1000, 128, 64, 65

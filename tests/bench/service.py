@@ -16,10 +16,10 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from app.settings import Settings
-from models.programs.kernel import VARIABLE, choose
-from models.trace import trace
-from models.zoo import load
+from gatescope.app.settings import Settings
+from gatescope.models.compiler.backend import VARIABLE, choose
+from gatescope.models.inspection.trace import trace
+from gatescope.models.pretrained import load
 from tests.bench.measure import Result, compare, spread
 from tests.service import serve
 
@@ -71,7 +71,8 @@ def first_byte(preamble: str) -> float:
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        serve_it = f"sys.argv = ['gatescope', 'serve', '--port', '{port}']; from app.start import main; main()"
+        start = "from gatescope.app.commands.start import main; main()"
+        serve_it = f"sys.argv = ['gatescope', 'serve', '--port', '{port}']; {start}"
         server = subprocess.Popen(
             [sys.executable, "-c", f"{preamble}import sys; {serve_it}"],
             env={"GATESCOPE_DATA": folder},

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
-from models.cells import cells
-from models.training.learner import Learner
-from models.training.recipe import Recipe
-from models.training.spec import Spec
-from models.training.statistics import signal_gradient_norms
+from gatescope.models.cells import cells
+from gatescope.models.training.learner import Learner
+from gatescope.models.training.recipe import Recipe
+from gatescope.models.training.spec import Spec
+from gatescope.models.training.statistics import signal_gradient_norms
 from tests.bench.measure import Result, compare, in_turn, spread
 
 CHARACTERS, EMBEDDING = 65, 64

@@ -17,9 +17,9 @@ import httpx
 import numpy as np
 import orjson
 
-from app.runs.store import Store
-from app.server import create_app
-from app.settings import Settings
+from gatescope.app.runs.store import Store
+from gatescope.app.server import create_app
+from gatescope.app.settings import Settings
 from tests.bench.measure import Result
 from tests.service import serve
 

@@ -1,0 +1,164 @@
+"""The command line: thin wrappers, one clear line for every mistake."""
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from pydantic import ValidationError
+
+from gatescope.app.commands.lessons_command import lessons
+from gatescope.app.commands.train_command import train
+from gatescope.app.files import written
+from gatescope.app.http.connection import Connection
+from gatescope.app.http.encoding import as_safetensors, to_json
+from gatescope.app.http.problems import Problem, of_models
+from gatescope.app.networks.catalog import Networks, chosen_signals
+from gatescope.app.networks.inputs import inputs_of, targets_of
+from gatescope.app.server import create_app
+from gatescope.app.settings import CannotServe, Settings
+from gatescope.models.formats.convert import convert as run_conversion
+from gatescope.models.formats.convert import read_vocabulary
+from gatescope.models.inspection.trace import trace as run_trace
+from gatescope.models.network.network import BadNetwork
+
+cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+
+
+class Loss(StrEnum):
+    """What is differentiated."""
+
+    every = "every"
+    last = "last"
+
+
+class Precision(StrEnum):
+    """The numbers' format."""
+
+    float32 = "float32"
+    float64 = "float64"
+
+
+@cli.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on [GATESCOPE_HOST, else 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on [GATESCOPE_PORT, else 8000]")] = None,
+    data: Annotated[Path | None, typer.Option(help="Directory with networks of your own [GATESCOPE_DATA]")] = None,
+) -> None:
+    """Serve the pages and the API."""
+    flags = {"host": host, "port": port, "data": data}
+    settings = Settings(**{name: value for name, value in flags.items() if value is not None})
+    # No access log: its lines would hold the texts that people type.
+    options = {"access_log": False, "timeout_graceful_shutdown": 2, "http": Connection}
+    app = create_app(settings)
+    app.state.store.open()  # before the server starts, so that a refusal is one line
+    uvicorn.run(app, host=settings.host, port=settings.port, **options)
+
+
+@cli.command()
+def models() -> None:
+    """List the networks."""
+    rows = [("id", "cell", "layers", "hidden", "parameters", "bits a character", "title")]
+    for network in Networks(Settings().data).all().values():
+        said = network.describe()
+        bits = "" if said["bits_per_character"] is None else f"{said['bits_per_character']:.3f}"
+        sizes = [str(said["layers"]), str(said["hidden"]), f"{said['parameters']:,}"]
+        rows.append((said["id"], said["cell"], *sizes, bits, said["title"]))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@cli.command()
+def trace(
+    text: Annotated[
+        str, typer.Argument(help="The text, or numbers as 0.1,0.2;0.3,0.4; - reads it from standard input")
+    ],
+    model: Annotated[str, typer.Option(help="Id of a network; `gatescope models` lists them")] = "shakespeare-lstm",
+    loss: Annotated[Loss, typer.Option(help="What to differentiate")] = Loss.every,
+    backward: Annotated[bool, typer.Option(help="Record the backward pass too")] = True,
+    precision: Annotated[Precision, typer.Option(help="The numbers' format")] = Precision.float32,
+    signals: Annotated[str | None, typer.Option(help="Signals to record, with commas between; else all")] = None,
+    target: Annotated[str | None, typer.Option(help="What should come out: labels or numbers, ; between steps")] = None,
+    out: Annotated[Path | None, typer.Option(help="A .safetensors or .json file; JSON to standard output else")] = None,
+) -> None:
+    """Record everything that a network does while it reads a text."""
+    if out and out.suffix not in (".safetensors", ".json"):
+        raise Problem(("--out", "must end in .safetensors or .json"))
+    settings = Settings()
+    network = Networks(settings.data).get(model)
+    given = {"values" if network.channels else "text": sys.stdin.read() if text == "-" else text}
+    inputs = inputs_of(network, settings.text_limit_post, **given)
+    asked = {"loss": loss.value, "backward": backward, "precision": precision.value}
+    asked |= {"targets": targets_of(network, target, settings.text_limit_post, "--target")}
+    try:
+        found = run_trace(network, inputs, **asked, signals=chosen_signals(network, signals))
+    except ValueError as error:
+        raise of_models(error, {"targets": "--target"}) from None
+    if out and out.suffix == ".safetensors":
+        out.write_bytes(as_safetensors(found.tensors, found.metadata))
+    elif out:
+        out.write_bytes(to_json({"metadata": found.metadata, "tensors": found.tensors}))
+    else:
+        sys.stdout.buffer.write(to_json({"metadata": found.metadata, "tensors": found.tensors}) + b"\n")
+
+
+@cli.command()
+def convert(
+    weights: Annotated[Path, typer.Argument(help="model.pt, or Keras' model.weights.h5 or model.h5", metavar="FILE")],
+    out: Annotated[Path | None, typer.Option(help="The .safetensors file to write; else one beside FILE")] = None,
+    vocabulary: Annotated[Path | None, typer.Option(help="JSON: a list of texts, or {text: number}")] = None,
+    title: Annotated[str, typer.Option(help="What to call the network")] = "",
+    nonlinearity: Annotated[str | None, typer.Option(help="tanh or relu, of an nn.RNN or SimpleRNN")] = None,
+    reads: Annotated[str | None, typer.Option(help="characters, words or values (numbers in place of tokens)")] = None,
+    gives: Annotated[str | None, typer.Option(help="next, classes or values")] = None,
+    pattern: Annotated[str | None, typer.Option(help="many-to-many, many-to-one or one-to-many")] = None,
+    labels: Annotated[Path | None, typer.Option(help="JSON: a list of the classes' names")] = None,
+) -> None:
+    """Make a network of PyTorch or Keras weights, here on this machine; no program in the file is run."""
+    path = out or weights.with_name(f"{weights.name.removesuffix('.h5').partition('.')[0]}.safetensors")
+    if path.suffix != ".safetensors":
+        raise Problem(("--out", "must end in .safetensors"))
+    try:
+        texts = read_vocabulary(vocabulary) if vocabulary else None
+        names = json.dumps(read_vocabulary(labels)) if labels else None
+        said = {"reads": reads, "gives": gives, "pattern": pattern, "labels": names}
+        network, recognised = run_conversion(weights, texts, title, nonlinearity, **said)
+    except BadNetwork as bad:
+        raise Problem((str(weights), str(bad))) from None
+    written(path, network.to_bytes())
+    for name, file in recognised["names"].items():
+        print(f"{name} {network.parameters[name].shape} from {file}")
+    for name in recognised["absent"]:
+        print(f"{name} is absent")
+    print(f"{path}: {network.cell.id}, layers {network.layers}, hidden {network.hidden}, {network.size:,} weights")
+    form = recognised["form"]
+    print(f"reads {form['reads']}, gives {form['gives']}, {form['pattern']}; directions {recognised['directions']}")
+
+
+cli.command()(train)
+cli.command()(lessons)
+
+
+def main() -> None:
+    """Run the command line; a person's mistake ends it with one line and exit status 2."""
+    try:
+        cli()
+    except Problem as problem:
+        sys.exit(mistake(str(problem)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        sys.exit(mistake(f"GATESCOPE_{'_'.join(map(str, first['loc'])).upper()}: {first['msg']}"))
+    except CannotServe as refused:
+        sys.exit(mistake(str(refused)))
+    except OSError as error:
+        sys.exit(mistake(f"{error.filename or 'gatescope'}: {error.strerror}"))
+
+
+def mistake(sentence: str) -> int:
+    """Say what was wrong on standard error; the exit status to leave with."""
+    print(f"gatescope: {sentence}", file=sys.stderr)
+    return 2

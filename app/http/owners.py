@@ -1,0 +1,78 @@
+"""Whose a run is: who holds the token that its creation was answered with. Only the token's fingerprint is kept."""
+
+import base64
+import hashlib
+import hmac
+import re
+import secrets
+
+from starlette.requests import Request
+from starlette.status import HTTP_403_FORBIDDEN
+
+from gatescope.app.http.problems import Problem
+from gatescope.app.settings import LOOPBACK
+
+TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")  # 256 random bits
+FORWARDING = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
+
+
+def bearer(authorization: str) -> str | None:
+    """The token in an `Authorization: Bearer …` header, or None; a Problem (403) where it can be nobody's."""
+    if not authorization:
+        return None
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not TOKEN.fullmatch(token.strip()):
+        raise forbidden()
+    return token.strip()
+
+
+def forbidden() -> Problem:
+    """The problem of a request without the owner's token."""
+    detail = "must be Bearer and the owner_token that the run's creation was answered with"
+    return Problem(("authorization", detail), status=HTTP_403_FORBIDDEN)
+
+
+def check_owner(owner: str, authorization: str) -> None:
+    """A Problem (403) unless this header holds the token with this fingerprint."""
+    token = bearer(authorization)
+    if token is None or not hmac.compare_digest(owner, fingerprint(token)):
+        raise forbidden()
+
+
+def new_token(secret: bytes, key: str | None) -> str:
+    """A token nobody can guess; for one idempotency key always the same, so that it can be told again and need not be
+    kept.
+    """
+    if key is None:
+        return secrets.token_urlsafe(32)
+    return base64.urlsafe_b64encode(hmac.digest(secret, key.encode(), "sha256")).decode().rstrip("=")
+
+
+def refuse_other_sites(request: Request) -> None:
+    """A Problem (403) where a page of another site sends this through somebody's browser."""
+    if is_of_another_site(request):
+        raise Problem(("origin", "pages of other sites may not do this"), status=HTTP_403_FORBIDDEN)
+
+
+def is_of_another_site(request: Request) -> bool:
+    """Whether a browser says that a page of another site asks."""
+    if site := request.headers.get("sec-fetch-site"):
+        return site not in ("same-origin", "none")
+    origin = request.headers.get("origin")
+    return origin is not None and origin.partition("://")[2] != request.headers.get("host")
+
+
+def is_at_home(request: Request) -> bool:
+    """Whether the person at this machine asks, from whom nothing on it is private, and no page of another site."""
+    return (
+        request.app.state.settings.host in LOOPBACK
+        and request.client is not None
+        and request.client.host in LOOPBACK
+        and not any(name in request.headers for name in FORWARDING)
+        and not is_of_another_site(request)
+    )
+
+
+def fingerprint(token: str) -> str:
+    """What is kept of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()

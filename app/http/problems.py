@@ -1,0 +1,165 @@
+"""Errors as application/problem+json (RFC 9457): they name the field and what it may be, and never echo the input."""
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY
+from starlette.status import (
+    HTTP_413_CONTENT_TOO_LARGE,
+    HTTP_422_UNPROCESSABLE_CONTENT,
+    HTTP_500_INTERNAL_SERVER_ERROR,
+)
+from starlette.types import Scope
+
+MEDIA_TYPE = "application/problem+json"
+TITLES = {
+    400: "The request cannot be read",
+    403: "This is not allowed",
+    404: "There is nothing here",
+    405: "This address does not take this method",
+    409: "This does not fit the state it is in",
+    413: "The request is too large",
+    415: "The request is of another kind than this address takes",
+    422: "A value is not allowed",
+    429: "Too many requests",
+    500: "Something went wrong here",
+    503: "Not now",
+    507: "There is no space left",
+}
+SCHEMA = {
+    "schema": {
+        "type": "object",
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "errors": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {"field": {"type": "string"}, "detail": {"type": "string"}},
+                },
+            },
+        },
+    }
+}
+LISTED = 10
+NAME_LENGTH = 60
+
+
+class Problem(Exception):
+    """A request that cannot be answered: `errors` are (field, what it may be) pairs."""
+
+    def __init__(
+        self, *errors: tuple[str, str], status: int = HTTP_422_UNPROCESSABLE_CONTENT, headers: dict | None = None
+    ):
+        super().__init__("; ".join(f"{field}: {detail}" for field, detail in errors))
+        self.errors = errors
+        self.status = status
+        self.headers = headers
+
+
+def visible(character: str) -> str:
+    """A character as a person can recognise it: itself where that shows anything, and its code point. Words as they
+    are.
+    """
+    if len(character) > 1:
+        return printable(character)
+    code = f"U+{ord(character):04X}"
+    shown = character.isprintable() and not character.isspace() and not unicodedata.combining(character)
+    return f"{character} ({code})" if shown else code
+
+
+def unknown_characters(field: str, characters: Iterable[str], network: str) -> Problem:
+    """The problem of a text with characters (or words) that the network, named by its id, has never seen."""
+    distinct = sorted(set(characters))
+    named = ", ".join(visible(character) for character in distinct[:LISTED])
+    more = f" and {len(distinct) - LISTED} more" if len(distinct) > LISTED else ""
+    return Problem((field, f"the network has never seen {named}{more}; /api/models/{network} lists what it knows"))
+
+
+def one_of(field: str, allowed: Iterable[str], status: int = HTTP_422_UNPROCESSABLE_CONTENT) -> Problem:
+    """The problem of a value that is not among the allowed ones."""
+    return Problem((field, f"must be one of {', '.join(allowed)}"), status=status)
+
+
+def of_models(error: ValueError, names: Mapping[str, str] | None = None) -> Problem:
+    """The problem that an error of the networks' own words it as: `field: what it may be`.
+
+    names: how a field was called when it was sent, where that is another name than theirs.
+    """
+    field, _, detail = str(error).partition(": ")
+    return Problem(((names or {}).get(field, field), detail))
+
+
+def response(status: int, detail: str, errors: Iterable[tuple[str, str]] = (), headers: dict | None = None) -> Response:
+    """A problem+json response; `errors` are (field, what it may be) pairs."""
+    body = {"type": "about:blank", "title": TITLES.get(status, "The request failed"), "status": status}
+    body["detail"] = detail
+    body["errors"] = [{"field": field, "detail": text} for field, text in errors]
+    return Response(orjson.dumps(body), status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def printable(name: str) -> str:
+    """A field's name as sent, fit for a response: cut to 60 characters, what cannot be shown is escaped."""
+    shown = name if len(name) <= NAME_LENGTH else name[:NAME_LENGTH] + "…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in shown)
+
+
+def field_error(error: dict) -> tuple[str, str]:
+    """One error of pydantic as (field, what it may be), without the input it echoes."""
+    place = [str(step) for step in error["loc"] if step not in ("query", "body", "path", "header")]
+    field = printable(".".join(place)) or "body"
+    if error["type"] == "extra_forbidden":
+        return field, "is not a field of this request"
+    if error["type"] == "missing":
+        return field, "is required"
+    if error["type"] == "json_invalid":
+        return "body", "is not valid JSON"
+    if error["type"] == "string_unicode":
+        return field, "must be text without half surrogates"
+    return field, error["msg"].removeprefix("Value error, ")
+
+
+async def on_problem(request: Request, problem: Problem) -> Response:
+    """Answer a Problem."""
+    return response(problem.status, str(problem), problem.errors, problem.headers)
+
+
+async def on_validation_error(request: Request, error: RequestValidationError) -> Response:
+    """Answer a request whose fields do not hold what they may."""
+    return await on_problem(request, Problem(*map(field_error, error.errors()[:LISTED])))
+
+
+def plain(status: int, scope: Scope, headers: dict | None = None) -> Response:
+    """A problem+json response of which no more than its status is known, and how long a body may be."""
+    limit = scope.get(MAX_BODY_SIZE_SCOPE_KEY)
+    if status != HTTP_413_CONTENT_TOO_LARGE or limit is None:
+        return response(status, TITLES.get(status, "The request failed"), headers=headers)
+    detail = f"must have at most {limit:,} bytes"
+    return response(status, f"body: {detail}", [("body", detail)], headers)
+
+
+async def on_http_exception(request: Request, error: HTTPException) -> Response:
+    """Answer what the framework refuses: unknown paths, methods, unreadable or too large bodies."""
+    return plain(error.status_code, request.scope, error.headers)
+
+
+async def on_fault(request: Request, error: Exception) -> Response:
+    """Answer a fault of ours; the log has the traceback, the response has none of it."""
+    headers = {"X-Content-Type-Options": "nosniff"}  # a fault's response passes no middleware
+    return response(HTTP_500_INTERNAL_SERVER_ERROR, "The fault is in the server's log.", headers=headers)
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Let every error of this app be a problem+json."""
+    app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(RequestValidationError, on_validation_error)
+    app.add_exception_handler(HTTPException, on_http_exception)
+    app.add_exception_handler(Exception, on_fault)

@@ -1,0 +1,68 @@
+"""The networks that people upload: each in a file of its own under an id that nobody can guess, its owner's token only
+as a hash beside it.
+"""
+
+import errno
+import hmac
+import re
+import secrets
+import threading
+from pathlib import Path
+
+from gatescope.app.files import written
+from gatescope.app.http.owners import fingerprint
+from gatescope.app.http.problems import Problem
+from gatescope.models.network.network import Network
+
+ID = re.compile(r"[0-9a-f]{32}")
+
+
+class Uploads:
+    """The uploaded networks of one directory."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.storing = folder, threading.Lock()
+
+    def path(self, id: str) -> Path | None:
+        """The file of the network with this id, or None where there is none."""
+        path = self.folder / f"{id}.safetensors"
+        return path if ID.fullmatch(id) and path.is_file() else None
+
+    def keep(self, network: Network, most: int, space: int) -> tuple[str, str]:
+        """Store a network; gives its id and its owner's token, which is told once and kept nowhere.
+
+        most: how many may be kept; space: how many bytes they may take together. A Problem (507) beyond.
+        """
+        id, token, content = secrets.token_hex(16), secrets.token_urlsafe(32), network.to_bytes()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.storing:
+            kept = [path.stat().st_size for path in self.folder.glob("*.safetensors")]
+            if len(kept) >= most or sum(kept) + len(content) > space:
+                raise full(f"there is no room for another network: {len(kept):,} are kept here, none is thrown away")
+            try:
+                # the owner first: what is served can always be deleted
+                written(self._owner(id), fingerprint(token).encode())
+                written(self.folder / f"{id}.safetensors", content)
+            except OSError as error:
+                self.remove(id)
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise full("the disk is full, so the network is not kept") from None
+                raise
+        return id, token
+
+    def is_owner(self, id: str, token: str) -> bool:
+        """Whether this is the token that was told when the network with this id was stored."""
+        return hmac.compare_digest(self._owner(id).read_text(), fingerprint(token))
+
+    def remove(self, id: str) -> None:
+        """Delete the network with this id."""
+        for path in (self.folder / f"{id}.safetensors", self._owner(id)):
+            path.unlink(missing_ok=True)
+
+    def _owner(self, id: str) -> Path:
+        return self.folder / f"{id}.owner"
+
+
+def full(detail: str) -> Problem:
+    """The problem of what is not kept for want of room."""
+    return Problem(("body", detail), status=507, headers={"Retry-After": "3600"})

@@ -1,0 +1,118 @@
+"""What a page carries so that its first picture needs no further request."""
+
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+import orjson
+from markupsafe import Markup
+from pydantic import BaseModel, Field, ValidationError
+
+from gatescope.app.api.cells import descriptions
+from gatescope.app.http.encoding import to_json
+from gatescope.app.http.problems import Problem, field_error, of_models
+from gatescope.app.networks.catalog import Networks, check_unit
+from gatescope.app.networks.inputs import inputs_of, targets_of, written
+from gatescope.models.inspection.preactivations import arithmetic
+from gatescope.models.inspection.trace import stream
+from gatescope.models.network.network import Network
+
+MODEL = "shakespeare-lstm"
+TEXT = "To be, or not to be: that is the question."
+STEPS, NUMBERS, FEW = 24, 240, 12  # of an example made up: steps, numbers in all, words
+
+
+class Address(BaseModel):
+    """The part of a page's address that decides what is computed; the rest is for the page itself."""
+
+    model: str = Field(MODEL, max_length=200)
+    text: str | None = None
+    values: str | None = None
+    target: str | None = None
+    loss: Literal["every", "last"] = "every"
+    layer: int = 0
+    unit: int | None = None
+
+
+def example(network: Network) -> dict[str, str]:
+    """Something that the network can read, as an address has it: its own example, else the usual text as far as the
+    network knows it, or waves.
+    """
+    form, channels = network.form, network.channels
+    if channels:
+        steps = 1 if form.pattern == "one-to-many" else max(2, min(STEPS, NUMBERS // channels))
+        waves = [[round(math.sin(t / (2 + i)), 3) for i in range(channels)] for t in range(steps)]
+        return {"values": written(form.example if _reads(network, form.example) else waves)}
+    if _reads(network, form.example):
+        return {"text": form.example}
+    legible = [token for token in network.vocabulary if form.cut(token) == [token]]
+    known = max([token for token in form.cut(TEXT) if token in legible], legible[:FEW], key=len)
+    return {"text": form.join(known[:1] if form.pattern == "one-to-many" else known)}
+
+
+def _reads(network: Network, inputs: str | tuple) -> bool:
+    """Whether this is something, and the network can read it."""
+    try:
+        return bool(inputs) and bool(network.lesson(inputs if network.channels else network.tokens(inputs)))
+    except (ValueError, TypeError, AttributeError):
+        return False
+
+
+def picture(networks: Networks, address: Address, limit: int) -> dict:
+    """The trace and the unit's arithmetic that an address asks for; a Problem where it asks for what there is not."""
+    network = networks.get(address.model)
+    given = address.model_dump(include={"text", "values"}, exclude_none=True) or example(network)
+    inputs = inputs_of(network, limit, **given)
+    targets = targets_of(network, address.target, limit, "target")
+    check_unit(network, address.layer, address.unit or 0)
+    try:
+        events = list(stream(network, inputs, loss=address.loss, targets=targets))
+        unit = liveliest(events, address.layer) if address.unit is None else address.unit
+        summands = arithmetic(network, inputs, address.layer, unit, targets=targets)
+    except ValueError as error:
+        raise of_models(error, {"targets": "target", "tokens": "text"}) from None
+    return {
+        "events": events,
+        "arithmetic": orjson.Fragment(to_json(summands)),
+        "address": address.model_dump(exclude_none=True) | given | {"unit": unit},
+    }
+
+
+def liveliest(events: list[tuple[str, dict]], layer: int) -> int:
+    """The unit whose first signal moves most while the text is read: the one to look at when none is named."""
+    frames = [data["layers"][layer] for name, data in events if name == "forward"]
+    return int(np.concatenate([frame[next(iter(frame))] for frame in frames]).std(axis=0).argmax())
+
+
+def first_light(networks: Networks, query: Mapping[str, str], limit: int) -> Markup:
+    """The JSON for a page, safe inside a script element: the networks, the cells and the picture its address asks for.
+
+    A bad address gives the example and a notice that says what was wrong.
+    """
+    carried = {
+        "models": [network.details() for network in shown(networks, query)],
+        "cells": descriptions(),
+    }
+    try:
+        carried |= picture(networks, Address.model_validate(dict(query)), limit)
+    except ValidationError as error:
+        carried |= picture(networks, Address(), limit) | {"notice": notice(*field_error(error.errors()[0]))}
+    except Problem as problem:
+        carried |= picture(networks, Address(), limit) | {"notice": notice(*problem.errors[0])}
+    return Markup(to_json(carried, "float16").replace(b"<", rb"\u003c").decode())
+
+
+def shown(networks: Networks, query: Mapping[str, str]) -> list[Network]:
+    """The listed networks, and one that is not listed where the address names it."""
+    listed = networks.all()
+    try:
+        named = networks.get(query.get("model", MODEL))
+    except Problem:
+        return [*listed.values()]
+    return [*(listed | {named.id: named}).values()]
+
+
+def notice(field: str, detail: str) -> str:
+    """One sentence about a wrong value in the address."""
+    return f"This is the example, because the address has a wrong “{field}”: {detail}."

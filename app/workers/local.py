@@ -1,0 +1,171 @@
+"""Trainings on this machine: one process a job, started afresh (never a fork of the server), ended by force at need."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import time
+from asyncio.subprocess import PIPE, Process
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+
+from gatescope.app.workers.backends import CannotStart
+from gatescope.app.workers.job import Job
+from gatescope.app.workers.protocol import BadFrame, Frame, leaving, read
+
+# -P: only what is installed is imported, whatever lies in the working directory
+COMMAND = (sys.executable, "-P", "-m", "gatescope.app.workers.worker")
+# The matrices are small: a second BLAS thread only makes them wait for each other.
+ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+LINES_KEPT = 20
+log = logging.getLogger("uvicorn.error")
+
+
+class Child:
+    """A worker's process, and the last lines that it wrote to its standard error."""
+
+    def __init__(self, process: Process):
+        self.process = process
+        self.said: deque[bytes] = deque(maxlen=LINES_KEPT)
+        self._listening = asyncio.create_task(self._listen())
+
+    async def _listen(self) -> None:
+        with contextlib.suppress(ValueError):  # a line without an end
+            async for line in self.process.stderr:
+                self.said.append(line)
+
+    async def tell(self, frame: Frame) -> None:
+        """Send a frame; a worker that is gone does not get it, and `events` will tell so."""
+        with contextlib.suppress(ConnectionError):
+            self.process.stdin.write(frame.to_bytes())
+            await self.process.stdin.drain()
+
+    def kill(self) -> None:
+        """End the process and all it started."""
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+    async def gone(self) -> int:
+        """Wait for the process's end; gives its exit status."""
+        self.process.stdin.close()
+        status = await self.process.wait()
+        await self._listening
+        return status
+
+
+class LocalBackend:
+    """Runs each job in a process of its own.
+
+    memory: bytes that a worker may hold. silence: seconds without a sign of life after which a worker is given up;
+    standstill: seconds without a training step; patience: seconds that the first sign of life may take.
+    """
+
+    def __init__(
+        self,
+        memory: int,
+        command: Sequence[str] = COMMAND,
+        silence: float = 30.0,
+        standstill: float = 600.0,
+        patience: float = 120.0,
+    ):
+        self.command = (*command, str(memory))
+        self.silence, self.standstill, self.patience = silence, standstill, patience
+        self._spare: asyncio.Task[Child] | None = None
+
+    async def __aenter__(self) -> "LocalBackend":
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        spare, self._spare = self._spare, None
+        with contextlib.suppress(OSError):  # one that could not be started
+            if spare:
+                child = await spare
+                child.kill()
+                await child.gone()
+
+    def warm(self) -> None:
+        """Have a worker ready that has loaded everything but its job."""
+        if self._spare is None:
+            self._spare = asyncio.create_task(self._spawned())
+
+    async def start(self, job: Job) -> Child:
+        """Give the job to a worker, the one that waits or a new one."""
+        spare, self._spare = self._spare, None
+        try:
+            child = await (spare or self._spawned())
+            if child.process.returncode is not None:
+                await child.gone()
+                child = await self._spawned()
+        except OSError as error:
+            raise CannotStart(f"no worker can be started: {error.strerror}") from error
+        await child.tell(Frame("job", {"spec": len(job.spec)}, job.spec + (job.resume or b"")))
+        return child
+
+    async def events(self, handle: Child) -> AsyncIterator[Frame]:
+        """The job's events; a worker that is gone, stands still or talks nonsense is an exit like others."""
+        frame = None
+        try:
+            async for frame in self._frames(handle):
+                yield frame
+        finally:
+            handle.kill()
+            status = await handle.gone()
+        if frame is None or frame.name != "exit":
+            self._report(handle, status)
+            how = f"signal {-status}" if status < 0 else f"exit status {status}"
+            yield leaving("lost", f"the worker was ended by {how}")
+
+    async def stop(self, handle: Child, grace: float) -> None:
+        """Ask the job to leave; kill its process when it has not gone in time."""
+        if grace > 0:
+            await handle.tell(Frame("stop"))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace):
+                    await handle.process.wait()
+                return
+        handle.kill()
+
+    async def _frames(self, handle: Child) -> AsyncIterator[Frame]:
+        allowed, turns, moved = self.patience, -1, time.monotonic()
+        while True:
+            try:
+                async with asyncio.timeout(allowed):
+                    frame = await read(handle.process.stdout)
+            except TimeoutError:
+                yield leaving("lost", f"the worker gave no sign of life for {allowed:.0f} s")
+                return
+            except asyncio.IncompleteReadError:
+                return
+            except BadFrame as bad:
+                self._report(handle, None)
+                yield leaving("failed", f"the worker sent {bad}")
+                return
+            allowed = self.silence
+            if frame.name != "beat":
+                yield frame
+                moved = time.monotonic()
+                if frame.name == "exit":
+                    return
+            elif frame.data.get("turns") != turns:
+                turns, moved = frame.data.get("turns"), time.monotonic()
+            elif time.monotonic() - moved > self.standstill:
+                yield leaving("lost", f"the training did not get on for {self.standstill:.0f} s")
+                return
+
+    async def _spawned(self) -> Child:
+        process = await asyncio.create_subprocess_exec(
+            *self.command,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            limit=2**20,
+            start_new_session=True,
+            env={**os.environ, **ENVIRONMENT},
+        )
+        return Child(process)
+
+    def _report(self, handle: Child, status: int | None) -> None:
+        log.warning("worker %d ended with status %s; it said %r", handle.process.pid, status, b"".join(handle.said))

@@ -1,0 +1,46 @@
+"""Which kernel runs the loops of layers: the NumPy program, or machine code made from the same schedule.
+
+`auto` takes machine code where the compiler (llvmlite, an optional package) is installed and the reading is long enough
+to be worth a quarter of a second of compiling. The choice is an environment variable: it holds for a whole process and
+those it starts, so that the same question always gets the same answer, to the last bit.
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from gatescope.models.compiler.llvm_jit import available
+from gatescope.models.compiler.llvm_kernel import Kernel, compiled
+from gatescope.models.compiler.program import Program
+
+CHOICES = ("auto", "numpy", "compiled")
+VARIABLE = "GATESCOPE_KERNEL"
+WORTH = 256
+
+
+def choose(choice: str) -> None:
+    """Choose for all layers made from now on; raises ValueError for what is no choice here."""
+    check(choice)
+    os.environ[VARIABLE] = choice
+
+
+def chosen(rows: int = WORTH) -> str:
+    """`numpy` or `compiled`, for a reading of so many steps (of all its sequences together)."""
+    choice = os.environ.get(VARIABLE, CHOICES[0])
+    check(choice)
+    return choice if choice != "auto" else "compiled" if rows >= WORTH and available() else "numpy"
+
+
+def kernel(program: Program, precision: np.dtype, rows: int) -> Program | Kernel:
+    """What has `run_forward` and `run_backward` for a program, in a reading of so many steps."""
+    return compiled(program, np.dtype(precision).name) if chosen(rows) == "compiled" else program
+
+
+def check(choice: str) -> None:
+    """Raise ValueError, saying why, for a choice that cannot be had."""
+    if choice not in CHOICES:
+        raise ValueError(f"{VARIABLE} must be one of {', '.join(CHOICES)}")
+    if choice == "compiled" and not available():
+        raise ValueError(f"{VARIABLE}=compiled needs the package llvmlite (pip install 'gatescope[compiled]')")

@@ -1,0 +1,231 @@
+"""Keras' HDF5 weights as a network: its order of gates, its transposed kernels, its two layouts of the file.
+
+Keras 3 writes `layers/<layer>/cell/vars/0` (`*.weights.h5`), older ones `<layer>/…/kernel:0` with the order of layers
+in an attribute, inside `model_weights` where the whole model was saved. Only the whole model says which activations
+there are and whether every step is given; elsewhere Keras' own are taken: tanh, sigmoid, the last step alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from gatescope.models.cells import cells
+from gatescope.models.graph.cell import Cell
+from gatescope.models.network.architecture import REVERSE
+from gatescope.models.network.metadata import form_of, vocabulary_of
+from gatescope.models.network.network import BadNetwork, Network, parameter_shapes
+
+MAGIC = b"\x89HDF\r\n\x1a\n"
+# by how many blocks are stacked: the cell, and Keras' order of its blocks
+KINDS = {1: ("elman", ("h",)), 3: ("gru", ("z", "r", "n")), 4: ("lstm", ("i", "f", "g", "o"))}
+NOT_WEIGHTS = re.compile(r"optimizer|seed_generator")
+DIRECTION = re.compile(r"(?:^|(?<=/))(forward|backward)_")
+RECURRENT_CLASSES = ("SimpleRNN", "GRU", "LSTM")
+
+Layers = dict[str, list[np.ndarray]]  # each layer's arrays in Keras' order: kernel, recurrent kernel, bias
+
+
+def keras_network(path: Path, facts: dict[str, str]) -> tuple[Network, dict[str, str]]:
+    """The network in Keras' weights, and which of the file's layers became which parameter; raises BadNetwork.
+
+    facts: `vocabulary`, `title`, `nonlinearity`, `pattern` … as the metadata of a safetensors file has them.
+    """
+    try:
+        import h5py
+    except ImportError:
+        raise BadNetwork("reading Keras' weights needs h5py: pip install 'gatescope[keras]'") from None
+    try:
+        with h5py.File(path, "r") as file:
+            layers, config = _layers(file), file.attrs.get("model_config", "{}")
+            said = _check_config(json.loads(config), {})
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+        if isinstance(error, BadNetwork):
+            raise
+        raise BadNetwork(f"{path.name} is not readable as Keras' HDF5 weights") from error
+    recurrent = [name for name, arrays in layers.items() if _is_recurrent(arrays)]
+    if not recurrent:
+        raise BadNetwork(f"no SimpleRNN, GRU or LSTM in {path.name}, which has: {', '.join(layers) or 'no layers'}")
+    kernel, memory = layers[recurrent[0]][:2]
+    cell, order = _cell(recurrent[0], layers[recurrent[0]], said | facts)
+    found: dict[str, tuple[str, np.ndarray]] = {}
+    places, depth, directions = _places(recurrent)
+    for name, place in places.items():
+        if layers[name][1].shape != memory.shape or np.ndim(layers[name][-1]) != np.ndim(layers[recurrent[0]][-1]):
+            raise BadNetwork(f"{name} is not of the same kind and size as {recurrent[0]}")
+        found |= {f"rnn.{part}_{place}": (name, array) for part, array in _stacked(layers[name], cell, order).items()}
+    found |= _around({name: arrays for name, arrays in layers.items() if name not in recurrent})
+    inputs, width = found["embedding.weight"][1].shape if "embedding.weight" in found else (len(kernel), None)
+    outputs = len(found["readout.weight"][1]) if "readout.weight" in found else None
+    wanted = parameter_shapes(cell, depth, len(memory), inputs, width, outputs, directions)
+    for parameter, (name, array) in found.items():
+        if array.shape != wanted[parameter]:
+            raise BadNetwork(f"{name} has shape {array.shape[::-1]} where {wanted[parameter][::-1]} would fit")
+    vocabulary = vocabulary_of(facts, "the vocabulary file")
+    if vocabulary and len(vocabulary) != inputs:
+        raise BadNetwork(f"the vocabulary has {len(vocabulary):,} entries, and the network is made for {inputs:,}")
+    if outputs not in (None, inputs) and "pattern" in said:
+        facts = {"pattern": said["pattern"]} | facts
+    form = form_of(facts, "the description", vocabulary, width is not None, inputs, outputs)
+    if directions == 2 and form.pattern == "many-to-one":
+        raise BadNetwork(
+            f"{recurrent[0]} is Bidirectional: where it gives one step alone, that joins the ends of both directions, "
+            "which no readout here reads; if it returns every step, say pattern many-to-many"
+        )
+    parameters = {name: np.ascontiguousarray(found[name][1]) for name in wanted if name in found}
+    absent = tuple(name for name in wanted if name not in found)
+    made = Network(
+        "", facts["title"], cell, depth, len(memory), vocabulary, parameters, width, absent=absent, form=form
+    )
+    return made, {parameter: name for parameter, (name, _) in found.items()}
+
+
+def _layers(file: Mapping) -> Layers:
+    """Every layer that has weights, first to last."""
+    root = file.get("model_weights", file)
+    if "layer_names" in root.attrs:
+        found: Layers = {}
+        for layer in map(_text, root.attrs["layer_names"]):
+            for name in map(_text, root[layer].attrs["weight_names"]):
+                place = name.rpartition("/")[0] if DIRECTION.search(name) else layer
+                found.setdefault(place, []).append(np.asarray(root[layer][name]))
+        return found
+    found = dict(_variables(root, ""))
+    recurrent = [name for name, arrays in found.items() if _is_recurrent(arrays)]
+    if len({re.sub(r"_\d+(?=/|$)", "", _wrapper(name).removesuffix("/cell")) for name in recurrent}) > 1:
+        raise BadNetwork(f"the file does not say which of these layers comes first: {', '.join(recurrent)}")
+    return dict(sorted(found.items(), key=lambda item: [int(part) for part in re.findall(r"\d+", item[0])]))
+
+
+def _wrapper(name: str) -> str:
+    """The layer as a whole, of which a name may be one direction."""
+    direction = DIRECTION.search(name)
+    return name[: direction.start()] if direction else name
+
+
+def _places(recurrent: list[str]) -> tuple[dict[str, str], int, int]:
+    """Each recurrent layer's place (`l0`, `l0_reverse`, …), how many levels there are, and in how many directions each
+    reads.
+    """
+    levels: dict[str, dict[str, str]] = {}
+    for name in recurrent:
+        direction = DIRECTION.search(name)
+        backwards = direction is not None and direction[1] == "backward"
+        levels.setdefault(_wrapper(name), {})[REVERSE if backwards else ""] = name
+    alone = [name for name in recurrent if DIRECTION.search(name) and len(levels[_wrapper(name)]) == 1]
+    if alone or len({len(ways) for ways in levels.values()}) > 1:
+        raise BadNetwork(f"every layer must read in one direction, or every layer in both: {', '.join(recurrent)}")
+    places = {
+        name: f"l{level}{suffix}" for level, ways in enumerate(levels.values()) for suffix, name in sorted(ways.items())
+    }
+    return places, len(levels), len(places) // len(levels)
+
+
+def _variables(group: Mapping, place: str) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """The arrays in every group `vars`, by the path of what they belong to."""
+    for name, inner in group.items():
+        path = f"{place}/{name}".removeprefix("/")
+        if not isinstance(inner, Mapping) or NOT_WEIGHTS.search(path):
+            continue
+        if name == "vars" and len(inner):
+            yield place, [np.asarray(inner[str(index)]) for index in range(len(inner))]
+        elif name != "vars":
+            yield from _variables(inner, path)
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def _is_recurrent(arrays: list[np.ndarray]) -> bool:
+    """Whether a layer has a kernel and a recurrent kernel, both (…, blocks·H)."""
+    return len(arrays) in (2, 3) and arrays[0].ndim == arrays[1].ndim == 2
+
+
+def _check_config(config: object, said: dict[str, str]) -> dict[str, str]:
+    """What a whole model's configuration says of its recurrent layers, as `nonlinearity`, `reset` and `pattern`;
+    refuses what has no equal here.
+    """
+    if isinstance(config, dict) and config.get("class_name") == "Bidirectional":
+        if config["config"].get("merge_mode", "concat") != "concat":
+            raise BadNetwork(f"merge_mode of {config['config'].get('name', 'Bidirectional')} must be concat")
+        return _check_config(config["config"]["layer"], said)
+    for inner in config.values() if isinstance(config, dict) else config if isinstance(config, list) else ():
+        said = _check_config(inner, said)
+    if not isinstance(config, dict) or config.get("class_name") not in RECURRENT_CLASSES:
+        return said
+    kind, chosen = config["class_name"], config["config"]
+    allowed = {"activation": ("tanh", "relu") if kind == RECURRENT_CLASSES[0] else ("tanh",)}
+    allowed |= {"recurrent_activation": ("sigmoid",), "go_backwards": (False,)}
+    for option, values in allowed.items():
+        if option in chosen and chosen[option] not in values:
+            raise BadNetwork(f"{option} of {chosen.get('name', kind)} must be {' or '.join(map(str, values))}")
+    if kind == RECURRENT_CLASSES[0]:
+        said = said | {"nonlinearity": chosen["activation"]}
+    if "reset_after" in chosen:
+        said = said | {"reset": "after" if chosen["reset_after"] else "before"}
+    if "return_sequences" in chosen:
+        said = said | {"pattern": "many-to-many" if chosen["return_sequences"] else "many-to-one"}
+    return said
+
+
+def _cell(name: str, arrays: list[np.ndarray], said: dict[str, str]) -> tuple[type[Cell], tuple[str, ...]]:
+    """The cell, and Keras' order of its blocks."""
+    memory, bias = arrays[1], arrays[2] if len(arrays) == 3 else None
+    blocks = memory.shape[1] / memory.shape[0] if memory.shape[0] else 0
+    if blocks not in KINDS:
+        raise BadNetwork(f"the recurrent kernel of {name} must be (H, H), (H, 3·H) or (H, 4·H), not {memory.shape}")
+    id, order = KINDS[blocks]
+    chosen = {"nonlinearity": said["nonlinearity"]} if "nonlinearity" in said else {}
+    # a reset gate that multiplies after the matrix has a bias of its own there, which Keras writes as a second row
+    if id == "gru" and bias is not None:
+        chosen["reset"] = "after" if bias.ndim == 2 else "before"
+    elif id == "gru":
+        chosen["reset"] = said.get("reset", "")
+        if not chosen["reset"]:
+            raise BadNetwork(
+                f"{name} has no bias, which would tell whether it is a GRU with reset_after; the whole model, saved "
+                "with model.save, says it"
+            )
+    if chosen.get("reset") == "after":
+        del chosen["reset"]  # as usual
+    try:
+        return cells()[id].with_options(*chosen.items()), order
+    except ValueError as error:
+        raise BadNetwork(str(error)) from None
+
+
+def _stacked(arrays: list[np.ndarray], cell: type[Cell], order: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """One recurrent layer's arrays by torch's names, their blocks in torch's order."""
+
+    def joined(array: np.ndarray, stack: str) -> np.ndarray:
+        blocks = dict(zip(order, np.split(array, len(order), axis=-1), strict=True))
+        return np.concatenate([blocks[block.name] for block in cell.stacks()[stack][1]], axis=-1).T
+
+    found = {stack: joined(arrays[0 if stack == "weight_ih" else 1], stack) for stack in cell.stacks()}
+    if len(arrays) < 3:
+        return found
+    biases = zip(("ih", "hh"), np.atleast_2d(arrays[2]), strict=False)
+    return found | {f"bias_{read}": joined(bias, f"weight_{read}") for read, bias in biases}
+
+
+def _around(layers: Layers) -> dict[str, tuple[str, np.ndarray]]:
+    """The embedding and the readout among the layers that are not recurrent: layer and array by parameter."""
+    found: dict[str, tuple[str, np.ndarray]] = {}
+    for name, arrays in layers.items():
+        is_embedding = len(arrays) == 1 and "emb" in name.lower()
+        parts = (
+            {"embedding.weight": arrays[0]} if is_embedding else dict(zip(("readout.weight", "readout.bias"), arrays))
+        )
+        if len(parts) < len(arrays) or set(parts) & set(found) or arrays[0].ndim != 2:
+            raise BadNetwork(
+                f"cannot place {name}: there may be one Embedding and one Dense readout, and it is neither"
+            )
+        if not is_embedding:
+            parts["readout.weight"] = parts["readout.weight"].T
+        found |= {parameter: (name, array) for parameter, array in parts.items()}
+    return found

@@ -1,0 +1,179 @@
+"""What a cell is: a class with one method, `step`, written with `gate`, `candidate`, `linear` and `peep`.
+
+Everything else about a cell is derived from the step, traced once: see `models.graph.description` and
+`models.compiler.program`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from gatescope.models.graph.graph import Graph, Node, sigmoid, tanh
+
+
+class Cell:
+    """The contract of a cell: which states it carries, and `step`, which makes the next ones.
+
+    states: names; the first is the cell's output. May be left out: blocks, the order in which the matrix maps are
+    stacked in the weights (PyTorch's where there is one); words, for each signal a title and the course's name for it;
+    options, what may be chosen of the cell, by name, the first value being the usual one; usual, where it is another.
+    """
+
+    id: str
+    title: str
+    states: tuple[str, ...]
+    blocks: tuple[str, ...] = ()
+    words: dict[str, tuple[str, str]] = {}
+    reference: str | None = None
+    options: dict[str, Sequence[int | str]] = {}
+    usual: dict[str, int | str] = {}
+    chosen: dict[str, int | str] = {}
+
+    def __init__(self) -> None:
+        self._named: list[Node] = []
+        self._maps: dict[tuple[str, int], Node] = {}
+
+    def step(self, x: Node, *states: Node) -> Node | tuple[Node, ...]:
+        """The equations: from the input and the states before the step to the states after it, in the order of
+        `states`.
+        """
+        raise NotImplementedError
+
+    def linear(self, block: str, *sources: Node) -> Node:
+        """The sum of a matrix map (with bias) of each source that is an input, a state or a signal; other nodes are
+        added as they are.
+        """
+        parts = [self.map(block, source) if _is_source(source) else source for source in sources]
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        return total
+
+    def gate(self, name: str, *sources: Node) -> Node:
+        """A named signal between 0 and 1: the sigmoid of `linear`."""
+        return self._name(name, sigmoid(self.linear(name, *sources)))
+
+    def candidate(self, name: str, *sources: Node) -> Node:
+        """A named signal between −1 and 1: the tanh of `linear`."""
+        return self._name(name, tanh(self.linear(name, *sources)))
+
+    def peep(self, block: str, memory: Node) -> Node:
+        """A look at a memory through one weight a unit (a diagonal matrix)."""
+        return Node("parameter", name=f"weight_c{block}") * memory
+
+    def signal(self, name: str, node: Node) -> Node:
+        """Any vector as a named signal, so that matrix maps can read it and pages show it."""
+        return self._name(name, node)
+
+    def project(self, source: Node, width: int) -> Node:
+        """A matrix map without bias to a vector of another size (Sak, Senior & Beaufays 2014); it must become a
+        state.
+        """
+        return Node("linear", (source,), "r", width)
+
+    def map(self, block: str, source: Node) -> Node:
+        """One matrix map, with bias, of any vector: also of what another map gave."""
+        return self._maps.setdefault((block, id(source)), Node("linear", (source,), block))
+
+    def _name(self, name: str, node: Node) -> Node:
+        node.signal = name
+        self._named.append(node)
+        return node
+
+    @classmethod
+    @cache
+    def graph(cls) -> Graph:
+        """The step, traced once."""
+        cell, given = cls(), Node("input", name="x")
+        before = {state: Node("state", name=state) for state in cls.states}
+        made = cell.step(given, *before.values())
+        made = made if isinstance(made, tuple) else (made,)
+        if len(made) != len(cls.states):
+            raise TypeError(f"{cls.__name__}.step must return {len(cls.states)} states, not {len(made)}")
+        after = dict(zip(cls.states, made, strict=True))
+        for state, node in after.items():
+            if node.op not in ("input", "state"):  # what only hands on an input is a delay line, not a signal
+                cell._name(state, node)
+        return Graph(given, before, after, cell._named)
+
+    @classmethod
+    @cache
+    def memories(cls) -> tuple[str, ...]:
+        """The states that are computed; the others only hand on an earlier input."""
+        graph = cls.graph()
+        return tuple(state for state in cls.states if graph.before[state] not in graph.lags)
+
+    @classmethod
+    @cache
+    def with_options(cls, *chosen: tuple[str, int | str]) -> type[Cell]:
+        """The cell with some options chosen, as (name, value) pairs; raises ValueError naming what an option may be."""
+        if not chosen:
+            return cls
+        for name, value in chosen:
+            allowed = cls.options.get(name, ())
+            if value not in allowed:
+                raise ValueError(f"{name} must be {_among(allowed)}" if allowed else f"{cls.id} has no option {name}")
+        return type(
+            cls.__name__, (cls,), {"__doc__": cls.__doc__, "chosen": dict(chosen), **cls.shaped(**dict(chosen))}
+        )
+
+    @classmethod
+    def shaped(cls, **chosen: int | str) -> dict:
+        """What options change of the class itself, such as its states."""
+        return {}
+
+    @classmethod
+    def option(cls, name: str) -> int | str:
+        """The value of an option: the chosen one, else the usual one."""
+        return cls.chosen.get(name, cls.usual.get(name, next(iter(cls.options[name]))))
+
+    @classmethod
+    def stacks(cls) -> dict[str, tuple[Node, list[Node]]]:
+        """The matrix maps by the parameter that holds them: {"weight_ih": (source, [one map a block, in stacking
+        order])}.
+        """
+        graph, found = cls.graph(), {}
+        order = cls.blocks or list(dict.fromkeys(linear.name for linear in graph.linears))
+        for node in sorted((node for node in graph.linears if not node.width), key=lambda node: order.index(node.name)):
+            source = node.reads[0]
+            found.setdefault(cls.parameter_name(source), (source, []))[1].append(node)
+        for node in graph.linears:
+            if node.width:
+                found["weight_hr"] = (node.reads[0], [node])
+        return dict(sorted(found.items(), key=lambda item: item[1][0] is not graph.input))
+
+    @classmethod
+    def parameter_name(cls, source: Node) -> str:
+        """The name of the weights that read a source: PyTorch's weight_ih and weight_hh for the input and the output
+        state.
+        """
+        if source.op == "input":
+            return "weight_ih"
+        name = source.name if source.op == "state" else source.signal
+        return "weight_hh" if source is cls.graph().before[cls.states[0]] else f"weight_{name}h"
+
+    @classmethod
+    def width(cls, signal: str, hidden: int) -> int:
+        """How many numbers a signal holds in a layer of `hidden` units: as many, or a projection's size."""
+        return cls.graph().signals[signal].width or hidden
+
+    @classmethod
+    def parameter_shapes(cls, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of one layer's parameters by name; a matrix has the rows of its blocks one under the other."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for name, (source, blocks) in cls.stacks().items():
+            read = inputs if source in cls.graph().lags else source.width or hidden
+            shapes[name] = (sum(block.width or hidden for block in blocks), read)
+        for name, (_, blocks) in cls.stacks().items():
+            if not blocks[0].width:
+                shapes[name.replace("weight", "bias")] = (len(blocks) * hidden,)
+        return shapes | {node.name: (hidden,) for node in cls.graph().parameters}
+
+
+def _among(allowed: Sequence[int | str]) -> str:
+    return f"{allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else " or ".join(map(str, allowed))
+
+
+def _is_source(node: Node) -> bool:
+    return node.op in ("input", "state") or node.signal is not None

@@ -1,0 +1,1 @@
+"""What is looked at: traces, writing, sums inside gates, influence, interventions, gradients checked."""

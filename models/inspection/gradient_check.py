@@ -1,0 +1,49 @@
+"""Is the backward pass right? Asked of the very network and text on the page, against finite differences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gatescope.models.inspection.recorder import Reading
+from gatescope.models.inspection.trace import trace
+from gatescope.models.network.bptt import NetworkWeights
+from gatescope.models.network.network import Network
+
+STEP = 1e-5
+TOLERANCE = 1e-5
+
+
+def verify(network: Network, inputs: Sequence, loss: str = "every", seed: int = 0, **asked) -> dict:
+    """Compare the gradient along one random direction through all weights at once with (L(θ+εv) − L(θ−εv)) / 2ε.
+
+    In float64; what may be asked for is what a trace may be asked for. Gives {"analytic", "numeric",
+    "relative_error", "verified"}; the error is relative to the gradient's norm, the typical size of its product with a
+    direction drawn from the normal distribution. Raises ValueError as `trace` does.
+    """
+    if not network.predicts:
+        raise ValueError("model: must have a readout; without one there is no loss to differentiate")
+    random, asked = np.random.default_rng(seed), asked | {"loss": loss}
+    gradients = trace(network, inputs, **asked, precision="float64").tensors
+    if "grad.parameters.readout.weight" not in gradients:
+        raise ValueError("targets: are needed; without them there is no loss to differentiate")
+    direction = {name: random.standard_normal(array.shape) for name, array in network.parameters.items()}
+    slopes = {name: gradients[f"grad.parameters.{name}"] for name in direction}
+    analytic = float(sum(np.vdot(slopes[name], direction[name]) for name in direction))
+    ahead, behind = (_loss(network, inputs, asked, direction, sign * STEP) for sign in (1, -1))
+    numeric = (ahead - behind) / (2 * STEP)
+    size = np.sqrt(sum(float(np.vdot(slope, slope)) for slope in slopes.values()))
+    error = abs(analytic - numeric) / max(float(size), 1e-12)
+    return {"analytic": analytic, "numeric": numeric, "relative_error": error, "verified": bool(error < TOLERANCE)}
+
+
+def _loss(network: Network, inputs: Sequence, asked: dict, direction: dict, step: float) -> float:
+    """The loss with all weights moved along the direction."""
+    moved = {name: array.astype(np.float64) + step * direction[name] for name, array in network.parameters.items()}
+    weights = NetworkWeights(network.cell, network.layers, network.hidden, moved, np.dtype("float64"), network.channels)
+    reading = Reading(network, inputs, **asked, backward=False, precision="float64")
+    reading.work.use(weights)
+    reading.forward(0, reading.steps)
+    reading.score(0, reading.steps)
+    return reading.summary()["loss"]

@@ -1,0 +1,86 @@
+"""Who influences whom: how much the loss of each step depends on what a layer remembered at each step before it.
+
+All losses go back at once, side by side, through what one pass recorded: the diagonals between its signals are the same
+for all of them. A loss joins at its own step, so the work is half of a square.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gatescope.models.compiler.denormals import flushed
+from gatescope.models.inspection.interventions import Intervention, clamps
+from gatescope.models.network.bptt import Pass, blocks
+from gatescope.models.network.losses import judge
+from gatescope.models.network.network import Network
+
+AT_ONCE = 4
+LONGEST = 1000
+
+
+def influence(
+    network: Network,
+    inputs: Sequence,
+    layer: int = 0,
+    signal: str | None = None,
+    precision: str = "float32",
+    interventions: Sequence[Intervention] = (),
+    targets: Sequence | None = None,
+) -> np.ndarray:
+    """‖∂L_t/∂s‖ for the loss L_t of each step (row) and a state s of one layer at each step (column), (N, N).
+
+    layer: which of the network's parts; signal: one of its states, its output unless said. There is zero where no loss
+    falls and above the diagonal. Raises ValueError as a trace does, where layers read in both directions, and for a
+    sequence of more than 1,000 steps.
+    """
+    parts = network.parts
+    if not 0 <= layer < len(parts):
+        raise ValueError(f"layer: must be between 0 and {len(parts) - 1}")
+    states = parts[layer].cell.memories()
+    signal = signal or states[0]
+    if signal not in states:
+        raise ValueError(f"signal: must be one of {', '.join(states)}")
+    if not network.predicts or any(part.reverse for part in parts):
+        raise ValueError("model: must have a readout and read from the beginning only")
+    lesson, weights = network.lesson(inputs, targets), network.weights(precision)
+    steps = len(lesson.inputs)
+    if steps > LONGEST:
+        raise ValueError(f"text: must have at most {LONGEST:,} steps for a map of all pairs")
+    room = min(AT_ONCE, steps) if weights.forgets else steps
+    work = Pass(weights, steps, clamps=clamps(network, steps, interventions, precision), room=room, sides=steps)
+    with flushed():
+        for first, last in blocks(steps):
+            work.forward(lesson.inputs[first:last, None], first)
+        return _sweep(work, _blame(network, work, lesson.targets[:, None]), layer, signal)
+
+
+def _blame(network: Network, work: Pass, targets: np.ndarray) -> np.ndarray:
+    """∂L_t/∂(what the top layer gives at step t), (N, width)."""
+    loss, differentiate = judge(network.form.counts)
+    targets = targets.astype(work.logits.dtype) if network.form.counts else targets
+    _, judged = loss(work.logits, targets)
+    return differentiate(judged, targets)[:, 0] @ work.weights.readout
+
+
+def _sweep(work: Pass, blame: np.ndarray, layer: int, signal: str) -> np.ndarray:
+    found = np.zeros((work.steps, work.steps), blame.dtype)
+    for each in work.layers:
+        each.begin_backward()
+        for gradient in each.gradients.values():
+            gradient[:] = 0  # a loss that has not joined yet sends nothing back
+    for first, last in reversed(blocks(work.steps, work.layers[0].room)):
+        own = np.arange(last - first)
+        for each in work.layers:
+            each.make_room(first, last)
+        joining = np.zeros((last - first, work.steps - first, blame.shape[1]), blame.dtype)
+        joining[own, own] = blame[first:last]
+        work.output.give(joining, first, last, first)
+        for index in reversed(range(layer, len(work.layers))):
+            adjoint = work.layers[index].backward(first, last, first)["weight_ih"]
+            if index > layer:
+                work.given[index].hand_on(adjoint, first, last, first)
+        gradient = work.layers[layer].gradient_at(signal, first, last)[:, first:]
+        found[first:, first:last] = np.sqrt(np.vecdot(gradient, gradient)).T
+    return found

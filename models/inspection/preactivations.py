@@ -1,0 +1,89 @@
+"""A gate opened: what each matrix map adds to one unit's pre-activation, at every step of a sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gatescope.models.graph.graph import Node
+from gatescope.models.inspection.recorder import Reading
+from gatescope.models.network.layer import Layer
+from gatescope.models.network.network import Network
+
+
+def arithmetic(network: Network, inputs: Sequence, layer: int = 0, unit: int = 0, **asked) -> dict:
+    """For each signal with a matrix map, its summands for one unit: {"layer", "unit", "terms": {signal: [{"reads",
+    "values"}, …]}}.
+
+    layer: which of the network's parts. reads: `x`, a state before the step such as `h_prev`, a signal, or `bias`;
+    values (N,). A map that a gate multiplies comes without the gate, which the signals and the cell's graph give.
+    asked: `interventions` and `targets` as a reading takes them. Raises ValueError naming the range.
+    """
+    parts = network.parts
+    if not 0 <= layer < len(parts):
+        raise ValueError(f"layer: must be between 0 and {len(parts) - 1}")
+    part = parts[layer]
+    if not 0 <= unit < part.hidden:
+        raise ValueError(f"unit: must be between 0 and {part.hidden - 1}")
+    reading = Reading(network, inputs, backward=False, **asked)
+    reading.forward(0, reading.steps)
+    cell, work, weights = part.cell, reading.work.layers[layer], part.parameters(network.parameters)
+    found: dict[str, list[dict]] = {}
+    layout = work.program.layout
+    for stack, (source, blocks) in cell.stacks().items():
+        weight, bias = weights[stack], None
+        if part.stored(stack.replace("weight", "bias"))[0] in network.parameters:
+            bias = weights[stack.replace("weight", "bias")]
+        for index, block in enumerate(blocks):
+            row, reader = index * part.hidden + unit, layout.reader(block).signal
+            if row >= len(weight):
+                continue  # a projection has fewer units than the layer
+            values = _mapped(network, reading, layer, source, weight[row])
+            found.setdefault(reader, []).append({"reads": cell.graph().label(source), "values": values})
+            if bias is None:
+                continue
+            constant = np.full(reading.steps, bias[row], values.dtype)
+            if layout.is_plain(block):
+                _add_bias(found[reader], constant)
+            else:
+                found[reader][-1]["values"] = values + constant
+    for signal, terms in found.items():
+        terms += _looks(work, weights, signal, unit)
+        terms.sort(key=lambda term: term["reads"] == "bias")
+    return {"layer": layer, "unit": unit, "terms": found}
+
+
+def _looks(layer: Layer, weights: dict[str, np.ndarray], signal: str, unit: int) -> list[dict]:
+    """A signal's peepholes: one weight of the unit's own times what it looks at."""
+    found, graph = [], layer.cell.graph()
+    for summand in graph.pre_activation(signal) or []:
+        own = [node for node in summand.reads if node.op == "parameter"]
+        if summand.op == "mul" and own:
+            (seen,) = (node for node in summand.reads if node not in own)
+            values = weights[own[0].name][unit] * layer.read(seen, 0, layer.steps)[:, 0, unit]
+            found.append({"reads": graph.label(seen), "values": values})
+    return found
+
+
+def _add_bias(terms: list[dict], constant: np.ndarray) -> None:
+    """One line for all biases of a gate, at the end."""
+    last = next((term for term in terms if term["reads"] == "bias"), None)
+    if last:
+        terms.remove(last)
+        constant = constant + last["values"]
+    terms.append({"reads": "bias", "values": constant})
+
+
+def _mapped(network: Network, reading: Reading, layer: int, source: Node, row: np.ndarray) -> np.ndarray:
+    """What one row of a stack of maps makes of what it reads, at every step, (N,)."""
+    lag = network.parts[layer].cell.graph().lags.get(source)
+    if lag is None:
+        return reading.work.layers[layer].read(source, 0, reading.steps)[:, 0] @ row
+    given = reading.work.given[layer]
+    if network.parts[layer].level or network.channels:
+        values = given.rows(0, reading.steps)[:, 0] @ row
+    else:
+        each = network.parameters["embedding.weight"] @ row if network.embedding else row
+        values = np.append(each, each.dtype.type(0))[reading.inputs[:, 0]]
+    return np.concatenate([np.zeros(min(lag, len(values)), values.dtype), values[: len(values) - lag]])

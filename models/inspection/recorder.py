@@ -1,0 +1,179 @@
+"""One network reading one sequence: what traces, sums inside gates and the check of gradients build on."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from gatescope.models.compiler.denormals import flushed
+from gatescope.models.inspection.interventions import Intervention, clamps
+from gatescope.models.network.bptt import Pass, block
+from gatescope.models.network.losses import judge
+from gatescope.models.network.network import Network
+from gatescope.models.network.task import NOTHING
+
+LOSSES = ("every", "last")
+PRECISIONS = ("float32", "float64")
+
+
+class Reading:
+    """A network reading a sequence, forward and backward by blocks of at most `passes.block()` steps.
+
+    All is kept that was asked for, and what the backward pass needs; where that is not all there is, the rest is
+    forgotten from block to block, so that a long text takes no more memory than its trace.
+
+    inputs: tokens (N,), or numbers (N, channels). loss: `every` (L is the sum of the losses of all steps that are
+    judged) or `last` (only the last one's). backward: record the backward pass too. precision: float32 or float64.
+    signals: which to give, None for all. interventions: what is overwritten before anything reads it. targets: what
+    should come out, needed where it is not the next input; a network that tells a class at the end and is given no
+    target is asked for the class it finds likeliest. Raises ValueError naming the parameter and what it may be.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        inputs: Sequence[int] | Sequence[Sequence[float]],
+        loss: str = "every",
+        backward: bool = True,
+        precision: str = "float32",
+        signals: Sequence[str] | None = None,
+        interventions: Sequence[Intervention] = (),
+        targets: Sequence[int] | Sequence[Sequence[float]] | None = None,
+    ):
+        known = list(network.cell.graph().signals)
+        _check("loss", loss, LOSSES)
+        _check("precision", precision, PRECISIONS)
+        for signal in signals or ():
+            _check("signals", signal, known)
+        self.lesson = network.lesson(inputs, targets)
+        self.inputs = self.lesson.inputs[:, None]
+        self.targets = self.lesson.targets[:, None].astype(precision if network.form.counts else np.intp)
+        self.network, self.steps, self.loss = network, len(self.inputs), loss
+        self.guessed = targets is None and network.form.gives == "classes" and network.form.pattern == "many-to-one"
+        judged = self.guessed or not (np.isnan(self.targets) if network.form.counts else self.targets == NOTHING).all()
+        self.wants_backward = backward and network.predicts and (judged or network.form.gives == "next")
+        self.signals = [signal for signal in known if not signals or signal in signals]
+        self.began = time.perf_counter()
+        weights, overwritten = network.weights(precision), clamps(network, self.steps, interventions, precision)
+        self.forgets = len(self.signals) < len(known) and weights.forgets and not interventions
+        room = min(block(self.steps), self.steps) if self.forgets else self.steps
+        self.work = Pass(
+            weights,
+            self.steps if self.wants_backward else room,
+            backward=self.wants_backward,
+            clamps=None if self.forgets else overwritten,
+            room=room,
+        )
+        self.losses = np.full(self.steps if network.predicts else 0, np.nan, precision)
+        self.kept: dict[bool, list[dict[str, np.ndarray]]] = {}
+        self.logits = self.work.logits
+        if self.forgets:
+            self.kept = {False: self._empty(), True: self._empty() if self.wants_backward else []}
+        if self.work.steps < self.steps:
+            self.logits = np.empty((self.steps, 1, network.outputs), precision)
+
+    def _empty(self) -> list[dict[str, np.ndarray]]:
+        shapes = [
+            {signal: (self.steps, values.shape[-1]) for signal, values in layer.items()} for layer in self._rows()
+        ]
+        return [{signal: np.empty(shape, self.losses.dtype) for signal, shape in layer.items()} for layer in shapes]
+
+    def _rows(self, gradients: bool = False) -> list[dict[str, np.ndarray]]:
+        """What the records of the pass hold of each layer's signals, or of their gradients, as views."""
+        return [
+            {
+                signal: (layer.gradient(signal) if gradients else layer.signal(signal))[:, 0]
+                for signal in layer.cell.graph().signals
+                if signal in self.signals or layer.cell is not self.network.cell
+            }
+            for layer in self.work.layers
+        ]
+
+    def _keep(self, first: int, last: int, gradients: bool, begin: int) -> None:
+        """Copy a block out of the records, where it begins at row `begin`."""
+        for kept, rows in zip(self.kept[gradients], self._rows(gradients), strict=True):
+            for signal, values in rows.items():
+                kept[signal][first:last] = values[begin : begin + last - first]
+
+    def _whole(self, first: int, last: int, begins: bool) -> tuple[int, int] | None:
+        """The steps to run for a block: where layers read in both directions, all of them with the first block."""
+        if not self.work.weights.both_ways:
+            return first, last
+        return (0, self.steps) if begins else None
+
+    def forward(self, first: int, last: int) -> None:
+        """Read steps first…last−1; blocks in rising order."""
+        span = self._whole(first, last, first == 0)
+        if span is None:
+            return
+        with flushed():
+            if self.work.steps == self.steps:
+                self.work.forward(self.inputs[slice(*span)], span[0])
+            else:
+                for layer in self.work.layers if first else ():
+                    layer.carry()
+                self.work.forward(self.inputs[slice(*span)])
+        if self.forgets:
+            begin = first if self.work.steps == self.steps else 0
+            self._keep(first, last, False, begin)
+        if self.work.steps < self.steps:
+            self.logits[first:last] = self.work.logits[: last - first]
+
+    def score(self, first: int, last: int) -> np.ndarray:
+        """Fill in the losses of a block; gives the probabilities of the classes, or the numbers, (n, 1, outputs)."""
+        given = self.logits[first:last]
+        if not self.network.predicts:
+            return given
+        if self.guessed and last == self.steps:
+            self.targets[-1] = given[-1].argmax()
+        losses, judged = judge(self.network.form.counts)[0](given, self.targets[first:last])
+        self.losses[first:last] = losses[:, 0]
+        return judged
+
+    def backward(self, first: int, last: int) -> None:
+        """Go back from step last−1 to first; blocks in falling order."""
+        span = self._whole(first, last, last == self.steps)
+        if span is None:
+            return
+        first, last = span
+        with flushed():
+            judged, final, gradient = self.score(first, last), self.lesson.scored.stop - 1, None
+            if self.loss == "every" or first <= final < last:
+                gradient = judge(self.network.form.counts)[1](judged, self.targets[first:last])
+            only_last = gradient is not None and self.loss == "last"
+            self.work.backward(
+                gradient[final - first : final - first + 1] if only_last else gradient,
+                first,
+                last,
+                record_norms=True,
+                since=final if only_last else None,
+            )
+        if self.forgets:
+            self._keep(first, last, True, 0)
+
+    def layers(self, first: int, last: int, gradients: bool = False) -> list[dict[str, np.ndarray]]:
+        """Each layer's signals, or their gradients, at steps first…last−1, (n, H)."""
+        rows = self.kept[gradients] if self.forgets else self._rows(gradients)
+        return [{signal: values[first:last] for signal, values in layer.items()} for layer in rows]
+
+    def summary(self) -> dict:
+        """Total loss, bits a character over the whole text, the gradient's norm over all weights, seconds."""
+        counted = self.losses[self.lesson.scored]
+        counted = counted[~np.isnan(counted)]
+        total = float(counted.sum(dtype=np.float64) if self.loss == "every" else counted[-1:].sum())
+        squares = [float(np.vdot(gradient, gradient)) for gradient in self.work.gradients.values()]
+        bits = len(counted) and not self.network.form.counts
+        return {
+            "loss": total if self.network.predicts else None,
+            "bits_per_character": float(counted.mean()) / math.log(2) if bits else None,
+            "gradient_norm": math.sqrt(sum(squares)) if self.wants_backward else None,
+            "seconds": round(time.perf_counter() - self.began, 6),
+        }
+
+
+def _check(name: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name}: must be one of {', '.join(allowed)}")

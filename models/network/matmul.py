@@ -1,0 +1,67 @@
+"""Matrix products outside the time loop: NumPy's, or those of PyTorch's library, which are quicker.
+
+Training, which needs PyTorch anyway, takes the latter; everything else must start without it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from gatescope.models.compiler.backend import chosen
+from gatescope.models.compiler.llvm_jit import row_adder
+
+
+class Products:
+    """Products by NumPy."""
+
+    def multiply(self, left: np.ndarray, right: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """left (…, m, k) times right (k, n), into `out` if given."""
+        rows = left.reshape(math.prod(left.shape[:-1]), left.shape[-1])  # all steps in one product
+        made = np.matmul(rows, right, out=out if out is None else out.reshape(len(rows), -1))
+        return made.reshape(*left.shape[:-1], right.shape[-1])
+
+    def sum(self, rows: np.ndarray) -> np.ndarray:
+        """The sum of rows (n, width), (width,)."""
+        return rows.sum(axis=0)
+
+    def scatter(self, table: np.ndarray, which: np.ndarray, rows: np.ndarray) -> None:
+        """Add each of rows (n, width) to the row of the table that `which` (n,) names."""
+        if chosen(len(rows)) == "compiled":
+            row_adder(rows.dtype.name)(table, which % len(table), rows)
+            return
+        present, place = np.unique(which, return_inverse=True)
+        picked = np.zeros((len(present), len(rows)), rows.dtype)
+        picked[place, np.arange(len(rows))] = 1
+        table[present] += picked @ rows
+
+
+class TorchProducts(Products):
+    """Products by PyTorch, on the arrays as they lie, on one thread."""
+
+    def __init__(self) -> None:
+        import torch
+
+        torch.set_num_threads(1)
+        self.torch = torch
+
+    def multiply(self, left: np.ndarray, right: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """left (…, m, k) times right (k, n), into `out` if given."""
+        shared = self.torch.from_numpy
+        if out is None:
+            return self.torch.matmul(shared(left), shared(right)).numpy()
+        self.torch.matmul(shared(left), shared(right), out=shared(out))
+        return out
+
+    def sum(self, rows: np.ndarray) -> np.ndarray:
+        """The sum of rows (n, width), (width,)."""
+        return self.torch.sum(self.torch.from_numpy(rows), 0).numpy()
+
+    def scatter(self, table: np.ndarray, which: np.ndarray, rows: np.ndarray) -> None:
+        """Add each of rows (n, width) to the row of the table that `which` (n,) names."""
+        shared = self.torch.from_numpy
+        shared(table).index_add_(0, shared(which % len(table)), shared(rows))
+
+
+NUMPY = Products()

@@ -1,0 +1,289 @@
+"""A trained network: which cell, how large, which characters it knows, its weights, and the file that holds all of it.
+
+A network is one safetensors file with PyTorch's parameter names (`embedding.weight`, `rnn.weight_ih_l0`, …,
+`readout.weight`), so `torch.nn` modules load it as it is; what the numbers mean stands in the file's metadata.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from gatescope.models.cells import cells
+from gatescope.models.graph.cell import Cell
+from gatescope.models.network.architecture import CONVOLUTION, REVERSE, Part, parameter_shapes, parts
+from gatescope.models.network.bptt import NetworkWeights
+from gatescope.models.network.metadata import BadNetwork, checked_form, is_unicode, stored, vocabulary_of
+from gatescope.models.network.task import Form, Lesson, lesson
+
+__all__ = ["BadNetwork", "Network", "UnknownCharacters", "is_unicode", "parameter_shapes", "untrained", "vocabulary_of"]
+
+
+class UnknownCharacters(ValueError):
+    """A text holds characters (or words) the network has never seen; `characters` are they, in order of appearance."""
+
+    def __init__(self, characters: list[str]):
+        self.characters = characters
+        super().__init__(
+            "the network has never seen "
+            + ", ".join(f"U+{ord(unknown):04X}" if len(unknown) == 1 else unknown for unknown in characters)
+        )
+
+
+@dataclass(eq=False)
+class Network:
+    """A network over tokens or numbers: embedding, one-hot or real input, a convolution or none, equal recurrent layers
+    in one direction or both, linear readout or none.
+
+    vocabulary: the tokens' texts in the order of their numbers, empty where only the numbers are known. parameters:
+    arrays by PyTorch name. card: how it was trained. absent: the biases, and the readout, that it was made without.
+    form: what it reads and gives.
+    """
+
+    id: str
+    title: str
+    cell: type[Cell]
+    layers: int
+    hidden: int
+    vocabulary: list[str]
+    parameters: dict[str, np.ndarray]
+    embedding: int | None = None
+    card: dict = field(default_factory=dict)
+    origin: str = "shipped"
+    absent: tuple[str, ...] = ()
+    form: Form = Form()
+
+    def __post_init__(self) -> None:
+        if min(self.layers, self.hidden, self.inputs) < 1:
+            raise BadNetwork("a network has at least one layer, one unit and one token")
+        if self.form.reads == "values" and (self.embedding or self.vocabulary):
+            raise BadNetwork("a network that reads numbers has no embedding and no vocabulary")
+        wanted = parameter_shapes(
+            self.cell,
+            self.layers,
+            self.hidden,
+            self.inputs,
+            self.embedding,
+            self.outputs if self.predicts else None,
+            2 if any(name.endswith(REVERSE) for name in self.parameters) else 1,
+            self.parameters[f"{CONVOLUTION}.weight"].shape[::2] if f"{CONVOLUTION}.weight" in self.parameters else None,
+        )
+        for name in self.absent:
+            if wanted.pop(name, None) is None or not ("bias" in name or name == "readout.weight"):
+                raise BadNetwork(f"a network cannot be without the parameter {name}")
+        for name, shape in wanted.items():
+            if name not in self.parameters:
+                raise BadNetwork(f"the parameter {name} is missing")
+            if self.parameters[name].shape != shape:
+                raise BadNetwork(f"the parameter {name} must have shape {shape}, not {self.parameters[name].shape}")
+            if not np.isfinite(self.parameters[name]).all():
+                raise BadNetwork(f"the parameter {name} holds values that are not finite")
+        if extra := set(self.parameters) - set(wanted):
+            raise BadNetwork(f"unexpected parameters: {', '.join(sorted(extra))}")
+        if self.form.labels and len(self.form.labels) != self.outputs:
+            raise BadNetwork(f"there are {len(self.form.labels)} labels for {self.outputs} outputs")
+        if self.predicts and self.form.gives == "next" and self.outputs != self.inputs:
+            raise BadNetwork(f"a network that predicts its next input has {self.inputs} outputs, not {self.outputs}")
+        self._number = {character: number for number, character in enumerate(self.vocabulary)}
+
+    def tokens(self, text: str) -> list[int]:
+        """The numbers of a text's characters (or words); raises UnknownCharacters for those outside the vocabulary."""
+        cut = self.form.cut(text)
+        try:
+            return [self._number[token] for token in cut]
+        except KeyError:
+            raise UnknownCharacters([token for token in dict.fromkeys(cut) if token not in self._number]) from None
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """The text of a list of numbers."""
+        return self.form.join([self.vocabulary[token] for token in tokens])
+
+    def lesson(self, inputs, targets=None) -> Lesson:
+        """The rows of a reading of these inputs; raises ValueError naming the parameter (see `task.lesson`)."""
+        return lesson(self.form, self.inputs, self.channels, self.outputs, inputs, targets)
+
+    @property
+    def inputs(self) -> int:
+        """The number of different tokens it can be given, or of numbers at each step."""
+        if self.vocabulary:
+            return len(self.vocabulary)
+        if self.embedding:
+            return self.parameters["embedding.weight"].shape[0]
+        lowest = self.parameters.get(f"{CONVOLUTION}.weight", self.parameters.get("rnn.weight_ih_l0"))
+        if lowest is None:
+            raise BadNetwork("the parameter rnn.weight_ih_l0 is missing")
+        return lowest.shape[1]
+
+    @property
+    def vocabulary_size(self) -> int:
+        """The number of different tokens it can be given; none where it reads numbers."""
+        return 0 if self.channels else self.inputs
+
+    @property
+    def channels(self) -> int | None:
+        """How many numbers it reads at each step, None where it reads tokens."""
+        return self.inputs if self.form.reads == "values" else None
+
+    @property
+    def outputs(self) -> int:
+        """The number of classes it chooses among, or of numbers it gives."""
+        return len(self.parameters["readout.weight"]) if self.predicts else 0
+
+    @property
+    def parts(self) -> list[Part]:
+        """Its layers, from the input on."""
+        return parts(self.cell, self.layers, self.hidden, self.parameters)
+
+    @property
+    def predicts(self) -> bool:
+        """Whether it has a readout; without one there is no loss and nothing to send back."""
+        return "readout.weight" in self.parameters
+
+    @property
+    def task(self) -> str:
+        """What it does: predict `characters`, `words` or `tokens` whose texts are not known, tell `classes`, give
+        `values`, or only carry `states`.
+        """
+        if not self.predicts:
+            return "states"
+        if self.form.counts or self.form.gives == "classes":
+            return "values" if self.form.counts else "classes"
+        return self.form.reads if self.vocabulary else "tokens"
+
+    @property
+    def size(self) -> int:
+        """The number of weights."""
+        return sum(array.size for array in self.parameters.values())
+
+    def describe(self) -> dict:
+        """The network as the API lists it."""
+        loss = self.card.get("validation_loss")
+        return {
+            "id": self.id,
+            "title": self.title,
+            "cell": self.cell.id,
+            "layers": self.layers,
+            "hidden": self.hidden,
+            "task": self.task,
+            "vocabulary_size": self.vocabulary_size,
+            "parameters": self.size,
+            "bits_per_character": None if loss is None or self.form.counts else round(loss / math.log(2), 4),
+            "origin": self.origin,
+        }
+
+    def details(self) -> dict:
+        """The network as the API gives one: also its vocabulary, what it reads and gives, and its layers."""
+        return self.describe() | {
+            "vocabulary": self.vocabulary,
+            "form": self.form.to_dict(),
+            "channels": self.channels,
+            "outputs": self.outputs,
+            "parts": [part.describe() for part in self.parts],
+        }
+
+    @lru_cache(maxsize=2)  # noqa: B019 – networks live as long as the process
+    def weights(self, precision: str = "float32") -> NetworkWeights:
+        """The parameters laid out for the programs, in `float32` or `float64`."""
+        return NetworkWeights(self.cell, self.layers, self.hidden, self.parameters, np.dtype(precision), self.channels)
+
+    def facts(self) -> dict[str, str]:
+        """What a file says about the numbers in it."""
+        return {
+            "format": "gatescope",
+            "cell": self.cell.id,
+            "options": json.dumps(self.cell.chosen),
+            "title": self.title,
+            "vocabulary": json.dumps(self.vocabulary),
+            "card": json.dumps(self.card),
+            "absent": json.dumps(self.absent),
+            "form": json.dumps(self.form.to_dict()),
+        }
+
+    def to_bytes(self) -> bytes:
+        """The network as the bytes of a safetensors file."""
+        return save({name: np.ascontiguousarray(array) for name, array in self.parameters.items()}, self.facts())
+
+    @classmethod
+    def load(cls, path: Path) -> Network:
+        """Read a network from a safetensors file written by `to_bytes`; raises BadNetwork."""
+        try:
+            with safe_open(path, "np") as file:
+                facts = file.metadata() or {}
+                parameters = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 – not a dict
+        except (SafetensorError, OSError) as error:
+            raise BadNetwork(f"{Path(path).name} is not a readable safetensors file") from error
+        return cls.of(parameters, facts, Path(path).stem, Path(path).name)
+
+    @classmethod
+    def of(cls, parameters: dict[str, np.ndarray], facts: dict[str, str], id: str, name: str) -> Network:
+        """The network that a file's tensors and metadata make; `name` is what errors call the file. Raises
+        BadNetwork.
+        """
+        if facts.get("cell") not in cells():
+            raise BadNetwork(f"{name} names no known cell; known are {', '.join(cells())}")
+        try:
+            cell = cells()[facts["cell"]].with_options(*stored(facts, "options", dict, name).items())
+        except (ValueError, TypeError) as error:
+            raise BadNetwork(f"{name}: {error}") from None
+        absent = tuple(map(str, stored(facts, "absent", list, name)))
+        form = checked_form(stored(facts, "form", dict, name), name)
+        for matrix in ("readout.weight", "embedding.weight", "rnn.weight_ih_l0"):
+            if matrix in parameters and parameters[matrix].ndim != 2:
+                raise BadNetwork(f"the parameter {matrix} must be a matrix")
+        for matrix in ("readout.weight", "rnn.weight_ih_l0"):
+            if matrix not in parameters and matrix not in absent:
+                raise BadNetwork(f"the parameter {matrix} is missing")
+        if "rnn.weight_ih_l0" not in parameters:
+            raise BadNetwork("the parameter rnn.weight_ih_l0 is missing")
+        kernel = parameters.get(f"{CONVOLUTION}.weight", np.empty((1, 1, 2)))
+        if kernel.ndim != 3 or not 2 <= kernel.shape[-1] <= 32:
+            raise BadNetwork(f"the parameter {CONVOLUTION}.weight must be three-dimensional, with a window of 2 to 32")
+        hidden = len(parameters["rnn.weight_ih_l0"]) // len(cell.stacks()["weight_ih"][1])
+        return cls(
+            id=id,
+            title=facts.get("title", id),
+            cell=cell,
+            layers=sum(name.startswith("rnn.weight_ih_l") and not name.endswith(REVERSE) for name in parameters),
+            hidden=hidden,
+            vocabulary=vocabulary_of(facts, name),
+            parameters=parameters,
+            embedding=parameters["embedding.weight"].shape[1] if "embedding.weight" in parameters else None,
+            card=stored(facts, "card", dict, name),
+            absent=absent,
+            form=form,
+        )
+
+
+def untrained(
+    cell: type[Cell],
+    layers: int,
+    hidden: int,
+    vocabulary: list[str],
+    embedding: int | None = None,
+    seed: int = 0,
+    dtype: str = "float32",
+    title: str = "untrained",
+    form: Form = Form(),  # noqa: B008 – it cannot change
+    channels: int | None = None,
+    outputs: int | None = None,
+    directions: int = 1,
+    kernel: tuple[int, int] | None = None,
+) -> Network:
+    """A network with random weights, drawn as PyTorch draws them: uniform within ±1/√H, embeddings normal; the sizes
+    are those of `parameter_shapes`.
+    """
+    random, bound = np.random.default_rng(seed), 1 / math.sqrt(hidden)
+    shapes = parameter_shapes(cell, layers, hidden, channels or len(vocabulary), embedding, outputs, directions, kernel)
+    parameters = {}
+    for name, shape in shapes.items():
+        drawn = random.standard_normal(shape) if name == "embedding.weight" else random.uniform(-bound, bound, shape)
+        parameters[name] = drawn.astype(dtype)
+    return Network("untrained", title, cell, layers, hidden, vocabulary, parameters, embedding, form=form)
