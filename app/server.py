@@ -39,8 +39,8 @@ from gatescope.app.runs.supervisor import Supervisor
 from gatescope.app.runs.viewers import Viewers
 from gatescope.app.settings import Settings
 from gatescope.app.workers.choice import backend_of
-from gatescope.models.compiler import backend as kernel
-from gatescope.models.training import device
+from gatescope.models.compiler.backend import choose_kernel
+from gatescope.models.training.device import choose_device
 
 # What may hold recorded activations: they hardly shrink, and compressing them takes longer than computing them.
 NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream", "application/json", "text/html")
@@ -57,8 +57,8 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         responses={422: {"description": "A problem (RFC 9457)", "content": {"application/problem+json": SCHEMA}}},
     )
-    kernel.choose(settings.kernel)
-    device.choose(settings.device)
+    choose_kernel(settings.kernel)
+    choose_device(settings.device)
     app.state.settings = settings
     folder = settings.data.expanduser()
     app.state.store = Store(folder)

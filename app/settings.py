@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from gatescope.models.compiler.backend import check
+from gatescope.models.compiler.backend import check_kernel
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 
@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     @field_validator("kernel")
     @classmethod
     def _can_be_had(cls, kernel: str) -> str:
-        check(kernel)
+        check_kernel(kernel)
         return kernel
 
     def hosts(self) -> list[str]:

@@ -14,6 +14,6 @@ def shipped() -> dict[str, Path]:
 
 
 @cache
-def load(name: str) -> Network:
+def load_pretrained(name: str) -> Network:
     """A shipped network by id, read once; raises KeyError."""
     return Network.load(shipped()[name])

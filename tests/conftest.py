@@ -12,8 +12,8 @@ from gatescope.models.cells import cells
 from gatescope.models.compiler.backend import VARIABLE
 from gatescope.models.network.network import untrained
 from gatescope.models.training import device
-from tests.forms import networks
 from tests.service import serve
+from tests.tasks import networks
 
 # Trainings are compared to the last bit, which is promised for processors; `test_device` asks for GPUs itself.
 os.environ[device.VARIABLE] = "cpu"
@@ -30,7 +30,7 @@ def each_kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory with an untrained network `small-<cell>` of two layers for every kind of cell, and those of
-    `tests.forms`.
+    `tests.tasks`.
     """
     folder = tmp_path_factory.mktemp("data")
     for id, cell in cells().items():

@@ -8,7 +8,7 @@ are not used.
 import numpy as np
 import torch
 
-from gatescope.models.network.architecture import Part
+from gatescope.models.network.architecture import LayerSpec
 from gatescope.models.network.network import Network
 
 OPERATIONS = {
@@ -21,9 +21,11 @@ OPERATIONS = {
 }
 
 
-def _layer(part: Part, layer: int, inputs: torch.Tensor, weights_at, clamps=()) -> dict[str, list[torch.Tensor]]:
+def _layer(
+    spec: LayerSpec, layer: int, inputs: torch.Tensor, weights_at, interventions=()
+) -> dict[str, list[torch.Tensor]]:
     """Every signal of one layer at every step; `weights_at(t)` gives the weights that step t uses."""
-    cell, hidden = part.cell, part.hidden
+    cell, hidden = spec.cell, spec.hidden
     graph = cell.graph()
     states = {state: torch.zeros(graph.after[state].width or hidden, dtype=torch.float64) for state in cell.states}
     states |= {leaf.name: torch.zeros(inputs.shape[1], dtype=torch.float64) for leaf in list(graph.lags)[1:]}
@@ -34,11 +36,11 @@ def _layer(part: Part, layer: int, inputs: torch.Tensor, weights_at, clamps=()) 
             rows[block] = (name, slice(index * hidden, index * hidden + (block.width or hidden)))
 
     def weight(weights: dict, name: str) -> torch.Tensor | None:
-        where, which = part.stored(name)
+        where, which = spec.stored(name)
         return None if where not in weights else weights[where] if which is None else weights[where][..., which]
 
     order = range(len(inputs))
-    for t in reversed(order) if part.reverse else order:
+    for t in reversed(order) if spec.reverse else order:
         given, weights, values = inputs[t], weights_at(t), {}
         for node in graph.nodes:
             if node.op == "input":
@@ -57,18 +59,18 @@ def _layer(part: Part, layer: int, inputs: torch.Tensor, weights_at, clamps=()) 
                     value = value + bias[block]
             else:
                 value = OPERATIONS[node.op](*(values[read] for read in node.reads))
-            for clamp in clamps:
-                if (clamp.layer, clamp.signal) == (layer, node.signal) and clamp.first <= t < (
-                    clamp.last or len(inputs)
+            for intervention in interventions:
+                if (intervention.layer, intervention.signal) == (layer, node.signal) and intervention.first <= t < (
+                    intervention.last or len(inputs)
                 ):
                     chosen = torch.zeros(len(value), dtype=torch.bool)
-                    chosen[slice(None) if clamp.units is None else list(clamp.units)] = True
-                    value = torch.where(chosen, torch.tensor(clamp.value, dtype=torch.float64), value)
+                    chosen[slice(None) if intervention.units is None else list(intervention.units)] = True
+                    value = torch.where(chosen, torch.tensor(intervention.value, dtype=torch.float64), value)
             values[node] = value
             if node.signal:
                 recorded[node.signal].append(value)
         states = {state: values[graph.after[state]] for state in cell.states}
-    return {signal: steps[::-1] if part.reverse else steps for signal, steps in recorded.items()}
+    return {signal: steps[::-1] if spec.reverse else steps for signal, steps in recorded.items()}
 
 
 def _given(network: Network, inputs: list, steps: int, weights: dict) -> torch.Tensor:
@@ -86,26 +88,26 @@ def _losses(network: Network, logits: torch.Tensor, inputs: list, targets: list 
     """The loss of every step that is judged."""
     if targets is None:
         logits, targets = logits[:-1], inputs[1:]
-    if network.form.counts:
+    if network.task.is_regression:
         wanted = torch.tensor(targets, dtype=torch.float64).reshape(len(targets), -1)
         return ((logits[-len(wanted) :] - wanted) ** 2).sum(1) / 2
     return torch.nn.functional.cross_entropy(logits[-len(targets) :], torch.tensor(targets), reduction="none")
 
 
 def objective(
-    network: Network, inputs: list, weights: dict, weights_at, clamps=(), targets: list | None = None
+    network: Network, inputs: list, weights: dict, weights_at, interventions=(), targets: list | None = None
 ) -> tuple[dict, torch.Tensor, torch.Tensor]:
     """(signals by trace name, logits, losses) of a reading."""
-    steps = len(targets) if network.form.pattern == "one-to-many" else len(inputs)
+    steps = len(targets) if network.task.pattern == "one-to-many" else len(inputs)
     given = _given(network, inputs, steps, weights)
     signals: dict[str, list[torch.Tensor]] = {}
     outputs: dict[int, list[torch.Tensor]] = {-1: [given]}
-    for number, part in enumerate(network.parts):
-        below = torch.cat(outputs[part.level - 1], dim=1)
-        recorded = _layer(part, number, below, weights_at, clamps)
-        signals |= {f"{part.name}.{name}": steps for name, steps in recorded.items()}
-        outputs.setdefault(part.level, []).append(torch.stack(recorded[part.cell.states[0]]))
-    logits = torch.cat(outputs[network.parts[-1].level], dim=1) @ weights["readout.weight"].T
+    for number, spec in enumerate(network.layer_specs):
+        below = torch.cat(outputs[spec.level - 1], dim=1)
+        recorded = _layer(spec, number, below, weights_at, interventions)
+        signals |= {f"{spec.name}.{name}": steps for name, steps in recorded.items()}
+        outputs.setdefault(spec.level, []).append(torch.stack(recorded[spec.cell.states[0]]))
+    logits = torch.cat(outputs[network.layer_specs[-1].level], dim=1) @ weights["readout.weight"].T
     if "readout.bias" in weights:
         logits = logits + weights["readout.bias"]
     return signals, logits, _losses(network, logits, inputs, targets)
@@ -115,12 +117,12 @@ def _gradient(tensor: torch.Tensor) -> np.ndarray:
     return (torch.zeros_like(tensor) if tensor.grad is None else tensor.grad).numpy()
 
 
-def read(network: Network, inputs: list, loss: str = "every", clamps=(), targets=None) -> dict[str, np.ndarray]:
+def read(network: Network, inputs: list, loss: str = "every", interventions=(), targets=None) -> dict[str, np.ndarray]:
     """Every tensor that a trace of the network should hold, by the trace's names (norms left out)."""
     weights = {
         name: torch.tensor(array, dtype=torch.float64, requires_grad=True) for name, array in network.parameters.items()
     }
-    signals, logits, losses = objective(network, inputs, weights, lambda t: weights, clamps, targets)
+    signals, logits, losses = objective(network, inputs, weights, lambda t: weights, interventions, targets)
     for steps in signals.values():
         for step in steps:
             step.retain_grad()

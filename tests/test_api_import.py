@@ -78,9 +78,9 @@ def test_every_signal_and_gradient_of_an_imported_network(client: httpx.Client, 
     response = client.post("/api/models", content=module.saved(**facts), headers=headers)
     assert response.status_code == 201, response.text
     made = response.json()
-    said, form = made["recognised"], made["recognised"]["form"]
+    said, task = made["recognised"], made["recognised"]["form"]
     assert (said["directions"], said["projection"] or 0) == (1 + both_ways, projection)
-    assert (form["gives"], form["pattern"]) == (gives, pattern) and said["input"] == reads
+    assert (task["gives"], task["pattern"]) == (gives, pattern) and said["input"] == reads
     asked = {"model": made["id"], "precision": "float64", "loss": loss, "targets": sent}
     asked["values" if channels else "tokens"] = inputs
     answer = client.post("/api/trace.safetensors", json=asked)

@@ -53,8 +53,8 @@ def test_a_text_becomes_a_run_whose_log_tells_everything(here, trained):
     assert all(data["run"] == made["id"] for _, data in log)
     last = [data for name, data in log if name == "progress"][-1]
     assert last["step"] == last["steps"] == QUICK["steps"]
-    counts = Counter(TEXT)
-    entropy = -sum(count / len(TEXT) * math.log(count / len(TEXT)) for count in counts.values())
+    is_regression = Counter(TEXT)
+    entropy = -sum(count / len(TEXT) * math.log(count / len(TEXT)) for count in is_regression.values())
     assert last["loss"] < entropy and last["validation_loss"] < entropy
     (layer,) = [data for name, data in log if name == "gates"][-1]["layers"]
     assert set(layer) == {"r", "z", "n", "h"} and all(len(each["histogram"]) == 16 for each in layer.values())

@@ -150,8 +150,8 @@ def test_a_wrong_body_names_field_and_range(client, field, body, said):
 
 
 def test_what_is_overwritten_is_what_is_read(client):
-    clamp = {"layer": 1, "signal": "f", "units": [2, 5], "value": 0.5, "from": 1, "to": 3}
-    asked = ASKED | {"interventions": [clamp]}
+    intervention = {"layer": 1, "signal": "f", "units": [2, 5], "value": 0.5, "from": 1, "to": 3}
+    asked = ASKED | {"interventions": [intervention]}
     changed, plain = (load(client.post("/api/trace.safetensors", json=body).content) for body in (asked, ASKED))
     assert (changed["layer1.f"][1:3][:, [2, 5]] == 0.5).all()
     np.testing.assert_array_equal(changed["layer1.f"][0], plain["layer1.f"][0])

@@ -31,8 +31,8 @@ def test_a_held_unit_changes_the_guesses_and_letting_go_restores_them(browser, a
         changed = [t for t, (now, then) in enumerate(zip(held, before, strict=True)) if now != then]
         assert changed and min(changed) >= 6
         assert (shown(page, "values(1, 'h')").reshape(-1, 8)[6:] == 1).all()
-        clamp = {"layer": 1, "signal": "h", "units": "all", "value": 1, "from": 6}
-        asked = {"model": "small-lstm", "text": TEXT, "interventions": [clamp]}
+        intervention = {"layer": 1, "signal": "h", "units": "all", "value": 1, "from": 6}
+        asked = {"model": "small-lstm", "text": TEXT, "interventions": [intervention]}
         loss = client.post("/api/trace.json", json=asked).json()["metadata"]["loss"]
         assert page.evaluate("gatescope.stage.timeline.summary.loss") == pytest.approx(loss)
         expect(page.locator(".effect")).to_contain_text(f"{len(changed)} of {len(TEXT)} guesses changed")
@@ -53,7 +53,7 @@ def test_a_held_unit_changes_the_guesses_and_letting_go_restores_them(browser, a
         page.get_by_label("characters", exact=True).fill("12")
         with page.expect_request("**/api/generate") as asked:
             page.get_by_role("button", name="Write", exact=True).click()
-        assert asked.value.post_data_json["interventions"] == [clamp | {"to": None}]
+        assert asked.value.post_data_json["interventions"] == [intervention | {"to": None}]
         expect(page.get_by_role("button", name="Read on the bench")).to_be_enabled()
         plain = {name: value for name, value in asked.value.post_data_json.items() if name != "interventions"}
         alone = events_of(client.post("/api/generate", json=plain))[-1][1]["text"]

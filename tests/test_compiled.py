@@ -11,12 +11,12 @@ import pytest
 from gatescope.models.cells import cells
 from gatescope.models.compiler import llvm_jit as machine
 from gatescope.models.compiler.aligned import LINE, side_by_side
-from gatescope.models.compiler.backend import VARIABLE, choose, chosen
+from gatescope.models.compiler.backend import VARIABLE, choose_kernel, chosen_kernel
 from gatescope.models.compiler.llvm_ir import Assembly
 from gatescope.models.compiler.llvm_kernel import compiled
 from gatescope.models.compiler.program import program
 from gatescope.models.inspection.trace import stream, trace
-from gatescope.models.network.bptt import NetworkWeights, Pass
+from gatescope.models.network.bptt import NetworkPass, NetworkWeights
 from gatescope.models.network.network import untrained
 from tests.oracle import furthest
 
@@ -54,7 +54,7 @@ def test_sequences_side_by_side(cell, batch, monkeypatch):
     gradient = chance.normal(size=(20, batch, len(LETTERS))).astype(np.float32)
 
     def read() -> dict[str, np.ndarray]:
-        work = Pass(NetworkWeights(cell, 2, 19, network.parameters, np.float32), 20, batch)
+        work = NetworkPass(NetworkWeights(cell, 2, 19, network.parameters, np.float32), 20, batch)
         work.forward(tokens)
         work.backward(gradient, 0, 20)
         return work.gradients | {"logits": work.logits}
@@ -113,21 +113,21 @@ def test_a_trace_says_which_kernel_it_was(each_kernel):
 
 def test_what_cannot_be_chosen_is_refused_with_what_may(monkeypatch):
     monkeypatch.setenv(VARIABLE, "auto")
-    assert chosen() == "compiled"
+    assert chosen_kernel() == "compiled"
     with pytest.raises(ValueError, match="GATESCOPE_KERNEL must be one of auto, numpy, compiled"):
-        choose("fast")
-    choose("numpy")
-    assert chosen() == "numpy"
+        choose_kernel("fast")
+    choose_kernel("numpy")
+    assert chosen_kernel() == "numpy"
 
 
 WITHOUT = """
 import sys
 sys.modules["llvmlite"] = None
-from gatescope.models.compiler.backend import choose, chosen
-from gatescope.models.pretrained import load
+from gatescope.models.compiler.backend import choose_kernel, chosen_kernel
+from gatescope.models.pretrained import load_pretrained
 from gatescope.models.inspection.trace import trace
-print(chosen(), trace(load("shakespeare-elman"), [1, 2, 3]).metadata["kernel"])
-choose("compiled")
+print(chosen_kernel(), trace(load_pretrained("shakespeare-elman"), [1, 2, 3]).metadata["kernel"])
+choose_kernel("compiled")
 """
 
 

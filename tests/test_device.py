@@ -11,11 +11,11 @@ from gatescope.app.workers.choice import backend_of
 from gatescope.app.workers.job import Job, work
 from gatescope.models.cells import cells
 from gatescope.models.training import device
-from gatescope.models.training.benchmarks import task
+from gatescope.models.training.benchmarks import benchmark
 from gatescope.models.training.checkpoint import network_of
-from gatescope.models.training.cpu_batches import Batches
+from gatescope.models.training.cpu_batches import CpuBatches
 from gatescope.models.training.device_batches import DeviceBatches
-from gatescope.models.training.job import InMemory, Spec, plan, run_job
+from gatescope.models.training.job import MemoryHost, Spec, plan, run_job
 from gatescope.models.training.learner import Learner
 from gatescope.models.training.statistics import gate_statistics, signal_gradient_norms
 from tests.jobs import RHYME, SMALL, recipe_for
@@ -29,7 +29,7 @@ WHATS = {
     "convolution": {"cell": "elman", "options": (("nonlinearity", "relu"),), "convolution": (5, 3), "dropout": 0.2},
     "window": {"cell": "tdnn", "options": (("window", 32),), "embedding": 5, "convolution": (5, 3)},
 }
-TASKS = {"reber": {}, "adding": {}, "adding by convolution": {"convolution": (4, 3), "dropout": 0.2}}
+BENCHMARKS = {"reber": {}, "adding": {}, "adding by convolution": {"convolution": (4, 3), "dropout": 0.2}}
 
 
 def text_spec(what: str) -> Spec:
@@ -39,12 +39,12 @@ def text_spec(what: str) -> Spec:
 
 def task_spec(name: str) -> Spec:
     """A short training on lessons."""
-    text = task(name.split()[0], 40)
-    return Spec(text, plan(text, hidden=8, batch_size=4, layers=2, **TASKS[name])[0])
+    text = benchmark(name.split()[0], 40)
+    return Spec(text, plan(text, hidden=8, batch_size=4, layers=2, **BENCHMARKS[name])[0])
 
 
 @DEVICES
-@pytest.mark.parametrize("spec", [*map(text_spec, WHATS), *map(task_spec, TASKS)], ids=[*WHATS, *TASKS])
+@pytest.mark.parametrize("spec", [*map(text_spec, WHATS), *map(task_spec, BENCHMARKS)], ids=[*WHATS, *BENCHMARKS])
 def test_a_device_has_the_losses_the_gradients_and_the_statistics_of_the_programs(spec, on):
     programs, there = Learner(spec), Learner(spec, None, partial(DeviceBatches, device=on))
     for step in (1, 2, 3):  # states are carried from one to the next
@@ -68,7 +68,7 @@ def test_a_device_has_the_losses_the_gradients_and_the_statistics_of_the_program
         assert mine == {name: pytest.approx(facts, abs=1e-4) for name, facts in other.items()}
 
 
-class Halfway(InMemory):
+class Halfway(MemoryHost):
     """Asks the training to leave after 30 steps."""
 
     def save(self, content: bytes, step: int) -> dict:
@@ -83,8 +83,8 @@ def test_a_training_comes_to_the_same_wherever_it_began_and_went_on(cell, on):
     paces = {"steps": 60, "validate_every": 20, "report_every": 20, "checkpoint_every": 30, "update_every": 2}
     spec = Spec(RHYME, recipe_for(RHYME, cell=cell, layers=2, dropout=0.2, threads=2, **paces, **SMALL))
     there, losses, told = partial(DeviceBatches, device=on), [], []
-    for begins, goes_on in ((Batches, Batches), (there, there), (there, Batches), (Batches, there)):
-        first, second = Halfway(), InMemory()
+    for begins, goes_on in ((CpuBatches, CpuBatches), (there, there), (there, CpuBatches), (CpuBatches, there)):
+        first, second = Halfway(), MemoryHost()
         events = list(run_job(spec, None, first, begins)) + list(run_job(spec, first.content, second, goes_on))
         losses.append([network_of(second.content).card["validation_loss"]])
         losses[-1] += [data["loss"] for name, data in events if name == "progress"]
@@ -97,13 +97,13 @@ def test_a_training_comes_to_the_same_wherever_it_began_and_went_on(cell, on):
 def test_a_training_that_runs_away_on_a_device_says_so(on):
     spec = Spec(RHYME, recipe_for(RHYME, learning_rate=1e30, steps=50, **SMALL))
     with pytest.raises(ArithmeticError, match=r"^diverged at step \d+$"):
-        list(run_job(spec, None, InMemory(), partial(DeviceBatches, device=on)))
+        list(run_job(spec, None, MemoryHost(), partial(DeviceBatches, device=on)))
 
 
 def test_a_gpu_is_taken_where_there_is_one(monkeypatch):
     monkeypatch.setenv(device.VARIABLE, "auto")
     spec = Spec(RHYME, recipe_for(RHYME, steps=2, **SMALL))
-    told = [data for name, data in run_job(spec, None, InMemory(), device.batches_here()) if name == "progress"]
+    told = [data for name, data in run_job(spec, None, MemoryHost(), device.batches_here()) if name == "progress"]
     assert {data["device"] for data in told} == {"cuda" if torch.cuda.is_available() else "cpu"}
 
 

@@ -8,7 +8,7 @@ from gatescope.models.cells import cells
 from gatescope.models.inspection.influence import influence
 from gatescope.models.inspection.interventions import Intervention
 from gatescope.models.network.network import untrained
-from gatescope.models.network.task import Form
+from gatescope.models.network.task import Task
 from tests import oracle
 
 TEXT = "a bad cab had a deaf bee"
@@ -16,15 +16,15 @@ pytestmark = pytest.mark.usefixtures("each_kernel")
 EVERY_CELL = pytest.mark.parametrize("cell", cells().values(), ids=cells())
 
 
-def one_by_one(network, inputs, name: str, clamps=(), targets=None) -> np.ndarray:
+def one_by_one(network, inputs, name: str, interventions=(), targets=None) -> np.ndarray:
     """The same map by as many backward passes of autograd as there are losses."""
     weights = {
         key: torch.tensor(array, dtype=torch.float64, requires_grad=True) for key, array in network.parameters.items()
     }
-    signals, _, losses = oracle.objective(network, inputs, weights, lambda t: weights, clamps, targets)
+    signals, _, losses = oracle.objective(network, inputs, weights, lambda t: weights, interventions, targets)
     steps = signals[name]
     found = np.zeros((len(steps), len(steps)))
-    first = len(steps) - 1 if network.form.pattern == "many-to-one" else 0
+    first = len(steps) - 1 if network.task.pattern == "many-to-one" else 0
     for row, loss in enumerate(losses, first):
         for column, gradient in enumerate(torch.autograd.grad(loss, steps, retain_graph=True, allow_unused=True)):
             found[row, column] = 0 if gradient is None else gradient.norm()
@@ -39,15 +39,15 @@ def test_every_pair_is_what_autograd_finds(cell, layer):
     for signal in cell.memories():
         ours = influence(network, tokens, layer, signal, "float64")
         assert oracle.furthest(ours, one_by_one(network, tokens, f"layer{layer}.{signal}")) <= 1e-9
-    clamp = [Intervention(layer, cell.memories()[0], 0.5, (1, 2), 3, 6)]
-    ours = influence(network, tokens, layer, precision="float64", interventions=clamp)
-    assert oracle.furthest(ours, one_by_one(network, tokens, f"layer{layer}.h", clamp)) <= 1e-9
+    intervention = [Intervention(layer, cell.memories()[0], 0.5, (1, 2), 3, 6)]
+    ours = influence(network, tokens, layer, precision="float64", interventions=intervention)
+    assert oracle.furthest(ours, one_by_one(network, tokens, f"layer{layer}.h", intervention)) <= 1e-9
 
 
 def test_numbers_and_a_convolution_have_a_map_too():
-    form = Form("values", "values", "many-to-one")
+    task = Task("values", "values", "many-to-one")
     network = untrained(
-        cells()["gru"], 1, 6, [], seed=3, dtype="float64", form=form, channels=2, outputs=3, kernel=(4, 3)
+        cells()["gru"], 1, 6, [], seed=3, dtype="float64", task=task, channels=2, outputs=3, convolution=(4, 3)
     )
     inputs, targets = np.random.default_rng(0).normal(size=(9, 2)).tolist(), [[0.1, 0.2, 0.3]]
     for layer, name in enumerate(["convolution.h", "layer0.h"]):

@@ -4,17 +4,17 @@ import pytest
 
 from gatescope.app.http.problems import Problem
 from gatescope.app.networks.catalog import Networks
-from gatescope.app.networks.inputs import inputs_of, targets_of, tokens_of, written
+from gatescope.app.networks.inputs import format_rows, inputs_of, targets_of, tokens_of
 from gatescope.models.cells import cells
 from gatescope.models.network.network import untrained
-from gatescope.models.network.task import Form
+from gatescope.models.network.task import Task
 
 GRU = cells()["gru"]
 KINDS = ("calm", "wave;s", "2", "spike")
-WORDS = untrained(GRU, 1, 4, ["the", "wolf", "a", "extraordinarily"], form=Form("words"))
-CLASSES = untrained(GRU, 1, 4, [], form=Form("values", "classes", "many-to-one", KINDS), channels=2, outputs=4)
-TAGS = untrained(GRU, 1, 4, [*"ab"], form=Form("characters", "classes"), outputs=3)
-NUMBERS = untrained(GRU, 1, 4, [*"ab"], form=Form("characters", "values"), outputs=2)
+WORDS = untrained(GRU, 1, 4, ["the", "wolf", "a", "extraordinarily"], task=Task("words"))
+CLASSES = untrained(GRU, 1, 4, [], task=Task("values", "classes", "many-to-one", KINDS), channels=2, outputs=4)
+TAGS = untrained(GRU, 1, 4, [*"ab"], task=Task("characters", "classes"), outputs=3)
+NUMBERS = untrained(GRU, 1, 4, [*"ab"], task=Task("characters", "values"), outputs=2)
 
 
 @pytest.mark.parametrize("text", ["", "x" * 11])
@@ -42,7 +42,7 @@ def test_a_text_of_words_is_cut_at_its_spaces_and_unknown_words_are_named():
 def test_numbers_are_read_from_an_address_or_a_body():
     rows = [[0.1, -2.0], [3e-5, 4.0]]
     assert inputs_of(CLASSES, 9, values="0.1,-2;3e-5, 4") == inputs_of(CLASSES, 9, values=rows) == rows
-    assert inputs_of(CLASSES, 9, values=written(rows)) == rows
+    assert inputs_of(CLASSES, 9, values=format_rows(rows)) == rows
 
 
 @pytest.mark.parametrize(

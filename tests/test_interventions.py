@@ -20,13 +20,13 @@ EVERY_SIGNAL = [(name, signal) for name, cell in cells().items() for signal in c
 def test_values_and_gradients_are_those_of_a_network_with_a_constant_there(name, signal):
     network = untrained(cells()[name], 2, 6, LETTERS, 4, dtype="float64")
     tokens = network.tokens(TEXT)
-    clamps = [
+    interventions = [
         Intervention(0, signal, 0.25, (1, 4), 3, 9),
         Intervention(1, signal, -0.5, None, 20, 21),
         Intervention(1, signal, 0.75, (5,), 28),
     ]
-    ours = trace(network, tokens, precision="float64", interventions=clamps).tensors
-    for tensor, theirs in oracle.read(network, tokens, clamps=clamps).items():
+    ours = trace(network, tokens, precision="float64", interventions=interventions).tensors
+    for tensor, theirs in oracle.read(network, tokens, interventions=interventions).items():
         assert oracle.furthest(ours[tensor], theirs) <= 1e-9, tensor
     assert (ours[f"layer0.{signal}"][3:9, [1, 4]] == 0.25).all() and (ours[f"layer1.{signal}"][20] == -0.5).all()
 
@@ -34,8 +34,8 @@ def test_values_and_gradients_are_those_of_a_network_with_a_constant_there(name,
 @pytest.mark.parametrize("name", cells())
 def test_finite_differences_agree_beside_an_overwritten_value(name):
     network = untrained(cells()[name], 1, 5, LETTERS, dtype="float64")
-    tokens, clamp = network.tokens(TEXT), [Intervention(0, network.cell.states[0], 0.3, (2,), 4, 12)]
-    gradients = trace(network, tokens, precision="float64", interventions=clamp).tensors
+    tokens, intervention = network.tokens(TEXT), [Intervention(0, network.cell.states[0], 0.3, (2,), 4, 12)]
+    gradients = trace(network, tokens, precision="float64", interventions=intervention).tensors
     random = np.random.default_rng(0)
     for parameter, array in network.parameters.items():
         index = tuple(random.integers(0, size) for size in array.shape)
@@ -43,7 +43,7 @@ def test_finite_differences_agree_beside_an_overwritten_value(name):
         for step in (1e-5, -2e-5):
             array[index] += step
             network.weights.cache_clear()
-            losses.append(trace(network, tokens, precision="float64", interventions=clamp).metadata["loss"])
+            losses.append(trace(network, tokens, precision="float64", interventions=intervention).metadata["loss"])
         array[index] += 1e-5
         network.weights.cache_clear()
         found = gradients[f"grad.parameters.{parameter}"][index]
@@ -86,6 +86,6 @@ def test_writing_goes_on_from_what_was_overwritten():
 )
 def test_what_the_network_does_not_have_is_refused_with_the_range(wrong, said):
     network = untrained(cells()["lstm"], 1, 6, LETTERS)
-    clamp = Intervention(**{"layer": 0, "signal": "f", "value": 0.0} | wrong)
+    intervention = Intervention(**{"layer": 0, "signal": "f", "value": 0.0} | wrong)
     with pytest.raises(ValueError, match=said):
-        trace(network, network.tokens(TEXT), interventions=[clamp])
+        trace(network, network.tokens(TEXT), interventions=[intervention])

@@ -21,10 +21,10 @@ def loop(cell: str, name: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize(("cell", "products"), [("elman", 1), ("gru", 1), ("lstm", 1), ("jordan", 2), ("tdnn", 0)])
-def test_each_state_is_mapped_once_a_step_and_inputs_never(cell, products):
+@pytest.mark.parametrize(("cell", "count"), [("elman", 1), ("gru", 1), ("lstm", 1), ("jordan", 2), ("tdnn", 0)])
+def test_each_state_is_mapped_once_a_step_and_inputs_never(cell, count):
     for name in ("forward", "backward"):
-        assert sum(line.startswith("dot(") for line in loop(cell, name)) == products
+        assert sum(line.startswith("dot(") for line in loop(cell, name)) == count
 
 
 def test_the_four_gates_of_an_lstm_cost_what_one_costs():
@@ -46,7 +46,7 @@ def test_an_adjoint_two_stacks_share_is_computed_once():
 
 def test_only_a_program_open_to_it_pays_for_an_intervention():
     plain, open_to = program(cells()["gru"]), program(cells()["gru"], ["z"])
-    assert "keep_z" not in plain.source and "keep_z" in open_to.source and "set_z" in open_to.source
+    assert "mask_z" not in plain.source and "mask_z" in open_to.source and "value_z" in open_to.source
 
 
 def test_a_map_that_two_signals_read_is_refused_by_name():

@@ -13,9 +13,9 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import load as read_tensors
 
-from gatescope.models.pretrained import FOLDER, load, shipped
-from gatescope.models.training.benchmarks import task
-from gatescope.models.training.dataset import Lessons
+from gatescope.models.pretrained import FOLDER, load_pretrained, shipped
+from gatescope.models.training.benchmarks import benchmark
+from gatescope.models.training.dataset import ExampleDataset
 
 IDS = ["shakespeare-elman", "shakespeare-gru", "shakespeare-lstm", "shakespeare-lstm-2x256"]
 TEXT = "To be, or not to be:\nthat is"
@@ -136,7 +136,7 @@ def test_the_lstm_remembers_what_an_elman_network_of_the_same_size_forgets(name,
 
 @pytest.mark.parametrize("id", ["reber-lstm", "adding-lstm", "forest", "gestures", "signal"])
 def test_what_the_card_says_is_found_again_on_lessons_drawn_anew(id):
-    card, network = json.loads((FOLDER / f"{id}.json").read_text()), load(id)
-    lessons = Lessons(task(id.split("-")[0], 300, seed=99))
-    assert network.vocabulary == lessons.vocabulary and network.form.labels == lessons.form.labels
+    card, network = json.loads((FOLDER / f"{id}.json").read_text()), load_pretrained(id)
+    lessons = ExampleDataset(benchmark(id.split("-")[0], 300, seed=99))
+    assert network.vocabulary == lessons.vocabulary and network.task.labels == lessons.task.labels
     assert lessons.evaluate(network.weights()).right == pytest.approx(card["right"], abs=0.06)

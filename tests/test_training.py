@@ -11,8 +11,8 @@ from gatescope.models.cells import cells
 from gatescope.models.network.bptt import NetworkWeights
 from gatescope.models.network.network import untrained
 from gatescope.models.training.corpus import Batch, Corpus, evaluate
-from gatescope.models.training.cpu_batches import Batches
-from gatescope.models.training.job import Diverged, InMemory, Recipe, Spec, run_job
+from gatescope.models.training.cpu_batches import CpuBatches
+from gatescope.models.training.job import Diverged, MemoryHost, Recipe, Spec, run_job
 from gatescope.models.training.learner import Learner
 from gatescope.models.training.statistics import signal_ranges
 from tests.jobs import RHYME, SMALL, recipe_for, trained
@@ -20,12 +20,12 @@ from tests.jobs import RHYME, SMALL, recipe_for, trained
 LETTERS = list("abcdefghi")
 
 
-def batches_of(recipe: Recipe) -> tuple[Batches, dict[str, np.ndarray], dict[str, np.ndarray]]:
+def batches_of(recipe: Recipe) -> tuple[CpuBatches, dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Batches of an untrained network, its parameters, and a gradient to add to."""
     cell = cells()[recipe.cell]
     parameters = untrained(cell, recipe.layers, recipe.hidden, LETTERS, recipe.embedding).parameters
     weights = NetworkWeights(cell, recipe.layers, recipe.hidden, parameters, np.dtype("float32"))
-    return Batches(weights, recipe), parameters, {name: np.zeros_like(array) for name, array in parameters.items()}
+    return CpuBatches(weights, recipe), parameters, {name: np.zeros_like(array) for name, array in parameters.items()}
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -185,7 +185,7 @@ def test_a_gradient_longer_than_clip_is_shortened_to_it():
 @pytest.mark.parametrize("decay", [0.0, 0.01])
 def test_a_training_that_runs_away_says_at_which_step(cell, decay):
     chosen = {"cell": cell, "learning_rate": 1e30, "weight_decay": decay, "steps": 50, "report_every": 1}
-    io, told = InMemory(), []
+    io, told = MemoryHost(), []
     with pytest.raises(Diverged, match=r"^diverged at step \d+$") as ended:
         for name, data in run_job(Spec(RHYME, recipe_for(RHYME, **chosen, **SMALL)), None, io):
             told += [data["step"]] if name == "progress" else []

@@ -4,7 +4,7 @@ import pytest
 
 from gatescope.models.cells import cells
 from gatescope.models.network.network import untrained
-from gatescope.models.pretrained import load
+from gatescope.models.pretrained import load_pretrained
 from gatescope.models.training.corpus import Corpus
 from gatescope.models.training.recipe import Recipe, affordable, batches, cost
 
@@ -13,7 +13,7 @@ from gatescope.models.training.recipe import Recipe, affordable, batches, cost
 def test_the_defaults_fit_a_text_of_any_size(length):
     recipe = Recipe.for_text(length, min(length, 60))
     corpus = Corpus(("ab" * length)[:length], recipe)
-    assert corpus.epoch >= 1 and corpus.batch(recipe.steps).given.shape == (recipe.sequence_length, recipe.batch_size)
+    assert corpus.epoch >= 1 and corpus.batch(recipe.steps).inputs.shape == (recipe.sequence_length, recipe.batch_size)
     assert corpus.held_out <= 30_000 and (length < 20) == (corpus.held_out == 0)
     for pace in (recipe.report_every, recipe.validate_every, recipe.sample_every, recipe.checkpoint_every):
         assert 1 <= pace <= recipe.steps / 5
@@ -27,7 +27,7 @@ def test_what_is_chosen_stays_where_the_text_allows_it():
 
 
 def test_a_recipe_from_a_card_trains_again_as_it_did():
-    card = load("shakespeare-gru").card
+    card = load_pretrained("shakespeare-gru").card
     recipe = Recipe.for_text(card["data"]["characters"], 65, **card["recipe"])
     epoch = batches(card["data"]["trained_on"], recipe.batch_size, recipe.sequence_length)
     assert recipe.steps == 20 * epoch and recipe.learning_rate == card["recipe"]["learning_rate"]
@@ -38,9 +38,9 @@ def test_the_columns_are_read_from_end_to_end_and_again():
     corpus = Corpus("abcdefghijklmnopqrstuvwxyz" * 4, Recipe(batch_size=2, sequence_length=6, validation=0.0))
     given = [corpus.batch(step) for step in range(1, corpus.epoch + 2)]
     assert [batch.begins for batch in given] == [True, *[False] * (corpus.epoch - 1), True]
-    assert all((batch.given[1:] == batch.targets[:-1]).all() for batch in given)
+    assert all((batch.inputs[1:] == batch.targets[:-1]).all() for batch in given)
     assert all(
-        (after.given[0] == batch.targets[-1]).all() for batch, after in zip(given[:-2], given[1:-1], strict=True)
+        (after.inputs[0] == batch.targets[-1]).all() for batch, after in zip(given[:-2], given[1:-1], strict=True)
     )
     assert corpus.epoch_of(corpus.epoch) == 1 and corpus.epoch_of(corpus.epoch + 1) == 2
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gatescope.models.training.checkpoint import BadCheckpoint, network_of, resumed
-from gatescope.models.training.job import InMemory, Spec, run_job
+from gatescope.models.training.job import MemoryHost, Spec, run_job
 from tests.jobs import RHYME, recipe_for
 
 STEPS = 11
@@ -18,7 +18,7 @@ def spec(cell: str, **chosen) -> Spec:
     return Spec(RHYME, recipe_for(RHYME, cell=cell, dropout=0.3, update_every=2, **paces, **sizes, **chosen), "Rhyme")
 
 
-class Killed(InMemory):
+class Killed(MemoryHost):
     """Ends with a crash before a step, or is asked to stop there."""
 
     def __init__(self, before: int, crash: bool):
@@ -43,7 +43,7 @@ def plain(events: list) -> dict:
     return found
 
 
-def until_killed(job: Spec, resume: bytes | None, io: InMemory) -> list:
+def until_killed(job: Spec, resume: bytes | None, io: MemoryHost) -> list:
     """What is told until the end or the crash."""
     events = []
     try:
@@ -56,12 +56,12 @@ def until_killed(job: Spec, resume: bytes | None, io: InMemory) -> list:
 
 @pytest.mark.parametrize(("cell", "crash"), [("elman", True), ("gru", True), ("lstm", True), ("lstm", False)])
 def test_killed_between_any_two_steps_it_ends_with_the_same_bits(cell, crash):
-    job, whole = spec(cell, steps=STEPS), InMemory()
+    job, whole = spec(cell, steps=STEPS), MemoryHost()
     expected = plain(run_job(job, None, whole))
     for before in range(STEPS):
         io = Killed(before, crash)
         events = until_killed(job, None, io)
-        again = InMemory()
+        again = MemoryHost()
         events += run_job(job, io.content, again)
         assert plain(events) == expected
         for name, array in network_of(whole.content).parameters.items():
@@ -69,14 +69,14 @@ def test_killed_between_any_two_steps_it_ends_with_the_same_bits(cell, crash):
 
 
 def test_killed_again_and_again_it_still_ends_with_the_same_bits():
-    job, whole, content, events = spec("lstm", steps=STEPS), InMemory(), None, []
+    job, whole, content, events = spec("lstm", steps=STEPS), MemoryHost(), None, []
     expected = plain(run_job(job, None, whole))
     random = np.random.default_rng(0)
     for _ in range(10):
         io = Killed(int(random.integers(1, 5)), bool(random.integers(2)))
         events += until_killed(job, content, io)
         content = io.content or content
-    again = InMemory()
+    again = MemoryHost()
     events += run_job(job, content, again)
     assert plain(events) == expected
     mine, other = (network_of(kept) for kept in (again.content or content, whole.content))
@@ -93,19 +93,19 @@ def test_a_stopped_training_has_a_card_that_tells_its_loss():
 
 
 def test_a_finished_training_resumed_has_nothing_more_to_tell():
-    job, io = spec("elman", steps=3), InMemory()
+    job, io = spec("elman", steps=3), MemoryHost()
     list(run_job(job, None, io))
-    assert list(run_job(job, io.content, InMemory())) == []
+    assert list(run_job(job, io.content, MemoryHost())) == []
 
 
 def test_a_damaged_or_foreign_checkpoint_is_refused():
-    job, io = spec("elman", steps=3), InMemory()
+    job, io = spec("elman", steps=3), MemoryHost()
     list(run_job(job, None, io))
     for content in (b"", io.content[:-1], io.content[: len(io.content) // 2], b"\x80" + io.content):
         with pytest.raises(BadCheckpoint, match="cannot be read"):
             resumed(content, job.digest)
     with pytest.raises(BadCheckpoint, match="another training"):
-        next(run_job(spec("elman", steps=3, seed=1), io.content, InMemory()))
+        next(run_job(spec("elman", steps=3, seed=1), io.content, MemoryHost()))
 
 
 def test_a_specification_survives_as_json():

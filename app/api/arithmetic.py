@@ -9,7 +9,7 @@ from gatescope.app.api.fields import ArithmeticBody, ArithmeticQuery
 from gatescope.app.api.resolve import answered, asked
 from gatescope.app.http.encoding import json_response
 from gatescope.app.networks.catalog import check_unit
-from gatescope.models.inspection.preactivations import arithmetic
+from gatescope.models.inspection.preactivations import preactivations
 
 router = APIRouter(prefix="/api", tags=["trace"])
 JSON = {200: {"description": "terms by signal", "content": {"application/json": {}}}}
@@ -19,7 +19,7 @@ def summed(request: Request, fields: ArithmeticQuery | ArithmeticBody) -> Respon
     """The arithmetic that was asked for."""
     network, inputs, given = asked(request, fields)
     check_unit(network, fields.layer, fields.unit)
-    return json_response(answered(fields, arithmetic, network, inputs, fields.layer, fields.unit, **given))
+    return json_response(answered(fields, preactivations, network, inputs, fields.layer, fields.unit, **given))
 
 
 @router.get("/arithmetic", responses=JSON)

@@ -15,7 +15,7 @@ from gatescope.app.api.runs import found
 from gatescope.app.http import problems
 from gatescope.app.http.connection import EXTENSION, Connection
 from gatescope.app.http.encoding import NO_BUFFERING, json_response
-from gatescope.app.runs.viewers import Viewers, written
+from gatescope.app.runs.viewers import Viewers, sse_event
 
 router = APIRouter(prefix="/api", tags=["runs"])
 STREAM = {
@@ -85,7 +85,7 @@ def stream_events(
     if last_event_id:
         after = int(last_event_id) if last_event_id.isdecimal() and len(last_event_id) <= LONGEST_ID else -1
         if not any(event.id == after for event in store.events(after - 1, runs, 1)):
-            preface = written(None, "gap", orjson.dumps({"runs": runs, "reason": LOST})) if after else b""
+            preface = sse_event(None, "gap", orjson.dumps({"runs": runs, "reason": LOST})) if after else b""
             after = 0
     if after and all(run.is_over for run in watched) and not store.events(after, runs, 1):
         return Response(status_code=204)

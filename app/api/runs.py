@@ -12,7 +12,7 @@ from starlette.status import HTTP_404_NOT_FOUND, HTTP_409_CONFLICT, HTTP_415_UNS
 
 from gatescope.app.api.run_fields import RunQuery, RunsQuery
 from gatescope.app.http.encoding import json_response
-from gatescope.app.http.owners import bearer, check_owner, fingerprint, is_at_home, refuse_other_sites
+from gatescope.app.http.owners import bearer, check_owner, is_at_home, refuse_other_sites, token_hash
 from gatescope.app.http.problems import Problem, of_models
 from gatescope.app.networks.text_decoding import read_text
 from gatescope.app.runs.run import Run
@@ -63,7 +63,7 @@ def read_runs(request: Request, query: Annotated[RunsQuery, Query()], authorizat
     if query.ids is not None:
         runs = [run for run in runs if run.id in query.ids.split(",")]
     elif token is not None:
-        runs = [run for run in runs if run.owner == fingerprint(token)]
+        runs = [run for run in runs if run.owner == token_hash(token)]
     elif not is_at_home(request):
         runs = []
     places = {run.id: place for place, run in enumerate(store.queue(), 1)}

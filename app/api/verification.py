@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from gatescope.app.api.fields import VerificationBody, VerificationQuery
 from gatescope.app.api.resolve import answered, asked
 from gatescope.app.http.encoding import json_response
-from gatescope.models.inspection.gradient_check import verify
+from gatescope.models.inspection.gradient_check import check_gradients
 
 router = APIRouter(prefix="/api", tags=["trace"])
 JSON = {200: {"description": "both slopes and how far they lie apart", "content": {"application/json": {}}}}
@@ -17,7 +17,7 @@ JSON = {200: {"description": "both slopes and how far they lie apart", "content"
 def verified(request: Request, fields: VerificationQuery | VerificationBody) -> Response:
     """The check that was asked for."""
     network, inputs, given = asked(request, fields)
-    return json_response(answered(fields, verify, network, inputs, fields.loss, **given))
+    return json_response(answered(fields, check_gradients, network, inputs, fields.loss, **given))
 
 
 @router.get("/verification", responses=JSON)

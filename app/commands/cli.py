@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from gatescope.app.commands.lessons_command import lessons
 from gatescope.app.commands.train_command import train
-from gatescope.app.files import written
+from gatescope.app.files import atomic_write
 from gatescope.app.http.connection import Connection
 from gatescope.app.http.encoding import as_safetensors, to_json
 from gatescope.app.http.problems import Problem, of_models
@@ -129,14 +129,14 @@ def convert(
         network, recognised = run_conversion(weights, texts, title, nonlinearity, **said)
     except BadNetwork as bad:
         raise Problem((str(weights), str(bad))) from None
-    written(path, network.to_bytes())
+    atomic_write(path, network.to_bytes())
     for name, file in recognised["names"].items():
         print(f"{name} {network.parameters[name].shape} from {file}")
     for name in recognised["absent"]:
         print(f"{name} is absent")
     print(f"{path}: {network.cell.id}, layers {network.layers}, hidden {network.hidden}, {network.size:,} weights")
-    form = recognised["form"]
-    print(f"reads {form['reads']}, gives {form['gives']}, {form['pattern']}; directions {recognised['directions']}")
+    task = recognised["form"]
+    print(f"reads {task['reads']}, gives {task['gives']}, {task['pattern']}; directions {recognised['directions']}")
 
 
 cli.command()(train)

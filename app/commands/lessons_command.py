@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from gatescope.app.http.problems import Problem
-from gatescope.models.training.benchmarks import TASKS, task
+from gatescope.models.training.benchmarks import BENCHMARKS, benchmark
 
-Task = StrEnum("Task", {name: name for name in TASKS})
+Benchmark = StrEnum("Benchmark", {name: name for name in BENCHMARKS})
 
 
 def lessons(
-    name: Annotated[Task, typer.Argument(help="The task", metavar="TASK")],
+    name: Annotated[Benchmark, typer.Argument(help="The task", metavar="TASK")],
     out: Annotated[Path, typer.Argument(help="The file to write, for `gatescope train`", metavar="FILE")],
     count: Annotated[int, typer.Option(help="How many lessons")] = 3000,
     steps: Annotated[int | None, typer.Option(help="Steps of a lesson (of the longest), else the task's usual")] = None,
@@ -21,7 +21,7 @@ def lessons(
 ) -> None:
     """Write lessons of a task: reber, adding, forest, gestures or signal."""
     try:
-        text = task(name.value, count, steps, seed)
+        text = benchmark(name.value, count, steps, seed)
     except ValueError as error:
         field, _, detail = str(error).partition(": ")
         raise Problem((f"--{field}", detail)) from None

@@ -9,14 +9,14 @@ from typing import Annotated
 
 import typer
 
-from gatescope.app.files import written
+from gatescope.app.files import atomic_write
 from gatescope.app.http.problems import Problem
 from gatescope.app.networks.text_decoding import decoded
 from gatescope.app.settings import Settings
 from gatescope.models.network.network import Network
 from gatescope.models.training.checkpoint import network_of
 from gatescope.models.training.device import batches_here
-from gatescope.models.training.job import Diverged, InMemory, Recipe, Spec, plan, run_job
+from gatescope.models.training.job import Diverged, MemoryHost, Recipe, Spec, plan, run_job
 from gatescope.models.training.recipe import duration
 
 
@@ -74,7 +74,7 @@ def train(
         raise Problem((name, detail)) from None
     except Diverged as error:
         raise Problem(("training", f"{error}; a lower --learning-rate may help")) from None
-    written(path, network.to_bytes())
+    atomic_write(path, network.to_bytes())
     path.with_suffix(".json").write_text(json.dumps(network.card, indent=1) + "\n")
     told = f", {network.card['right']:.1%} right" if "right" in network.card else ""
     typer.echo(f"{path}: {network.card['validation_loss']:.4f} a step on what was held out{told}")
@@ -84,7 +84,7 @@ def learnt(spec: Spec) -> Network:
     """Run a training with a bar and a line of its writing a sample; the network it ends with, by itself or by
     Ctrl-C.
     """
-    io = InMemory()
+    io = MemoryHost()
     with typer.progressbar(length=spec.recipe.steps) as bar, stopped_by_interrupt(io):
         for name, data in run_job(spec, None, io, batches_here()):
             if name == "progress":
@@ -98,7 +98,7 @@ def learnt(spec: Spec) -> Network:
 
 
 @contextmanager
-def stopped_by_interrupt(io: InMemory) -> Iterator[None]:
+def stopped_by_interrupt(io: MemoryHost) -> Iterator[None]:
     """Let Ctrl-C end the training after the step it is in; a second one ends the program."""
 
     def stop(*_: object) -> None:

@@ -35,7 +35,7 @@ def forbidden() -> Problem:
 def check_owner(owner: str, authorization: str) -> None:
     """A Problem (403) unless this header holds the token with this fingerprint."""
     token = bearer(authorization)
-    if token is None or not hmac.compare_digest(owner, fingerprint(token)):
+    if token is None or not hmac.compare_digest(owner, token_hash(token)):
         raise forbidden()
 
 
@@ -73,6 +73,6 @@ def is_at_home(request: Request) -> bool:
     )
 
 
-def fingerprint(token: str) -> str:
+def token_hash(token: str) -> str:
     """What is kept of a token."""
     return hashlib.sha256(token.encode()).hexdigest()

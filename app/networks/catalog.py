@@ -18,7 +18,7 @@ log = logging.getLogger("uvicorn.error")
 
 
 @lru_cache(maxsize=64)
-def load(path: Path, changed: int, origin: str) -> Network | None:
+def load_file(path: Path, changed: int, origin: str) -> Network | None:
     """The network in a file as it was at a time of change, or None (and a line in the log) where it holds none."""
     try:
         network = Network.load(path)
@@ -89,7 +89,7 @@ class Networks:
 
     def _load(self, path: Path) -> Network | None:
         origin = "upload" if path.parent == self.uploads.folder else "run" if path.parent == self.data else "shipped"
-        return load(path, path.stat().st_mtime_ns, origin)
+        return load_file(path, path.stat().st_mtime_ns, origin)
 
 
 def chosen_signals(network: Network, signals: str | list[str] | None) -> list[str] | None:
@@ -105,8 +105,8 @@ def chosen_signals(network: Network, signals: str | list[str] | None) -> list[st
 
 def check_unit(network: Network, layer: int, unit: int) -> None:
     """A Problem unless the network has this unit in this of its parts."""
-    parts = network.parts
-    if not 0 <= layer < len(parts):
-        raise Problem(("layer", f"must be 0 to {len(parts) - 1}"))
-    if not 0 <= unit < parts[layer].hidden:
-        raise Problem(("unit", f"must be 0 to {parts[layer].hidden - 1}"))
+    layer_specs = network.layer_specs
+    if not 0 <= layer < len(layer_specs):
+        raise Problem(("layer", f"must be 0 to {len(layer_specs) - 1}"))
+    if not 0 <= unit < layer_specs[layer].hidden:
+        raise Problem(("unit", f"must be 0 to {layer_specs[layer].hidden - 1}"))

@@ -51,7 +51,7 @@ def inputs_of(
             raise Problem(("values", f"must have 1 to {limit:,} steps; this has {len(rows):,}"))
         return rows
     if values is not None:
-        raise Problem(("values", f"this network reads {network.form.reads}, no numbers: send text or tokens"))
+        raise Problem(("values", f"this network reads {network.task.reads}, no numbers: send text or tokens"))
     if (text is None) == (tokens is None):
         raise Problem(("text", "send either text or tokens, one of the two"))
     if text is not None:
@@ -75,15 +75,15 @@ def targets_of(
         return None
     if not network.predicts:
         raise Problem((field, "this network has no readout, so nothing comes out"))
-    names = network.form.labels or (network.vocabulary if network.form.gives == "next" else ())
+    names = network.task.labels or (network.vocabulary if network.task.gives == "next" else ())
     if isinstance(targets, str):
-        if network.form.counts:
+        if network.task.is_regression:
             targets = rows_of(targets, field, network.outputs)
         else:
             targets = [targets] if targets in names else targets.split(STEP)
     if len(targets) > limit:
         raise Problem((field, f"must have at most {limit:,} steps; this has {len(targets):,}"))
-    return list(targets) if network.form.counts else classes_of(targets, names, network.outputs, field)
+    return list(targets) if network.task.is_regression else classes_of(targets, names, network.outputs, field)
 
 
 def classes_of(targets: Sequence, names: Sequence[str], classes: int, field: str) -> list[int]:
@@ -108,7 +108,7 @@ def rows_of(text: str, field: str, width: int) -> list[list[float]]:
     return rows
 
 
-def written(rows: Sequence[Sequence[float]]) -> str:
+def format_rows(rows: Sequence[Sequence[float]]) -> str:
     """Numbers as an address has them, to six digits."""
     return STEP.join(NUMBER.join(f"{number:.6g}" for number in row) for row in rows)
 

@@ -9,8 +9,8 @@ import secrets
 import threading
 from pathlib import Path
 
-from gatescope.app.files import written
-from gatescope.app.http.owners import fingerprint
+from gatescope.app.files import atomic_write
+from gatescope.app.http.owners import token_hash
 from gatescope.app.http.problems import Problem
 from gatescope.models.network.network import Network
 
@@ -41,8 +41,8 @@ class Uploads:
                 raise full(f"there is no room for another network: {len(kept):,} are kept here, none is thrown away")
             try:
                 # the owner first: what is served can always be deleted
-                written(self._owner(id), fingerprint(token).encode())
-                written(self.folder / f"{id}.safetensors", content)
+                atomic_write(self._owner(id), token_hash(token).encode())
+                atomic_write(self.folder / f"{id}.safetensors", content)
             except OSError as error:
                 self.remove(id)
                 if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -52,7 +52,7 @@ class Uploads:
 
     def is_owner(self, id: str, token: str) -> bool:
         """Whether this is the token that was told when the network with this id was stored."""
-        return hmac.compare_digest(self._owner(id).read_text(), fingerprint(token))
+        return hmac.compare_digest(self._owner(id).read_text(), token_hash(token))
 
     def remove(self, id: str) -> None:
         """Delete the network with this id."""

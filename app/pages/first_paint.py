@@ -13,8 +13,8 @@ from gatescope.app.api.cells import descriptions
 from gatescope.app.http.encoding import to_json
 from gatescope.app.http.problems import Problem, field_error, of_models
 from gatescope.app.networks.catalog import Networks, check_unit
-from gatescope.app.networks.inputs import inputs_of, targets_of, written
-from gatescope.models.inspection.preactivations import arithmetic
+from gatescope.app.networks.inputs import format_rows, inputs_of, targets_of
+from gatescope.models.inspection.preactivations import preactivations
 from gatescope.models.inspection.trace import stream
 from gatescope.models.network.network import Network
 
@@ -39,22 +39,22 @@ def example(network: Network) -> dict[str, str]:
     """Something that the network can read, as an address has it: its own example, else the usual text as far as the
     network knows it, or waves.
     """
-    form, channels = network.form, network.channels
+    task, channels = network.task, network.channels
     if channels:
-        steps = 1 if form.pattern == "one-to-many" else max(2, min(STEPS, NUMBERS // channels))
+        steps = 1 if task.pattern == "one-to-many" else max(2, min(STEPS, NUMBERS // channels))
         waves = [[round(math.sin(t / (2 + i)), 3) for i in range(channels)] for t in range(steps)]
-        return {"values": written(form.example if _reads(network, form.example) else waves)}
-    if _reads(network, form.example):
-        return {"text": form.example}
-    legible = [token for token in network.vocabulary if form.cut(token) == [token]]
-    known = max([token for token in form.cut(TEXT) if token in legible], legible[:FEW], key=len)
-    return {"text": form.join(known[:1] if form.pattern == "one-to-many" else known)}
+        return {"values": format_rows(task.example if _reads(network, task.example) else waves)}
+    if _reads(network, task.example):
+        return {"text": task.example}
+    legible = [token for token in network.vocabulary if task.cut(token) == [token]]
+    known = max([token for token in task.cut(TEXT) if token in legible], legible[:FEW], key=len)
+    return {"text": task.join(known[:1] if task.pattern == "one-to-many" else known)}
 
 
 def _reads(network: Network, inputs: str | tuple) -> bool:
     """Whether this is something, and the network can read it."""
     try:
-        return bool(inputs) and bool(network.lesson(inputs if network.channels else network.tokens(inputs)))
+        return bool(inputs) and bool(network.example_of(inputs if network.channels else network.tokens(inputs)))
     except (ValueError, TypeError, AttributeError):
         return False
 
@@ -69,7 +69,7 @@ def picture(networks: Networks, address: Address, limit: int) -> dict:
     try:
         events = list(stream(network, inputs, loss=address.loss, targets=targets))
         unit = liveliest(events, address.layer) if address.unit is None else address.unit
-        summands = arithmetic(network, inputs, address.layer, unit, targets=targets)
+        summands = preactivations(network, inputs, address.layer, unit, targets=targets)
     except ValueError as error:
         raise of_models(error, {"targets": "target", "tokens": "text"}) from None
     return {
@@ -85,7 +85,7 @@ def liveliest(events: list[tuple[str, dict]], layer: int) -> int:
     return int(np.concatenate([frame[next(iter(frame))] for frame in frames]).std(axis=0).argmax())
 
 
-def first_light(networks: Networks, query: Mapping[str, str], limit: int) -> Markup:
+def first_paint(networks: Networks, query: Mapping[str, str], limit: int) -> Markup:
     """The JSON for a page, safe inside a script element: the networks, the cells and the picture its address asks for.
 
     A bad address gives the example and a notice that says what was wrong.

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from gatescope.app.api.cells import descriptions
 from gatescope.app.http.encoding import to_json
 from gatescope.app.pages.api_docs import operations
-from gatescope.app.pages.first_paint import first_light
+from gatescope.app.pages.first_paint import first_paint
 from gatescope.app.pages.paths import STATIC, TEMPLATES
 
 router = APIRouter(include_in_schema=False)
@@ -40,7 +40,7 @@ def plotly(compressed: bool) -> bytes:
 def page(request: Request, template: str, view: str | None = None) -> HTMLResponse:
     """A page that carries its first picture."""
     settings = request.app.state.settings
-    carried = first_light(request.app.state.networks, request.query_params, settings.text_limit_get)
+    carried = first_paint(request.app.state.networks, request.query_params, settings.text_limit_get)
     context = {"first_light": carried, "view": view, "version": GATESCOPE, "plotly_version": PLOTLY}
     return templates.TemplateResponse(request, template, context)
 

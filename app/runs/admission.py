@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from starlette.status import HTTP_429_TOO_MANY_REQUESTS, HTTP_503_SERVICE_UNAVAILABLE
 
-from gatescope.app.http.owners import fingerprint, new_token
+from gatescope.app.http.owners import new_token, token_hash
 from gatescope.app.http.problems import Problem
 from gatescope.app.runs.run import Run
 from gatescope.app.runs.store import Store
@@ -59,7 +59,7 @@ class Admission:
         if key is not None:
             key = sha256(f"{token or address}\n{key}".encode()).hexdigest()
         token = token or new_token(self.store.secret, key)
-        owner = fingerprint(token)
+        owner = token_hash(token)
         with self._turn:
             runs = self.store.list()
             known = next((run for run in runs if key is not None and run.idempotency_key == key), None)

@@ -6,7 +6,7 @@ import secrets
 import shutil
 from pathlib import Path
 
-from gatescope.app.files import written
+from gatescope.app.files import atomic_write
 from gatescope.app.runs.database import NoSpace
 from gatescope.app.runs.store import Checkpoint, Store
 
@@ -25,7 +25,7 @@ class Checkpoints:
         file = f"{step:012d}-{secrets.token_hex(4)}.safetensors"
         try:
             (self.folder / run).mkdir(parents=True, exist_ok=True)
-            written(self.folder / run / file, content)
+            atomic_write(self.folder / run / file, content)
         except OSError as error:
             raise NoSpace(f"the disk takes no more: a checkpoint could not be written ({error.strerror})") from error
         return Checkpoint(step, file, hashlib.sha256(content).hexdigest(), finished)

@@ -81,7 +81,7 @@ class Viewers:
                 still = await to_thread.run_sync(self._going, tuple(going))
                 for deleted in going - still:
                     if await to_thread.run_sync(self.store.get, deleted) is None:
-                        yield written(None, "end", b'{"run":"%s"}' % deleted.encode())
+                        yield sse_event(None, "end", b'{"run":"%s"}' % deleted.encode())
                         going = going - {deleted}
         yield retry()
 
@@ -117,12 +117,12 @@ class Viewers:
 
     def _read(self, after: int, runs: tuple[str, ...]) -> Page:
         events = self.store.events(after, runs, PAGE)
-        content = b"".join(written(event.id, event.name, event.body) for event in events)
+        content = b"".join(sse_event(event.id, event.name, event.body) for event in events)
         ended = frozenset(event.run for event in events if event.name == "end")
         return Page(content, events[-1].id if events else after, ended)
 
 
-def written(id: int | None, name: str, data: bytes) -> bytes:
+def sse_event(id: int | None, name: str, data: bytes) -> bytes:
     """An event as it is sent; its data, JSON, has no line ends."""
     number = b"" if id is None else b"id: %d\n" % id
     return number + b"event: %s\ndata: %s\n\n" % (name.encode(), data)

@@ -7,7 +7,7 @@ from gatescope.app.workers.backends import Backend
 from gatescope.app.workers.inline import InlineBackend
 from gatescope.app.workers.local import LocalBackend
 from gatescope.app.workers.ray import RayBackend
-from gatescope.models.training.device import check
+from gatescope.models.training.device import check_device
 
 
 def backend_of(settings: Settings) -> Backend:
@@ -17,7 +17,7 @@ def backend_of(settings: Settings) -> Backend:
             raise CannotServe("GATESCOPE_BACKEND=ray needs Ray, which is not installed: pip install 'gatescope[ray]'")
         return RayBackend(settings.ray_address, settings.device)
     try:
-        check(settings.device)
+        check_device(settings.device)
     except ValueError as error:
         raise CannotServe(str(error)) from None
     if settings.backend == "inline":

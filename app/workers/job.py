@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from gatescope.app.workers.protocol import Frame, leaving
 from gatescope.models.training.device import batches_here
-from gatescope.models.training.job import Diverged, InMemory, Spec, run_job
+from gatescope.models.training.job import Diverged, MemoryHost, Spec, run_job
 from gatescope.models.training.recipe import Recipe
 
 # torch says a lack of memory as a RuntimeError: of the processor's, of a GPU's
@@ -24,7 +24,7 @@ class Job:
     resume: bytes | None = None
 
 
-class Hand:
+class CheckpointSink:
     """What the training asks of whoever runs it: whether to stop, and to take its checkpoints."""
 
     def __init__(self, should_stop: Callable[[], bool]):
@@ -38,7 +38,7 @@ class Hand:
 
 def work(job: Job, should_stop: Callable[[], bool]) -> Iterator[Frame]:
     """Do a job; yields its events and then its exit, and raises nothing."""
-    hand, finished, reason = Hand(should_stop), False, None
+    hand, finished, reason = CheckpointSink(should_stop), False, None
     try:
         for name, data in run_job(Spec.from_json(job.spec), job.resume, hand, batches_here()):
             if name == "checkpoint":
@@ -62,5 +62,5 @@ def warm() -> None:
     """Load what takes long to load, before there is a job: by the smallest training there is."""
     recipe = Recipe(hidden=1, batch_size=1, sequence_length=1, steps=1)
     with contextlib.suppress(ValueError):  # a device that is not there is told of the job
-        for _ in run_job(Spec("abcd", recipe), None, InMemory(), batches_here()):
+        for _ in run_job(Spec("abcd", recipe), None, MemoryHost(), batches_here()):
             pass

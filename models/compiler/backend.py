@@ -20,25 +20,25 @@ VARIABLE = "GATESCOPE_KERNEL"
 WORTH = 256
 
 
-def choose(choice: str) -> None:
+def choose_kernel(choice: str) -> None:
     """Choose for all layers made from now on; raises ValueError for what is no choice here."""
-    check(choice)
+    check_kernel(choice)
     os.environ[VARIABLE] = choice
 
 
-def chosen(rows: int = WORTH) -> str:
+def chosen_kernel(rows: int = WORTH) -> str:
     """`numpy` or `compiled`, for a reading of so many steps (of all its sequences together)."""
     choice = os.environ.get(VARIABLE, CHOICES[0])
-    check(choice)
+    check_kernel(choice)
     return choice if choice != "auto" else "compiled" if rows >= WORTH and available() else "numpy"
 
 
 def kernel(program: Program, precision: np.dtype, rows: int) -> Program | Kernel:
     """What has `run_forward` and `run_backward` for a program, in a reading of so many steps."""
-    return compiled(program, np.dtype(precision).name) if chosen(rows) == "compiled" else program
+    return compiled(program, np.dtype(precision).name) if chosen_kernel(rows) == "compiled" else program
 
 
-def check(choice: str) -> None:
+def check_kernel(choice: str) -> None:
     """Raise ValueError, saying why, for a choice that cannot be had."""
     if choice not in CHOICES:
         raise ValueError(f"{VARIABLE} must be one of {', '.join(CHOICES)}")

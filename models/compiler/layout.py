@@ -81,6 +81,6 @@ class Layout:
         found: dict[str, int] = {}
         for state, node in self.graph.after.items():
             if node.width:
-                found |= {f"{kind}{state}": node.width for kind in ("", "d_", "keep_", "set_")}
+                found |= {f"{kind}{state}": node.width for kind in ("", "d_", "mask_", "value_")}
                 found |= {f"{kind}weight_hr": node.width for kind in ("", "d_")}
         return found

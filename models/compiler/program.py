@@ -25,14 +25,14 @@ from gatescope.models.graph.graph import Derivatives, Node
 class Program:
     """One cell's two loops, compiled from source it wrote itself.
 
-    clamped: signals that an intervention may overwrite: for them the records `keep_<signal>` (1, or 0 where
-    overwritten) and `set_<signal>` (0, or the value there) are read. An overwritten value is a constant: no gradient
+    intervened: signals that an intervention may overwrite: for them the records `mask_<signal>` (1, or 0 where
+    overwritten) and `value_<signal>` (0, or the value there) are read. An overwritten value is a constant: no gradient
     passes through it. kept: blocks of matrix maps that the backward pass must know besides the signals. hoisted: for
     each run of the input's stack the record it is written into. All arrays are time-major, (steps, batch, units).
     """
 
-    def __init__(self, cell: type[Cell], clamped: frozenset[str] = frozenset()):
-        self.cell, self.layout, self.clamped = cell, Layout(cell), clamped
+    def __init__(self, cell: type[Cell], intervened: frozenset[str] = frozenset()):
+        self.cell, self.layout, self.intervened = cell, Layout(cell), intervened
         self.forward_schedule, self.kept = self._forward()
         self.hoisted = self._hoisted()
         self.slopes, self.backward_schedule, self.after = self._backward()
@@ -81,10 +81,10 @@ class Program:
         for node in graph.nodes:
             if node.signal and node.op != "linear":
                 self._signal(schedule, where, node)
-            if node.signal in self.clamped:
+            if node.signal in self.intervened:
                 out = layout.place[node]
-                schedule.call("mul", out, out, Place(f"keep_{node.signal}"))
-                schedule.call("add", out, out, Place(f"set_{node.signal}"))
+                schedule.call("mul", out, out, Place(f"mask_{node.signal}"))
+                schedule.call("add", out, out, Place(f"value_{node.signal}"))
             for stack, (source, blocks) in layout.stacks.items():
                 if node is source and source not in graph.lags:
                     self._product(schedule, stack, where, source, blocks, kept)
@@ -136,7 +136,7 @@ class Program:
                 for at, block in enumerate(blocks)
                 if block in mapped and not block.width
             }
-        masks = {name: Node("mask", name=f"keep_{name}") for name in self.clamped}
+        masks = {name: Node("mask", name=f"mask_{name}") for name in self.intervened}
         where |= {mask: Place(mask.name) for mask in masks.values()}
         readers: dict[Node, list[tuple[Node, int, Node]]] = {}
         for name, signal in graph.signals.items():
@@ -261,10 +261,10 @@ def _leaves(node: Node) -> list[Node]:
 
 
 @cache
-def _programs(cell: type[Cell], clamped: frozenset[str]) -> Program:
-    return Program(cell, clamped)
+def _programs(cell: type[Cell], intervened: frozenset[str]) -> Program:
+    return Program(cell, intervened)
 
 
-def program(cell: type[Cell], clamped: Iterable[str] = ()) -> Program:
+def program(cell: type[Cell], intervened: Iterable[str] = ()) -> Program:
     """The program of a cell, with these signals open to interventions; derived once."""
-    return _programs(cell, frozenset(clamped))
+    return _programs(cell, frozenset(intervened))

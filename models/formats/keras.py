@@ -17,7 +17,7 @@ import numpy as np
 from gatescope.models.cells import cells
 from gatescope.models.graph.cell import Cell
 from gatescope.models.network.architecture import REVERSE
-from gatescope.models.network.metadata import form_of, vocabulary_of
+from gatescope.models.network.metadata import task_of, vocabulary_of
 from gatescope.models.network.network import BadNetwork, Network, parameter_shapes
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -70,8 +70,8 @@ def keras_network(path: Path, facts: dict[str, str]) -> tuple[Network, dict[str,
         raise BadNetwork(f"the vocabulary has {len(vocabulary):,} entries, and the network is made for {inputs:,}")
     if outputs not in (None, inputs) and "pattern" in said:
         facts = {"pattern": said["pattern"]} | facts
-    form = form_of(facts, "the description", vocabulary, width is not None, inputs, outputs)
-    if directions == 2 and form.pattern == "many-to-one":
+    task = task_of(facts, "the description", vocabulary, width is not None, inputs, outputs)
+    if directions == 2 and task.pattern == "many-to-one":
         raise BadNetwork(
             f"{recurrent[0]} is Bidirectional: where it gives one step alone, that joins the ends of both directions, "
             "which no readout here reads; if it returns every step, say pattern many-to-many"
@@ -79,7 +79,7 @@ def keras_network(path: Path, facts: dict[str, str]) -> tuple[Network, dict[str,
     parameters = {name: np.ascontiguousarray(found[name][1]) for name in wanted if name in found}
     absent = tuple(name for name in wanted if name not in found)
     made = Network(
-        "", facts["title"], cell, depth, len(memory), vocabulary, parameters, width, absent=absent, form=form
+        "", facts["title"], cell, depth, len(memory), vocabulary, parameters, width, absent=absent, task=task
     )
     return made, {parameter: name for parameter, (name, _) in found.items()}
 

@@ -16,7 +16,7 @@ from gatescope.models.cells import cells
 from gatescope.models.formats.safetensors import read
 from gatescope.models.graph.cell import Cell
 from gatescope.models.network.architecture import REVERSE
-from gatescope.models.network.metadata import form_of, vocabulary_of
+from gatescope.models.network.metadata import task_of, vocabulary_of
 from gatescope.models.network.network import BadNetwork, Network, parameter_shapes
 
 RECURRENT = re.compile(r"(?:(.+)\.)?((?:weight|bias)_(?:ih|hh|hr)_l\d+(?:_reverse)?)")
@@ -56,14 +56,14 @@ def recognise(content: bytes | bytearray, id: str = "") -> tuple[Network, dict]:
 
 def check_example(network: Network) -> None:
     """Raise BadNetwork where the example that a file gives is nothing the network can read."""
-    example, words = network.form.example, network.form.reads
+    example, words = network.task.example, network.task.reads
     if not example:
         return
     if not isinstance(example, tuple if network.channels else str) or len(example) > EXAMPLE_LENGTH:
         kind = "a list of steps" if network.channels else f"a text of {words}"
         raise BadNetwork(f"the example in {FILE} must be {kind}, at most {EXAMPLE_LENGTH:,} long")
     try:
-        network.lesson(example if network.channels else network.tokens(example))
+        network.example_of(example if network.channels else network.tokens(example))
     except ValueError as error:
         raise BadNetwork(f"the example in {FILE} cannot be read: {error}") from None
 
@@ -80,7 +80,7 @@ def describe_import(network: Network, names: dict[str, str]) -> dict:
         "options": network.cell.chosen,
         "layers": network.layers,
         "hidden": network.hidden,
-        "directions": 2 if any(part.reverse for part in network.parts) else 1,
+        "directions": 2 if any(part.reverse for part in network.layer_specs) else 1,
         "projection": network.cell.chosen.get("projection"),
         "input": "values" if network.channels else tokens,
         "embedding": network.embedding,
@@ -89,7 +89,7 @@ def describe_import(network: Network, names: dict[str, str]) -> dict:
         "vocabulary": bool(network.vocabulary),
         "readout": network.predicts,
         "outputs": network.outputs,
-        "form": {key: fact for key, fact in network.form.to_dict().items() if key != "example"},
+        "form": {key: fact for key, fact in network.task.to_dict().items() if key != "example"},
         "biases": any("bias_" in name for name in weights),
         # the embedding and the readout hold the same numbers; each has its own gradient here, PyTorch adds the two
         "tied": tied,
@@ -128,9 +128,9 @@ def _from_module(tensors: dict[str, np.ndarray], facts: dict[str, str], id: str)
     if vocabulary and len(vocabulary) != inputs:
         counted = names.get("embedding.weight", names["rnn.weight_ih_l0"])
         raise BadNetwork(f"the vocabulary has {len(vocabulary):,} entries, and {counted} is made for {inputs:,}")
-    form = form_of(facts, FILE, vocabulary, width is not None, inputs, outputs)
+    task = task_of(facts, FILE, vocabulary, width is not None, inputs, outputs)
     parameters = {name: tensors[names[name]] for name in wanted if name in names}
-    return Network(id, "", cell, layers, hidden, vocabulary, parameters, width, absent=absent, form=form), names
+    return Network(id, "", cell, layers, hidden, vocabulary, parameters, width, absent=absent, task=task), names
 
 
 def _recurrent(tensors: dict[str, np.ndarray]) -> dict[str, str]:

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from gatescope.models.compiler.denormals import flushed
-from gatescope.models.inspection.interventions import Intervention, clamps
-from gatescope.models.inspection.trace import FRAME, guesses, opening
-from gatescope.models.network.bptt import Pass, blocks
+from gatescope.models.inspection.interventions import Intervention, intervention_records
+from gatescope.models.inspection.trace import FRAME, begin_event, top_guesses
+from gatescope.models.network.bptt import NetworkPass, time_chunks
 from gatescope.models.network.losses import softmax
 from gatescope.models.network.network import Network
 
@@ -35,11 +35,11 @@ def generate(
     event.
     """
     characters = network.vocabulary_size
-    if network.form.gives != "next" or not network.predicts or not network.vocabulary:
+    if network.task.gives != "next" or not network.predicts or not network.vocabulary:
         raise ValueError(
             "model: must have a readout that predicts the next character or word, and a vocabulary, to write a text"
         )
-    if any(part.reverse for part in network.parts):
+    if any(spec.reverse for spec in network.layer_specs):
         raise ValueError("model: must not read from the end, which is not written yet")
     if not len(prompt):
         raise ValueError("prompt: at least one character is needed")
@@ -50,13 +50,18 @@ def generate(
     if top_k is not None and not 1 <= top_k <= characters:
         raise ValueError(f"top_k: must be between 1 and {characters}, the number of characters the network knows")
     steps = len(prompt) + length
-    work = Pass(network.weights(), steps, backward=False, clamps=clamps(network, steps, interventions, "float32"))
+    work = NetworkPass(
+        network.weights(),
+        steps,
+        backward=False,
+        interventions=intervention_records(network, steps, interventions, "float32"),
+    )
     return _events(network, work, list(prompt), length, temperature, top_k, np.random.default_rng(seed))
 
 
 def _events(
     network: Network,
-    work: Pass,
+    work: NetworkPass,
     prompt: list[int],
     length: int,
     temperature: float,
@@ -71,17 +76,17 @@ def _events(
             for layer in work.layers
         ]
 
-    yield opening(network, np.array(prompt)[:, None], work.steps)
-    for first, last in blocks(len(prompt), FRAME):
+    yield begin_event(network, np.array(prompt)[:, None], work.steps)
+    for first, last in time_chunks(len(prompt), FRAME):
         frame = {"t": first, "n": last - first, "layers": read(prompt[first:last], first)}
-        yield "forward", frame | {"top": [guesses(expected) for expected in softmax(work.logits[first:last, 0])]}
+        yield "forward", frame | {"top": [top_guesses(expected) for expected in softmax(work.logits[first:last, 0])]}
     written = []
     for t in range(len(prompt), len(prompt) + length):
         expected = work.logits[t - 1, 0].astype(np.float64)
         token = _draw(expected, temperature, top_k, random)
         written.append(token)
         character = {"t": t, "token": token, "probability": float(softmax(expected)[token])}
-        yield "character", character | {"layers": read([token], t), "top": guesses(softmax(work.logits[t, 0]))}
+        yield "character", character | {"layers": read([token], t), "top": top_guesses(softmax(work.logits[t, 0]))}
     yield "end", {"text": network.text(written)}
 
 

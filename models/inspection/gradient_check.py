@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gatescope.models.inspection.recorder import Reading
+from gatescope.models.inspection.recorder import Recorder
 from gatescope.models.inspection.trace import trace
 from gatescope.models.network.bptt import NetworkWeights
 from gatescope.models.network.network import Network
@@ -15,7 +15,7 @@ STEP = 1e-5
 TOLERANCE = 1e-5
 
 
-def verify(network: Network, inputs: Sequence, loss: str = "every", seed: int = 0, **asked) -> dict:
+def check_gradients(network: Network, inputs: Sequence, loss: str = "every", seed: int = 0, **asked) -> dict:
     """Compare the gradient along one random direction through all weights at once with (L(θ+εv) − L(θ−εv)) / 2ε.
 
     In float64; what may be asked for is what a trace may be asked for. Gives {"analytic", "numeric",
@@ -42,8 +42,8 @@ def _loss(network: Network, inputs: Sequence, asked: dict, direction: dict, step
     """The loss with all weights moved along the direction."""
     moved = {name: array.astype(np.float64) + step * direction[name] for name, array in network.parameters.items()}
     weights = NetworkWeights(network.cell, network.layers, network.hidden, moved, np.dtype("float64"), network.channels)
-    reading = Reading(network, inputs, **asked, backward=False, precision="float64")
-    reading.work.use(weights)
-    reading.forward(0, reading.steps)
-    reading.score(0, reading.steps)
-    return reading.summary()["loss"]
+    recorder = Recorder(network, inputs, **asked, backward=False, precision="float64")
+    recorder.work.use(weights)
+    recorder.forward(0, recorder.steps)
+    recorder.score(0, recorder.steps)
+    return recorder.summary()["loss"]

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from gatescope.models.compiler.denormals import flushed
-from gatescope.models.inspection.interventions import Intervention, clamps
-from gatescope.models.network.bptt import Pass, blocks
-from gatescope.models.network.losses import judge
+from gatescope.models.inspection.interventions import Intervention, intervention_records
+from gatescope.models.network.bptt import NetworkPass, time_chunks
+from gatescope.models.network.losses import criterion
 from gatescope.models.network.network import Network
 
 AT_ONCE = 4
@@ -35,52 +35,58 @@ def influence(
     falls and above the diagonal. Raises ValueError as a trace does, where layers read in both directions, and for a
     sequence of more than 1,000 steps.
     """
-    parts = network.parts
-    if not 0 <= layer < len(parts):
-        raise ValueError(f"layer: must be between 0 and {len(parts) - 1}")
-    states = parts[layer].cell.memories()
+    layer_specs = network.layer_specs
+    if not 0 <= layer < len(layer_specs):
+        raise ValueError(f"layer: must be between 0 and {len(layer_specs) - 1}")
+    states = layer_specs[layer].cell.memories()
     signal = signal or states[0]
     if signal not in states:
         raise ValueError(f"signal: must be one of {', '.join(states)}")
-    if not network.predicts or any(part.reverse for part in parts):
+    if not network.predicts or any(spec.reverse for spec in layer_specs):
         raise ValueError("model: must have a readout and read from the beginning only")
-    lesson, weights = network.lesson(inputs, targets), network.weights(precision)
-    steps = len(lesson.inputs)
+    example, weights = network.example_of(inputs, targets), network.weights(precision)
+    steps = len(example.inputs)
     if steps > LONGEST:
         raise ValueError(f"text: must have at most {LONGEST:,} steps for a map of all pairs")
-    room = min(AT_ONCE, steps) if weights.forgets else steps
-    work = Pass(weights, steps, clamps=clamps(network, steps, interventions, precision), room=room, sides=steps)
+    gradient_window = min(AT_ONCE, steps) if weights.recycles else steps
+    work = NetworkPass(
+        weights,
+        steps,
+        interventions=intervention_records(network, steps, interventions, precision),
+        gradient_window=gradient_window,
+        adjoints=steps,
+    )
     with flushed():
-        for first, last in blocks(steps):
-            work.forward(lesson.inputs[first:last, None], first)
-        return _sweep(work, _blame(network, work, lesson.targets[:, None]), layer, signal)
+        for first, last in time_chunks(steps):
+            work.forward(example.inputs[first:last, None], first)
+        return _sweep(work, _blame(network, work, example.targets[:, None]), layer, signal)
 
 
-def _blame(network: Network, work: Pass, targets: np.ndarray) -> np.ndarray:
+def _blame(network: Network, work: NetworkPass, targets: np.ndarray) -> np.ndarray:
     """∂L_t/∂(what the top layer gives at step t), (N, width)."""
-    loss, differentiate = judge(network.form.counts)
-    targets = targets.astype(work.logits.dtype) if network.form.counts else targets
+    loss, differentiate = criterion(network.task.is_regression)
+    targets = targets.astype(work.logits.dtype) if network.task.is_regression else targets
     _, judged = loss(work.logits, targets)
     return differentiate(judged, targets)[:, 0] @ work.weights.readout
 
 
-def _sweep(work: Pass, blame: np.ndarray, layer: int, signal: str) -> np.ndarray:
+def _sweep(work: NetworkPass, blame: np.ndarray, layer: int, signal: str) -> np.ndarray:
     found = np.zeros((work.steps, work.steps), blame.dtype)
     for each in work.layers:
         each.begin_backward()
         for gradient in each.gradients.values():
             gradient[:] = 0  # a loss that has not joined yet sends nothing back
-    for first, last in reversed(blocks(work.steps, work.layers[0].room)):
+    for first, last in reversed(time_chunks(work.steps, work.layers[0].gradient_window)):
         own = np.arange(last - first)
         for each in work.layers:
-            each.make_room(first, last)
+            each.shift_window(first, last)
         joining = np.zeros((last - first, work.steps - first, blame.shape[1]), blame.dtype)
         joining[own, own] = blame[first:last]
-        work.output.give(joining, first, last, first)
+        work.output.add_gradient(joining, first, last, first)
         for index in reversed(range(layer, len(work.layers))):
             adjoint = work.layers[index].backward(first, last, first)["weight_ih"]
             if index > layer:
-                work.given[index].hand_on(adjoint, first, last, first)
+                work.layer_inputs[index].propagate(adjoint, first, last, first)
         gradient = work.layers[layer].gradient_at(signal, first, last)[:, first:]
         found[first:, first:last] = np.sqrt(np.vecdot(gradient, gradient)).T
     return found

@@ -30,16 +30,16 @@ class Intervention:
 
     def check(self, network: Network, steps: int) -> None:
         """Raise ValueError, naming the range, for what this network or a text of so many steps does not have."""
-        parts = network.parts
-        if not 0 <= self.layer < len(parts):
-            raise ValueError(f"interventions: layer must be between 0 and {len(parts) - 1}")
-        part = parts[self.layer]
-        signals = list(part.cell.graph().signals)
+        layer_specs = network.layer_specs
+        if not 0 <= self.layer < len(layer_specs):
+            raise ValueError(f"interventions: layer must be between 0 and {len(layer_specs) - 1}")
+        spec = layer_specs[self.layer]
+        signals = list(spec.cell.graph().signals)
         if self.signal not in signals:
             raise ValueError(f"interventions: signal must be one of {', '.join(signals)}")
         if not math.isfinite(self.value) or abs(self.value) > 1e6:
             raise ValueError("interventions: value must be a number between -1,000,000 and 1,000,000")
-        width = part.cell.width(self.signal, part.hidden)
+        width = spec.cell.width(self.signal, spec.hidden)
         if self.units is not None and not all(0 <= unit < width for unit in self.units):
             raise ValueError(f"interventions: units must be between 0 and {width - 1}")
         last = steps if self.last is None else self.last
@@ -47,21 +47,21 @@ class Intervention:
             raise ValueError(f"interventions: from and to must satisfy 0 <= from < to <= {steps}")
 
 
-def clamps(
+def intervention_records(
     network: Network, steps: int, interventions: Sequence[Intervention], precision: str
 ) -> list[dict[str, tuple[np.ndarray, np.ndarray]]]:
-    """For each of the network's parts the overwritten signals' (keep, set) records; of two for one place the later
+    """For each of the network's layers the overwritten signals' (mask, value) records; of two for one place the later
     counts.
     """
-    parts = network.parts
-    found: list[dict[str, tuple[np.ndarray, np.ndarray]]] = [{} for _ in parts]
+    layer_specs = network.layer_specs
+    found: list[dict[str, tuple[np.ndarray, np.ndarray]]] = [{} for _ in layer_specs]
     for each in interventions:
         each.check(network, steps)
-        part = parts[each.layer]
-        shape = (steps, 1, part.cell.width(each.signal, part.hidden))
+        spec = layer_specs[each.layer]
+        shape = (steps, 1, spec.cell.width(each.signal, spec.hidden))
         fresh = np.ones(shape, precision), np.zeros(shape, precision)
-        keep, value = found[each.layer].setdefault(each.signal, fresh)
+        mask, value = found[each.layer].setdefault(each.signal, fresh)
         units = slice(None) if each.units is None else list(each.units)
-        keep[each.first : each.last, 0, units] = 0
+        mask[each.first : each.last, 0, units] = 0
         value[each.first : each.last, 0, units] = each.value
     return found

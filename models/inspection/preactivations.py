@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from gatescope.models.graph.graph import Node
-from gatescope.models.inspection.recorder import Reading
+from gatescope.models.inspection.recorder import Recorder
 from gatescope.models.network.layer import Layer
 from gatescope.models.network.network import Network
 
 
-def arithmetic(network: Network, inputs: Sequence, layer: int = 0, unit: int = 0, **asked) -> dict:
+def preactivations(network: Network, inputs: Sequence, layer: int = 0, unit: int = 0, **asked) -> dict:
     """For each signal with a matrix map, its summands for one unit: {"layer", "unit", "terms": {signal: [{"reads",
     "values"}, …]}}.
 
@@ -20,30 +20,30 @@ def arithmetic(network: Network, inputs: Sequence, layer: int = 0, unit: int = 0
     values (N,). A map that a gate multiplies comes without the gate, which the signals and the cell's graph give.
     asked: `interventions` and `targets` as a reading takes them. Raises ValueError naming the range.
     """
-    parts = network.parts
-    if not 0 <= layer < len(parts):
-        raise ValueError(f"layer: must be between 0 and {len(parts) - 1}")
-    part = parts[layer]
-    if not 0 <= unit < part.hidden:
-        raise ValueError(f"unit: must be between 0 and {part.hidden - 1}")
-    reading = Reading(network, inputs, backward=False, **asked)
-    reading.forward(0, reading.steps)
-    cell, work, weights = part.cell, reading.work.layers[layer], part.parameters(network.parameters)
+    layer_specs = network.layer_specs
+    if not 0 <= layer < len(layer_specs):
+        raise ValueError(f"layer: must be between 0 and {len(layer_specs) - 1}")
+    spec = layer_specs[layer]
+    if not 0 <= unit < spec.hidden:
+        raise ValueError(f"unit: must be between 0 and {spec.hidden - 1}")
+    recorder = Recorder(network, inputs, backward=False, **asked)
+    recorder.forward(0, recorder.steps)
+    cell, work, weights = spec.cell, recorder.work.layers[layer], spec.parameters(network.parameters)
     found: dict[str, list[dict]] = {}
     layout = work.program.layout
     for stack, (source, blocks) in cell.stacks().items():
         weight, bias = weights[stack], None
-        if part.stored(stack.replace("weight", "bias"))[0] in network.parameters:
+        if spec.stored(stack.replace("weight", "bias"))[0] in network.parameters:
             bias = weights[stack.replace("weight", "bias")]
         for index, block in enumerate(blocks):
-            row, reader = index * part.hidden + unit, layout.reader(block).signal
+            row, reader = index * spec.hidden + unit, layout.reader(block).signal
             if row >= len(weight):
                 continue  # a projection has fewer units than the layer
-            values = _mapped(network, reading, layer, source, weight[row])
+            values = _mapped(network, recorder, layer, source, weight[row])
             found.setdefault(reader, []).append({"reads": cell.graph().label(source), "values": values})
             if bias is None:
                 continue
-            constant = np.full(reading.steps, bias[row], values.dtype)
+            constant = np.full(recorder.steps, bias[row], values.dtype)
             if layout.is_plain(block):
                 _add_bias(found[reader], constant)
             else:
@@ -75,15 +75,15 @@ def _add_bias(terms: list[dict], constant: np.ndarray) -> None:
     terms.append({"reads": "bias", "values": constant})
 
 
-def _mapped(network: Network, reading: Reading, layer: int, source: Node, row: np.ndarray) -> np.ndarray:
+def _mapped(network: Network, recorder: Recorder, layer: int, source: Node, row: np.ndarray) -> np.ndarray:
     """What one row of a stack of maps makes of what it reads, at every step, (N,)."""
-    lag = network.parts[layer].cell.graph().lags.get(source)
+    lag = network.layer_specs[layer].cell.graph().lags.get(source)
     if lag is None:
-        return reading.work.layers[layer].read(source, 0, reading.steps)[:, 0] @ row
-    given = reading.work.given[layer]
-    if network.parts[layer].level or network.channels:
-        values = given.rows(0, reading.steps)[:, 0] @ row
+        return recorder.work.layers[layer].read(source, 0, recorder.steps)[:, 0] @ row
+    layer_input = recorder.work.layer_inputs[layer]
+    if network.layer_specs[layer].level or network.channels:
+        values = layer_input.rows(0, recorder.steps)[:, 0] @ row
     else:
         each = network.parameters["embedding.weight"] @ row if network.embedding else row
-        values = np.append(each, each.dtype.type(0))[reading.inputs[:, 0]]
+        values = np.append(each, each.dtype.type(0))[recorder.inputs[:, 0]]
     return np.concatenate([np.zeros(min(lag, len(values)), values.dtype), values[: len(values) - lag]])

@@ -9,21 +9,21 @@ from collections.abc import Sequence
 import numpy as np
 
 from gatescope.models.compiler.denormals import flushed
-from gatescope.models.inspection.interventions import Intervention, clamps
-from gatescope.models.network.bptt import Pass, block
-from gatescope.models.network.losses import judge
+from gatescope.models.inspection.interventions import Intervention, intervention_records
+from gatescope.models.network.bptt import NetworkPass, chunk_length
+from gatescope.models.network.losses import criterion
 from gatescope.models.network.network import Network
-from gatescope.models.network.task import NOTHING
+from gatescope.models.network.task import NO_TOKEN
 
 LOSSES = ("every", "last")
 PRECISIONS = ("float32", "float64")
 
 
-class Reading:
-    """A network reading a sequence, forward and backward by blocks of at most `passes.block()` steps.
+class Recorder:
+    """A network reading a sequence, forwards and backwards by time chunks of at most `bptt.chunk_length()` steps.
 
     All is kept that was asked for, and what the backward pass needs; where that is not all there is, the rest is
-    forgotten from block to block, so that a long text takes no more memory than its trace.
+    forgotten from chunk to chunk, so that a long text takes no more memory than its trace.
 
     inputs: tokens (N,), or numbers (N, channels). loss: `every` (L is the sum of the losses of all steps that are
     judged) or `last` (only the last one's). backward: record the backward pass too. precision: float32 or float64.
@@ -48,30 +48,38 @@ class Reading:
         _check("precision", precision, PRECISIONS)
         for signal in signals or ():
             _check("signals", signal, known)
-        self.lesson = network.lesson(inputs, targets)
-        self.inputs = self.lesson.inputs[:, None]
-        self.targets = self.lesson.targets[:, None].astype(precision if network.form.counts else np.intp)
+        self.example = network.example_of(inputs, targets)
+        self.inputs = self.example.inputs[:, None]
+        self.targets = self.example.targets[:, None].astype(precision if network.task.is_regression else np.intp)
         self.network, self.steps, self.loss = network, len(self.inputs), loss
-        self.guessed = targets is None and network.form.gives == "classes" and network.form.pattern == "many-to-one"
-        judged = self.guessed or not (np.isnan(self.targets) if network.form.counts else self.targets == NOTHING).all()
-        self.wants_backward = backward and network.predicts and (judged or network.form.gives == "next")
+        self.target_is_argmax = (
+            targets is None and network.task.gives == "classes" and network.task.pattern == "many-to-one"
+        )
+        judged = (
+            self.target_is_argmax
+            or not (np.isnan(self.targets) if network.task.is_regression else self.targets == NO_TOKEN).all()
+        )
+        self.wants_backward = backward and network.predicts and (judged or network.task.gives == "next")
         self.signals = [signal for signal in known if not signals or signal in signals]
         self.began = time.perf_counter()
-        weights, overwritten = network.weights(precision), clamps(network, self.steps, interventions, precision)
-        self.forgets = len(self.signals) < len(known) and weights.forgets and not interventions
-        room = min(block(self.steps), self.steps) if self.forgets else self.steps
-        self.work = Pass(
+        weights, overwritten = (
+            network.weights(precision),
+            intervention_records(network, self.steps, interventions, precision),
+        )
+        self.recycles = len(self.signals) < len(known) and weights.recycles and not interventions
+        gradient_window = min(chunk_length(self.steps), self.steps) if self.recycles else self.steps
+        self.work = NetworkPass(
             weights,
-            self.steps if self.wants_backward else room,
+            self.steps if self.wants_backward else gradient_window,
             backward=self.wants_backward,
-            clamps=None if self.forgets else overwritten,
-            room=room,
+            interventions=None if self.recycles else overwritten,
+            gradient_window=gradient_window,
         )
         self.losses = np.full(self.steps if network.predicts else 0, np.nan, precision)
-        self.kept: dict[bool, list[dict[str, np.ndarray]]] = {}
+        self.copied: dict[bool, list[dict[str, np.ndarray]]] = {}
         self.logits = self.work.logits
-        if self.forgets:
-            self.kept = {False: self._empty(), True: self._empty() if self.wants_backward else []}
+        if self.recycles:
+            self.copied = {False: self._empty(), True: self._empty() if self.wants_backward else []}
         if self.work.steps < self.steps:
             self.logits = np.empty((self.steps, 1, network.outputs), precision)
 
@@ -92,20 +100,20 @@ class Reading:
             for layer in self.work.layers
         ]
 
-    def _keep(self, first: int, last: int, gradients: bool, begin: int) -> None:
-        """Copy a block out of the records, where it begins at row `begin`."""
-        for kept, rows in zip(self.kept[gradients], self._rows(gradients), strict=True):
+    def _copy(self, first: int, last: int, gradients: bool, begin: int) -> None:
+        """Copy a chunk out of the records, where it begins at row `begin`."""
+        for copied, rows in zip(self.copied[gradients], self._rows(gradients), strict=True):
             for signal, values in rows.items():
-                kept[signal][first:last] = values[begin : begin + last - first]
+                copied[signal][first:last] = values[begin : begin + last - first]
 
     def _whole(self, first: int, last: int, begins: bool) -> tuple[int, int] | None:
-        """The steps to run for a block: where layers read in both directions, all of them with the first block."""
+        """The steps to run for a chunk: where layers read in both directions, all of them with the first chunk."""
         if not self.work.weights.both_ways:
             return first, last
         return (0, self.steps) if begins else None
 
     def forward(self, first: int, last: int) -> None:
-        """Read steps first…last−1; blocks in rising order."""
+        """Read steps first…last−1; chunks in rising order."""
         span = self._whole(first, last, first == 0)
         if span is None:
             return
@@ -116,56 +124,56 @@ class Reading:
                 for layer in self.work.layers if first else ():
                     layer.carry()
                 self.work.forward(self.inputs[slice(*span)])
-        if self.forgets:
+        if self.recycles:
             begin = first if self.work.steps == self.steps else 0
-            self._keep(first, last, False, begin)
+            self._copy(first, last, False, begin)
         if self.work.steps < self.steps:
             self.logits[first:last] = self.work.logits[: last - first]
 
     def score(self, first: int, last: int) -> np.ndarray:
-        """Fill in the losses of a block; gives the probabilities of the classes, or the numbers, (n, 1, outputs)."""
-        given = self.logits[first:last]
+        """Fill in the losses of a chunk; gives the probabilities of the classes, or the numbers, (n, 1, outputs)."""
+        outputs = self.logits[first:last]
         if not self.network.predicts:
-            return given
-        if self.guessed and last == self.steps:
-            self.targets[-1] = given[-1].argmax()
-        losses, judged = judge(self.network.form.counts)[0](given, self.targets[first:last])
+            return outputs
+        if self.target_is_argmax and last == self.steps:
+            self.targets[-1] = outputs[-1].argmax()
+        losses, judged = criterion(self.network.task.is_regression)[0](outputs, self.targets[first:last])
         self.losses[first:last] = losses[:, 0]
         return judged
 
     def backward(self, first: int, last: int) -> None:
-        """Go back from step last−1 to first; blocks in falling order."""
+        """Go back from step last−1 to first; chunks in falling order."""
         span = self._whole(first, last, last == self.steps)
         if span is None:
             return
         first, last = span
         with flushed():
-            judged, final, gradient = self.score(first, last), self.lesson.scored.stop - 1, None
+            judged, final, gradient = self.score(first, last), self.example.loss_steps.stop - 1, None
             if self.loss == "every" or first <= final < last:
-                gradient = judge(self.network.form.counts)[1](judged, self.targets[first:last])
+                gradient = criterion(self.network.task.is_regression)[1](judged, self.targets[first:last])
             only_last = gradient is not None and self.loss == "last"
             self.work.backward(
                 gradient[final - first : final - first + 1] if only_last else gradient,
                 first,
                 last,
                 record_norms=True,
-                since=final if only_last else None,
+                first_scored=final if only_last else None,
             )
-        if self.forgets:
-            self._keep(first, last, True, 0)
+        if self.recycles:
+            self._copy(first, last, True, 0)
 
     def layers(self, first: int, last: int, gradients: bool = False) -> list[dict[str, np.ndarray]]:
         """Each layer's signals, or their gradients, at steps first…last−1, (n, H)."""
-        rows = self.kept[gradients] if self.forgets else self._rows(gradients)
+        rows = self.copied[gradients] if self.recycles else self._rows(gradients)
         return [{signal: values[first:last] for signal, values in layer.items()} for layer in rows]
 
     def summary(self) -> dict:
         """Total loss, bits a character over the whole text, the gradient's norm over all weights, seconds."""
-        counted = self.losses[self.lesson.scored]
+        counted = self.losses[self.example.loss_steps]
         counted = counted[~np.isnan(counted)]
         total = float(counted.sum(dtype=np.float64) if self.loss == "every" else counted[-1:].sum())
         squares = [float(np.vdot(gradient, gradient)) for gradient in self.work.gradients.values()]
-        bits = len(counted) and not self.network.form.counts
+        bits = len(counted) and not self.network.task.is_regression
         return {
             "loss": total if self.network.predicts else None,
             "bits_per_character": float(counted.mean()) / math.log(2) if bits else None,

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gatescope.models.compiler.backend import chosen
+from gatescope.models.compiler.backend import chosen_kernel
 from gatescope.models.graph.description import describe
-from gatescope.models.inspection.recorder import Reading
-from gatescope.models.network.architecture import Part
-from gatescope.models.network.bptt import blocks
+from gatescope.models.inspection.recorder import Recorder
+from gatescope.models.network.architecture import LayerSpec
+from gatescope.models.network.bptt import time_chunks
 from gatescope.models.network.inputs import norm
 from gatescope.models.network.network import Network
 
@@ -37,31 +37,31 @@ class Trace:
 
 
 def trace(network: Network, inputs: Sequence, **asked) -> Trace:
-    """Read a sequence and record everything; what may be asked for, and the errors, are those of `Reading`.
+    """Read a sequence and record everything; what may be asked for, and the errors, are those of `Recorder`.
 
     Gradients of states are total derivatives, through every path.
     """
-    reading = Reading(network, inputs, **asked)
-    for first, last in blocks(reading.steps):
-        reading.forward(first, last)
-        if not reading.wants_backward:
-            reading.score(first, last)
-    for first, last in reversed(blocks(reading.steps)) if reading.wants_backward else ():
-        reading.backward(first, last)
-    names = [part.name for part in network.parts]
+    recorder = Recorder(network, inputs, **asked)
+    for first, last in time_chunks(recorder.steps):
+        recorder.forward(first, last)
+        if not recorder.wants_backward:
+            recorder.score(first, last)
+    for first, last in reversed(time_chunks(recorder.steps)) if recorder.wants_backward else ():
+        recorder.backward(first, last)
+    names = [spec.name for spec in network.layer_specs]
 
     def named(prefix: str, layers: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         pairs = zip(names, layers, strict=True)
         return {f"{prefix}{name}.{key}": values for name, layer in pairs for key, values in layer.items()}
 
-    tensors = named("", reading.layers(0, reading.steps))
-    tensors |= {"logits": reading.logits[:, 0], "loss": reading.losses[reading.lesson.scored]}
-    if reading.wants_backward:
-        tensors |= named("grad.", reading.layers(0, reading.steps, True))
-        tensors |= {f"grad.parameters.{name}": gradient for name, gradient in reading.work.gradients.items()}
-        tensors |= named("norm.", reading.work.norms)
-    facts = about(network, reading.inputs) | {"objective": reading.loss} | reading.summary()
-    return Trace(tensors, facts if network.form.gives == "next" else facts | {"targets": wanted(reading)})
+    tensors = named("", recorder.layers(0, recorder.steps))
+    tensors |= {"logits": recorder.logits[:, 0], "loss": recorder.losses[recorder.example.loss_steps]}
+    if recorder.wants_backward:
+        tensors |= named("grad.", recorder.layers(0, recorder.steps, True))
+        tensors |= {f"grad.parameters.{name}": gradient for name, gradient in recorder.work.gradients.items()}
+        tensors |= named("norm.", recorder.work.norms)
+    facts = begin_facts(network, recorder.inputs) | {"objective": recorder.loss} | recorder.summary()
+    return Trace(tensors, facts if network.task.gives == "next" else facts | {"targets": targets_json(recorder)})
 
 
 def stream(network: Network, inputs: Sequence, **asked) -> Iterator[tuple[str, dict]]:
@@ -70,57 +70,57 @@ def stream(network: Network, inputs: Sequence, **asked) -> Iterator[tuple[str, d
     A frame carries n steps: t, t+1, … in a forward frame; t, t−1, … in a backward one. Raises ValueError before the
     first event.
     """
-    return _events(Reading(network, inputs, **asked))
+    return _events(Recorder(network, inputs, **asked))
 
 
-def about(network: Network, inputs: np.ndarray, steps: int | None = None) -> dict:
+def begin_facts(network: Network, inputs: np.ndarray, steps: int | None = None) -> dict:
     """Who reads what: inputs (N, 1) tokens, −1 for nothing, or (N, 1, channels) numbers; steps: how many
     there will be.
     """
     return {
         "model": network.id,
-        "task": network.task,
-        "pattern": network.form.pattern,
+        "task": network.output_kind,
+        "pattern": network.task.pattern,
         "cell": describe(network.cell),
         "values" if network.channels else "tokens": inputs[:, 0].tolist(),
         "layers": network.layers,
         "hidden": network.hidden,
-        "kernel": chosen(steps or len(inputs)),
-        "parts": [part_of(network, part) for part in network.parts],
-        "labels": network.form.labels,
+        "kernel": chosen_kernel(steps or len(inputs)),
+        "parts": [layer_json(network, spec) for spec in network.layer_specs],
+        "labels": network.task.labels,
     }
 
 
-def part_of(network: Network, part: Part) -> dict:
+def layer_json(network: Network, spec: LayerSpec) -> dict:
     """A layer as a page draws it: with a description of its own where its cell is not the network's."""
-    return part.describe() | ({} if part.cell is network.cell else {"description": describe(part.cell)})
+    return spec.describe() | ({} if spec.cell is network.cell else {"description": describe(spec.cell)})
 
 
-def opening(network: Network, inputs: np.ndarray, steps: int | None = None) -> tuple[str, dict]:
+def begin_event(network: Network, inputs: np.ndarray, steps: int | None = None) -> tuple[str, dict]:
     """The `begin` event: who reads what, and in which numbers arrays travel."""
-    return "begin", about(network, inputs, steps) | {"dtype": "float16"}
+    return "begin", begin_facts(network, inputs, steps) | {"dtype": "float16"}
 
 
-def _events(reading: Reading) -> Iterator[tuple[str, dict]]:
-    work = reading.work
-    yield opening(reading.network, reading.inputs)
-    for first, last in blocks(reading.steps, FRAME):
-        reading.forward(first, last)
-        given = reading.score(first, last)[:, 0]
+def _events(recorder: Recorder) -> Iterator[tuple[str, dict]]:
+    work = recorder.work
+    yield begin_event(recorder.network, recorder.inputs)
+    for first, last in time_chunks(recorder.steps, FRAME):
+        recorder.forward(first, last)
+        outputs = recorder.score(first, last)[:, 0]
         frame = {
             "t": first,
             "n": last - first,
-            "layers": reading.layers(first, last),
-            "loss": reading.losses[first:last],
+            "layers": recorder.layers(first, last),
+            "loss": recorder.losses[first:last],
         }
-        if reading.network.form.counts:
-            yield "forward", frame | {"outputs": given}
+        if recorder.network.task.is_regression:
+            yield "forward", frame | {"outputs": outputs}
         else:
-            yield "forward", frame | {"top": [guesses(expected) for expected in given]}
-    for first, last in reversed(blocks(reading.steps, FRAME)) if reading.wants_backward else ():
-        reading.backward(first, last)
+            yield "forward", frame | {"top": [top_guesses(expected) for expected in outputs]}
+    for first, last in reversed(time_chunks(recorder.steps, FRAME)) if recorder.wants_backward else ():
+        recorder.backward(first, last)
         layers = [
-            {signal: values[::-1] for signal, values in layer.items()} for layer in reading.layers(first, last, True)
+            {signal: values[::-1] for signal, values in layer.items()} for layer in recorder.layers(first, last, True)
         ]
         norms = [{name: values[first:last][::-1] for name, values in layer.items()} for layer in work.norms]
         # as plain numbers: a gradient that vanishes is soon too small for the format in which arrays travel
@@ -131,14 +131,17 @@ def _events(reading: Reading) -> Iterator[tuple[str, dict]]:
         ]
         frame = {"t": last - 1, "n": last - first, "layers": layers, "norms": norms, "gradient_norms": sizes}
         yield "backward", frame
-    yield "end", reading.summary() | {"targets": None if reading.network.form.gives == "next" else wanted(reading)}
+    yield (
+        "end",
+        recorder.summary() | {"targets": None if recorder.network.task.gives == "next" else targets_json(recorder)},
+    )
 
 
-def wanted(reading: Reading) -> list:
+def targets_json(recorder: Recorder) -> list:
     """What should have come out, one entry for each step that is judged: a class (−1 where none is known) or numbers
     (None where none are).
     """
-    known = reading.targets[reading.lesson.scored, 0]
+    known = recorder.targets[recorder.example.loss_steps, 0]
     return np.where(np.isnan(known), None, known).tolist()
 
 
@@ -146,7 +149,7 @@ def _plain(sizes: np.ndarray) -> list[float]:
     return [float(f"{size:.5g}") for size in sizes]
 
 
-def guesses(probabilities: np.ndarray) -> list[list]:
+def top_guesses(probabilities: np.ndarray) -> list[list]:
     """The likeliest next tokens with their probabilities, likeliest first: [[token, probability], …]."""
     best = np.argsort(-probabilities, kind="stable")[:GUESSES]
     return [[int(token), round(float(probabilities[token]), 4)] for token in best]

@@ -18,7 +18,7 @@ CONVOLUTION = "convolution"
 
 
 @dataclass(frozen=True)
-class Part:
+class LayerSpec:
     """One layer of a network: `name` as in traces (`layer0`, `layer0_reverse`, `convolution`), how many units, at which
     level it stands (0 reads the input), and whether it reads from the end.
     """
@@ -70,23 +70,26 @@ def convolution(window: int) -> type[Cell]:
     return TDNN.with_options(("window", window), ("nonlinearity", "relu"))
 
 
-def parts(cell: type[Cell], layers: int, hidden: int, parameters: dict[str, np.ndarray]) -> list[Part]:
+def layer_specs(cell: type[Cell], layers: int, hidden: int, parameters: dict[str, np.ndarray]) -> list[LayerSpec]:
     """The layers that a network with these parameters has, from the input on."""
     found = []
     if kernel := parameters.get(f"{CONVOLUTION}.weight", np.empty(0)).shape[1:]:
-        found.append(Part(CONVOLUTION, convolution(kernel[-1]), len(parameters[f"{CONVOLUTION}.weight"]), 0))
+        found.append(LayerSpec(CONVOLUTION, convolution(kernel[-1]), len(parameters[f"{CONVOLUTION}.weight"]), 0))
     directions = (False, True) if any(name.endswith(REVERSE) for name in parameters) else (False,)
     for layer in range(layers):
         level = layer + len(found[:1] if found and found[0].name == CONVOLUTION else [])
         found += [
-            Part(f"layer{layer}{REVERSE if reverse else ''}", cell, hidden, level, reverse) for reverse in directions
+            LayerSpec(f"layer{layer}{REVERSE if reverse else ''}", cell, hidden, level, reverse)
+            for reverse in directions
         ]
     return found
 
 
-def widths(parts: list[Part]) -> list[int]:
+def widths(layer_specs: list[LayerSpec]) -> list[int]:
     """How many numbers each level gives at a step, from the input on."""
-    return [sum(part.outputs for part in parts if part.level == level) for level in range(parts[-1].level + 1)]
+    return [
+        sum(spec.outputs for spec in layer_specs if spec.level == level) for level in range(layer_specs[-1].level + 1)
+    ]
 
 
 def parameter_shapes(
@@ -97,23 +100,23 @@ def parameter_shapes(
     embedding: int | None,
     outputs: int | None = None,
     directions: int = 1,
-    kernel: tuple[int, int] | None = None,
+    convolution: tuple[int, int] | None = None,
 ) -> dict[str, tuple[int, ...]]:
     """Every parameter's PyTorch name and shape.
 
-    inputs: different tokens, or numbers a step. outputs: rows of the readout, as many as inputs unless said. kernel:
-    (channels, window) of the convolution.
+    inputs: different tokens, or numbers a step. outputs: rows of the readout, as many as inputs unless said.
+    convolution: its (channels, window).
     """
     shapes: dict[str, tuple[int, ...]] = {"embedding.weight": (inputs, embedding)} if embedding else {}
-    given = embedding or inputs
-    if kernel:
-        channels, window = kernel
-        shapes |= {f"{CONVOLUTION}.weight": (channels, given, window), f"{CONVOLUTION}.bias": (channels,)}
-        given = channels
+    width = embedding or inputs
+    if convolution:
+        channels, window = convolution
+        shapes |= {f"{CONVOLUTION}.weight": (channels, width, window), f"{CONVOLUTION}.bias": (channels,)}
+        width = channels
     for layer in range(layers):
-        mine = cell.parameter_shapes(given, hidden)
+        mine = cell.parameter_shapes(width, hidden)
         for suffix in ("", REVERSE)[:directions]:
             shapes |= {f"rnn.{name}_l{layer}{suffix}": shape for name, shape in mine.items()}
-        given = directions * cell.width(cell.memories()[0], hidden)
+        width = directions * cell.width(cell.memories()[0], hidden)
     outputs = inputs if outputs is None else outputs
-    return shapes | {"readout.weight": (outputs, given), "readout.bias": (outputs,)}
+    return shapes | {"readout.weight": (outputs, width), "readout.bias": (outputs,)}

@@ -1,8 +1,8 @@
 """A whole network's forward and backward pass over a sequence: input, layers, readout, loss.
 
-Time runs in blocks: forward block by block upwards (all layers of a block before the next), backward block by block
-downwards. What a block needs besides the records is small and stays in the cache. Where layers read in both directions
-the whole sequence is one call, in which each layer runs all its blocks before the next. Losses are in nats.
+Time runs in chunks: forwards chunk by chunk upwards (all layers of a chunk before the next), backwards chunk by chunk
+downwards. What a chunk needs besides the records is small and stays in the cache. Where layers read in both directions
+the whole sequence is one call, in which each layer runs all its chunks before the next. Losses are in nats.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gatescope.models.compiler.backend import chosen
-from gatescope.models.network.architecture import parts
-from gatescope.models.network.inputs import Below, Characters, Values, norm
-from gatescope.models.network.layer import Layer, Weights
-from gatescope.models.network.matmul import NUMPY, Products
+from gatescope.models.compiler.backend import chosen_kernel
+from gatescope.models.network.architecture import layer_specs
+from gatescope.models.network.inputs import LayerInput, TokenTable, ValueInput, norm
+from gatescope.models.network.layer import Layer
+from gatescope.models.network.layer_weights import LayerWeights
+from gatescope.models.network.matmul import NUMPY_MATMUL, Matmul
 
-BLOCKS = {"numpy": 96, "compiled": 500}
+CHUNK_LENGTHS = {"numpy": 96, "compiled": 500}
 
 
 class NetworkWeights:
@@ -36,49 +37,54 @@ class NetworkWeights:
         parameters: dict[str, np.ndarray],
         dtype: np.dtype,
         channels: int | None = None,
-        products: Products = NUMPY,
+        matmul: Matmul = NUMPY_MATMUL,
     ):
         self.cell, self.hidden, self.dtype, self.channels = cell, hidden, np.dtype(dtype), channels
-        self.products = products
+        self.matmul = matmul
         self.shapes = {name: array.shape for name, array in parameters.items()}
-        self.parts = parts(cell, layers, hidden, parameters)
-        self.layers = [Weights(part.cell, part.parameters(parameters), part.hidden, dtype) for part in self.parts]
-        self.top = [index for index, part in enumerate(self.parts) if part.level == self.parts[-1].level]
+        self.layer_specs = layer_specs(cell, layers, hidden, parameters)
+        self.layers = [
+            LayerWeights(spec.cell, spec.parameters(parameters), spec.hidden, dtype) for spec in self.layer_specs
+        ]
+        self.top = [index for index, spec in enumerate(self.layer_specs) if spec.level == self.layer_specs[-1].level]
         self.parameters = parameters
         self._around()
 
     def _around(self) -> None:
         parameters, dtype = self.parameters, self.dtype
-        given = sum(self.parts[index].outputs for index in self.top)
-        self.readout = np.asarray(parameters.get("readout.weight", np.zeros((0, given))), dtype)
+        width = sum(self.layer_specs[index].outputs for index in self.top)
+        self.readout = np.asarray(parameters.get("readout.weight", np.zeros((0, width))), dtype)
         self.readout_bias = np.asarray(parameters.get("readout.bias", np.zeros(len(self.readout))), dtype)
         embedding = np.asarray(parameters["embedding.weight"], dtype) if "embedding.weight" in parameters else None
-        lowest = [] if self.channels else [layer for part, layer in zip(self.parts, self.layers) if part.level == 0]
-        self.characters = [Characters(each.maps, each.bias, embedding, self.products) for each in lowest]
+        lowest = (
+            [] if self.channels else [layer for spec, layer in zip(self.layer_specs, self.layers) if spec.level == 0]
+        )
+        self.token_tables = [TokenTable(each.maps, each.bias, embedding, self.matmul) for each in lowest]
 
     def refresh(self) -> None:
-        """Take over what the parameters have become, in the arrays they were given in; to be followed by `Pass.use`."""
-        for part, layer in zip(self.parts, self.layers, strict=True):
-            layer.lay(part.parameters(self.parameters))
+        """Take over what the parameters have become, in the same arrays; `NetworkPass.use` follows."""
+        for spec, layer in zip(self.layer_specs, self.layers, strict=True):
+            layer.load(spec.parameters(self.parameters))
         self._around()
 
     @property
     def both_ways(self) -> bool:
         """Whether layers read in both directions, so that a sequence must be there as a whole."""
-        return any(part.reverse for part in self.parts)
+        return any(spec.reverse for spec in self.layer_specs)
 
     @property
-    def forgets(self) -> bool:
-        """Whether a block of steps needs nothing of the blocks before it but the states."""
+    def recycles(self) -> bool:
+        """Whether a time chunk can be run backwards from the states at its beginning alone (one direction, no delay
+        lines), so that records may be used again for the next chunk.
+        """
         return not self.both_ways and not any(each.lag for layer in self.layers for each in layer.maps)
 
 
-class Pass:
+class NetworkPass:
     """One pass of a network over (steps, batch) tokens or (steps, batch, channels) numbers: its layers' records, what
     the readout gives (`logits`), and parameter gradients.
 
-    clamps: for each layer what is overwritten; room: for how many steps gradients are kept; sides: how many losses go
-    back at once; as `Layer` takes them.
+    interventions (for each layer), gradient_window and adjoints are as `Layer` takes them.
     """
 
     def __init__(
@@ -87,15 +93,15 @@ class Pass:
         steps: int,
         batch: int = 1,
         backward: bool = True,
-        clamps: list | None = None,
-        room: int | None = None,
-        sides: int | None = None,
+        interventions: list | None = None,
+        gradient_window: int | None = None,
+        adjoints: int | None = None,
     ):
         self.steps = steps
-        clamps = clamps or [{} for _ in weights.layers]
+        interventions = interventions or [{} for _ in weights.layers]
         self.layers = [
-            Layer(layer, steps, batch, backward, mine, part.reverse, room, sides)
-            for layer, mine, part in zip(weights.layers, clamps, weights.parts, strict=True)
+            Layer(layer, steps, batch, backward, mine, spec.reverse, gradient_window, adjoints)
+            for layer, mine, spec in zip(weights.layers, interventions, weights.layer_specs, strict=True)
         ]
         self.logits = np.empty((steps, batch, len(weights.readout)), weights.dtype)
         if weights.channels:
@@ -108,24 +114,24 @@ class Pass:
 
     def use(self, weights: NetworkWeights) -> None:
         """Go on with other weights of the same shapes, keeping records and states; without dropout."""
-        self.weights, self.given = weights, []
-        for index, (part, layer, mine) in enumerate(zip(weights.parts, self.layers, weights.layers, strict=True)):
+        self.weights, self.layer_inputs = weights, []
+        for index, (spec, layer, mine) in enumerate(zip(weights.layer_specs, self.layers, weights.layers, strict=True)):
             layer.weights = mine
-            if part.level:
-                self.given.append(Below(mine.maps, mine.bias, self._level(part.level - 1), weights.products))
+            if spec.level:
+                self.layer_inputs.append(LayerInput(mine.maps, mine.bias, self._level(spec.level - 1), weights.matmul))
             elif weights.channels:
-                self.given.append(Values(mine.maps, mine.bias, self.inputs, weights.products))
+                self.layer_inputs.append(ValueInput(mine.maps, mine.bias, self.inputs, weights.matmul))
             else:
-                self.given.append(weights.characters[index].read(self.inputs))
-        self.output = Below([], weights.readout_bias, self._level(weights.parts[-1].level), weights.products)
+                self.layer_inputs.append(weights.token_tables[index].read(self.inputs))
+        self.output = LayerInput([], weights.readout_bias, self._level(weights.layer_specs[-1].level), weights.matmul)
 
     def _level(self, level: int) -> list[Layer]:
-        return [layer for part, layer in zip(self.weights.parts, self.layers, strict=True) if part.level == level]
+        return [layer for spec, layer in zip(self.weights.layer_specs, self.layers, strict=True) if spec.level == level]
 
     def drop(self, masks: list[np.ndarray]) -> None:
         """Multiply what each level gives with its mask, (steps, batch, width); without masks nothing is dropped."""
-        levels = [part.level for part in self.weights.parts]
-        for level, above in zip([*levels, levels[-1] + 1], [*self.given, self.output], strict=True):
+        levels = [spec.level for spec in self.weights.layer_specs]
+        for level, above in zip([*levels, levels[-1] + 1], [*self.layer_inputs, self.output], strict=True):
             if level:
                 above.mask = masks[level - 1] if masks else None
 
@@ -133,11 +139,11 @@ class Pass:
         """Read tokens (n, batch) or numbers (n, batch, channels) as steps first…first+n−1; write records and logits."""
         last = first + len(inputs)
         self.inputs[first:last] = inputs
-        for layer, given in zip(self.layers, self.given, strict=True):
+        for layer, layer_input in zip(self.layers, self.layer_inputs, strict=True):
             for start, stop in layer.in_order(self._spans(first, last)):
-                layer.forward(start, stop, given.project(start, stop, layer.target(start, stop)))
+                layer.forward(start, stop, layer_input.project(start, stop, layer.target(start, stop)))
         logits = self.logits[first:last]
-        self.weights.products.multiply(self.output.rows(first, last), self.weights.readout.T, logits)
+        self.weights.matmul.multiply(self.output.rows(first, last), self.weights.readout.T, logits)
         logits += self.weights.readout_bias
 
     def _spans(self, first: int, last: int) -> list[tuple[int, int]]:
@@ -146,7 +152,7 @@ class Pass:
             return [(first, last)]
         if (first, last) != (0, self.steps):
             raise ValueError("layers that read in both directions need the whole sequence at once")
-        return blocks(self.steps)
+        return time_chunks(self.steps)
 
     def backward(
         self,
@@ -154,48 +160,50 @@ class Pass:
         first: int,
         last: int,
         record_norms: bool = False,
-        since: int | None = None,
+        first_scored: int | None = None,
     ) -> None:
         """Go back from step last−1 to first, given ∂L/∂logits (n, batch, V) or None where no loss falls.
 
-        Blocks come in falling order, without gaps. since: the step of the first of the given gradients, where losses
-        fall at a few steps only; `first` unless said.
+        Chunks come in falling order, without gaps. first_scored: the step of the first of the given gradients,
+        where losses fall at a few steps only; `first` unless said.
 
         record_norms: keep the Frobenius norm of each step's share of each weight gradient (batch of one): the share is
         an outer product, so its norm is the product of two vector norms.
         """
         if last == self.steps:
-            for each in (*self.given, *self.layers):
+            for each in (*self.layer_inputs, *self.layers):
                 each.begin_backward()
         for layer in self.layers:
-            layer.make_room(first, last)
-        products = self.weights.products
+            layer.shift_window(first, last)
+        matmul = self.weights.matmul
         if logit_gradients is not None:
-            since = first if since is None else since
-            until, flat = since + len(logit_gradients), logit_gradients.reshape(-1, len(self.weights.readout))
-            rows = self.output.rows(since, until)
-            self._add("readout.weight", products.multiply(flat.T, rows.reshape(len(flat), -1)))
-            self._add("readout.bias", products.sum(flat))
-            self.output.give(products.multiply(flat, self.weights.readout).reshape(rows.shape), since, until)
+            first_scored = first if first_scored is None else first_scored
+            until, flat = first_scored + len(logit_gradients), logit_gradients.reshape(-1, len(self.weights.readout))
+            rows = self.output.rows(first_scored, until)
+            self._add("readout.weight", matmul.multiply(flat.T, rows.reshape(len(flat), -1)))
+            self._add("readout.bias", matmul.sum(flat))
+            self.output.add_gradient(
+                matmul.multiply(flat, self.weights.readout).reshape(rows.shape), first_scored, until
+            )
         for index in reversed(range(len(self.layers))):
             for start, stop in reversed(self.layers[index].in_order(self._spans(first, last))):
                 adjoints = self.layers[index].backward(start, stop)
                 self._layer_gradients(index, adjoints, start, stop)
-                self.given[index].collect(adjoints["weight_ih"], start, stop, self._adder(index))
+                self.layer_inputs[index].accumulate(adjoints["weight_ih"], start, stop, self._adder(index))
                 if record_norms:
                     self._record_norms(index, adjoints, start, stop)
         if first == 0:
-            for index, given in enumerate(self.given):
-                given.finish(self._adder(index))
+            for index, layer_input in enumerate(self.layer_inputs):
+                layer_input.finish(self._adder(index))
 
     def _layer_gradients(self, index: int, adjoints: dict, first: int, last: int) -> None:
-        """Add a block's gradients of one layer's biases, state maps and parameter vectors."""
+        """Add a chunk's gradients of one layer's biases, state maps and parameter vectors."""
         layer, weights, add = self.layers[index], self.weights.layers[index], self._adder(index)
-        products, sums = self.weights.products, {}
+        matmul, sums = self.weights.matmul, {}
         for parameter, adjoint in adjoints.items():
             flat = adjoint.reshape(-1, adjoint.shape[-1])
             if adjoint.ctypes.data not in sums:  # two stacks may share what comes back
-                sums[adjoint.ctypes.data] = products.sum(flat)
+                sums[adjoint.ctypes.data] = matmul.sum(flat)
             total = sums[adjoint.ctypes.data]
             if parameter not in weights.rows:
                 add(parameter, total)
@@ -204,7 +212,7 @@ class Pass:
                 add(stack.replace("weight", "bias"), total, weights.rows[stack])
             if parameter != "weight_ih":
                 source = layer.source(parameter, first, last)
-                add(parameter, products.multiply(flat.T, source.reshape(len(flat), -1)), weights.rows[parameter])
+                add(parameter, matmul.multiply(flat.T, source.reshape(len(flat), -1)), weights.rows[parameter])
 
     def _record_norms(self, index: int, adjoints: dict, first: int, last: int) -> None:
         layer, weights = self.layers[index], self.weights.layers[index]
@@ -214,7 +222,7 @@ class Pass:
                 sizes[adjoint.ctypes.data] = norm(adjoint)
             size = sizes[adjoint.ctypes.data]
             if parameter == "weight_ih":
-                read = {each.name: self.given[index].lengths(each.lag, first, last) for each in weights.maps}
+                read = {each.name: self.layer_inputs[index].lengths(each.lag, first, last) for each in weights.maps}
             else:
                 read = {parameter: norm(layer.source(parameter, first, last)) if parameter in weights.rows else None}
             for name, length in read.items():
@@ -222,21 +230,21 @@ class Pass:
                 if length is not None:
                     norms[name.replace("weight", "bias")] = size
         for name, share in norms.items():
-            if self.weights.parts[index].stored(name)[0] not in self.weights.shapes:
+            if self.weights.layer_specs[index].stored(name)[0] not in self.weights.shapes:
                 continue
             kept = self.norms[index].setdefault(name, np.zeros(self.steps, self.weights.dtype))
             kept[first:last] = share
 
     def _adder(self, index: int) -> Callable[..., None]:
         """`_add` for the parameters of one layer, by their names in its cell."""
-        part = self.weights.parts[index]
+        spec = self.weights.layer_specs[index]
 
         def add(name: str, gradient: np.ndarray, rows: np.ndarray | None = None) -> None:
             if "." in name:
                 self._add(name, gradient)
             else:
-                where, which = part.stored(name)
-                self._add(where, gradient, rows, part.hidden, which)
+                where, which = spec.stored(name)
+                self._add(where, gradient, rows, spec.hidden, which)
 
         return add
 
@@ -263,14 +271,14 @@ class Pass:
                 total[rows[start] : rows[start] + hidden] += gradient[start : start + hidden]
 
 
-def block(steps: int) -> int:
-    """How many of a pass's steps are taken at a time: what a block needs must stay in the cache, and wants few
-    beginnings.
+def chunk_length(steps: int) -> int:
+    """How many steps a time chunk has in a pass over this many: what a chunk needs must stay in the cache, and each one
+    costs a beginning.
     """
-    return BLOCKS[chosen(steps)]
+    return CHUNK_LENGTHS[chosen_kernel(steps)]
 
 
-def blocks(steps: int, size: int | None = None) -> list[tuple[int, int]]:
+def time_chunks(steps: int, size: int | None = None) -> list[tuple[int, int]]:
     """The ranges (first, last) into which a pass of this many steps is cut."""
-    size = size or block(steps)
+    size = size or chunk_length(steps)
     return [(first, min(first + size, steps)) for first in range(0, steps, size)]

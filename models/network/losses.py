@@ -54,6 +54,6 @@ def output_gradient(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return outputs
 
 
-def judge(counts: bool) -> tuple[Callable, Callable]:
+def criterion(is_regression: bool) -> tuple[Callable, Callable]:
     """The loss and its gradient: of numbers, or of a choice among classes."""
-    return (squared_error, output_gradient) if counts else (cross_entropy, logit_gradient)
+    return (squared_error, output_gradient) if is_regression else (cross_entropy, logit_gradient)

@@ -9,11 +9,11 @@ import math
 
 import numpy as np
 
-from gatescope.models.compiler.backend import chosen
+from gatescope.models.compiler.backend import chosen_kernel
 from gatescope.models.compiler.llvm_jit import row_adder
 
 
-class Products:
+class Matmul:
     """Products by NumPy."""
 
     def multiply(self, left: np.ndarray, right: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
@@ -28,7 +28,7 @@ class Products:
 
     def scatter(self, table: np.ndarray, which: np.ndarray, rows: np.ndarray) -> None:
         """Add each of rows (n, width) to the row of the table that `which` (n,) names."""
-        if chosen(len(rows)) == "compiled":
+        if chosen_kernel(len(rows)) == "compiled":
             row_adder(rows.dtype.name)(table, which % len(table), rows)
             return
         present, place = np.unique(which, return_inverse=True)
@@ -37,7 +37,7 @@ class Products:
         table[present] += picked @ rows
 
 
-class TorchProducts(Products):
+class TorchMatmul(Matmul):
     """Products by PyTorch, on the arrays as they lie, on one thread."""
 
     def __init__(self) -> None:
@@ -64,4 +64,4 @@ class TorchProducts(Products):
         shared(table).index_add_(0, shared(which % len(table)), shared(rows))
 
 
-NUMPY = Products()
+NUMPY_MATMUL = Matmul()

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from gatescope.models.network.task import Form
+from gatescope.models.network.task import Task
 
 LABEL_LENGTH = 200
 
@@ -26,9 +26,9 @@ def vocabulary_of(facts: dict[str, str], name: str) -> list[str]:
     return vocabulary
 
 
-def form_of(
+def task_of(
     facts: dict[str, str], name: str, vocabulary: Sequence[str], embedded: bool, inputs: int, outputs: int | None
-) -> Form:
+) -> Task:
     """What a network of anybody's making reads and gives: as its metadata says (`reads`, `gives`, `pattern`, and as
     JSON `labels`, `steps`, `example`), else as its sizes suggest. Raises BadNetwork.
 
@@ -51,18 +51,18 @@ def form_of(
         "pattern": "many-to-many" if foretells else "many-to-one",
         "labels": labels,
     }
-    return checked_form(suggested | said, name)
+    return checked_task(suggested | said, name)
 
 
-def checked_form(stored_form: dict, name: str) -> Form:
+def checked_task(stored_form: dict, name: str) -> Task:
     """The form that a file's metadata holds; raises BadNetwork saying what it may be."""
     try:
-        form = Form.of(stored_form)
+        task = Task.of(stored_form)
     except (ValueError, TypeError) as error:
         raise BadNetwork(f"{name}: {error}") from None
-    if not all(label and len(label) <= LABEL_LENGTH and is_unicode(label) for label in form.labels):
+    if not all(label and len(label) <= LABEL_LENGTH and is_unicode(label) for label in task.labels):
         raise BadNetwork(f"{name}: labels must be names of 1 to {LABEL_LENGTH} characters")
-    return form
+    return task
 
 
 def is_unicode(text: str) -> bool:

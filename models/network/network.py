@@ -19,10 +19,10 @@ from safetensors.numpy import save
 
 from gatescope.models.cells import cells
 from gatescope.models.graph.cell import Cell
-from gatescope.models.network.architecture import CONVOLUTION, REVERSE, Part, parameter_shapes, parts
+from gatescope.models.network.architecture import CONVOLUTION, REVERSE, LayerSpec, layer_specs, parameter_shapes
 from gatescope.models.network.bptt import NetworkWeights
-from gatescope.models.network.metadata import BadNetwork, checked_form, is_unicode, stored, vocabulary_of
-from gatescope.models.network.task import Form, Lesson, lesson
+from gatescope.models.network.metadata import BadNetwork, checked_task, is_unicode, stored, vocabulary_of
+from gatescope.models.network.task import Example, Task, example_of
 
 __all__ = ["BadNetwork", "Network", "UnknownCharacters", "is_unicode", "parameter_shapes", "untrained", "vocabulary_of"]
 
@@ -59,12 +59,12 @@ class Network:
     card: dict = field(default_factory=dict)
     origin: str = "shipped"
     absent: tuple[str, ...] = ()
-    form: Form = Form()
+    task: Task = Task()
 
     def __post_init__(self) -> None:
         if min(self.layers, self.hidden, self.inputs) < 1:
             raise BadNetwork("a network has at least one layer, one unit and one token")
-        if self.form.reads == "values" and (self.embedding or self.vocabulary):
+        if self.task.reads == "values" and (self.embedding or self.vocabulary):
             raise BadNetwork("a network that reads numbers has no embedding and no vocabulary")
         wanted = parameter_shapes(
             self.cell,
@@ -88,15 +88,15 @@ class Network:
                 raise BadNetwork(f"the parameter {name} holds values that are not finite")
         if extra := set(self.parameters) - set(wanted):
             raise BadNetwork(f"unexpected parameters: {', '.join(sorted(extra))}")
-        if self.form.labels and len(self.form.labels) != self.outputs:
-            raise BadNetwork(f"there are {len(self.form.labels)} labels for {self.outputs} outputs")
-        if self.predicts and self.form.gives == "next" and self.outputs != self.inputs:
+        if self.task.labels and len(self.task.labels) != self.outputs:
+            raise BadNetwork(f"there are {len(self.task.labels)} labels for {self.outputs} outputs")
+        if self.predicts and self.task.gives == "next" and self.outputs != self.inputs:
             raise BadNetwork(f"a network that predicts its next input has {self.inputs} outputs, not {self.outputs}")
         self._number = {character: number for number, character in enumerate(self.vocabulary)}
 
     def tokens(self, text: str) -> list[int]:
         """The numbers of a text's characters (or words); raises UnknownCharacters for those outside the vocabulary."""
-        cut = self.form.cut(text)
+        cut = self.task.cut(text)
         try:
             return [self._number[token] for token in cut]
         except KeyError:
@@ -104,11 +104,11 @@ class Network:
 
     def text(self, tokens: Sequence[int]) -> str:
         """The text of a list of numbers."""
-        return self.form.join([self.vocabulary[token] for token in tokens])
+        return self.task.join([self.vocabulary[token] for token in tokens])
 
-    def lesson(self, inputs, targets=None) -> Lesson:
-        """The rows of a reading of these inputs; raises ValueError naming the parameter (see `task.lesson`)."""
-        return lesson(self.form, self.inputs, self.channels, self.outputs, inputs, targets)
+    def example_of(self, inputs, targets=None) -> Example:
+        """The rows of a reading of these inputs; raises ValueError naming the parameter (see `task.example`)."""
+        return example_of(self.task, self.inputs, self.channels, self.outputs, inputs, targets)
 
     @property
     def inputs(self) -> int:
@@ -130,7 +130,7 @@ class Network:
     @property
     def channels(self) -> int | None:
         """How many numbers it reads at each step, None where it reads tokens."""
-        return self.inputs if self.form.reads == "values" else None
+        return self.inputs if self.task.reads == "values" else None
 
     @property
     def outputs(self) -> int:
@@ -138,9 +138,9 @@ class Network:
         return len(self.parameters["readout.weight"]) if self.predicts else 0
 
     @property
-    def parts(self) -> list[Part]:
+    def layer_specs(self) -> list[LayerSpec]:
         """Its layers, from the input on."""
-        return parts(self.cell, self.layers, self.hidden, self.parameters)
+        return layer_specs(self.cell, self.layers, self.hidden, self.parameters)
 
     @property
     def predicts(self) -> bool:
@@ -148,15 +148,15 @@ class Network:
         return "readout.weight" in self.parameters
 
     @property
-    def task(self) -> str:
+    def output_kind(self) -> str:
         """What it does: predict `characters`, `words` or `tokens` whose texts are not known, tell `classes`, give
         `values`, or only carry `states`.
         """
         if not self.predicts:
             return "states"
-        if self.form.counts or self.form.gives == "classes":
-            return "values" if self.form.counts else "classes"
-        return self.form.reads if self.vocabulary else "tokens"
+        if self.task.is_regression or self.task.gives == "classes":
+            return "values" if self.task.is_regression else "classes"
+        return self.task.reads if self.vocabulary else "tokens"
 
     @property
     def size(self) -> int:
@@ -172,10 +172,10 @@ class Network:
             "cell": self.cell.id,
             "layers": self.layers,
             "hidden": self.hidden,
-            "task": self.task,
+            "task": self.output_kind,
             "vocabulary_size": self.vocabulary_size,
             "parameters": self.size,
-            "bits_per_character": None if loss is None or self.form.counts else round(loss / math.log(2), 4),
+            "bits_per_character": None if loss is None or self.task.is_regression else round(loss / math.log(2), 4),
             "origin": self.origin,
         }
 
@@ -183,10 +183,10 @@ class Network:
         """The network as the API gives one: also its vocabulary, what it reads and gives, and its layers."""
         return self.describe() | {
             "vocabulary": self.vocabulary,
-            "form": self.form.to_dict(),
+            "form": self.task.to_dict(),
             "channels": self.channels,
             "outputs": self.outputs,
-            "parts": [part.describe() for part in self.parts],
+            "parts": [spec.describe() for spec in self.layer_specs],
         }
 
     @lru_cache(maxsize=2)  # noqa: B019 – networks live as long as the process
@@ -204,7 +204,7 @@ class Network:
             "vocabulary": json.dumps(self.vocabulary),
             "card": json.dumps(self.card),
             "absent": json.dumps(self.absent),
-            "form": json.dumps(self.form.to_dict()),
+            "form": json.dumps(self.task.to_dict()),
         }
 
     def to_bytes(self) -> bytes:
@@ -234,7 +234,7 @@ class Network:
         except (ValueError, TypeError) as error:
             raise BadNetwork(f"{name}: {error}") from None
         absent = tuple(map(str, stored(facts, "absent", list, name)))
-        form = checked_form(stored(facts, "form", dict, name), name)
+        task = checked_task(stored(facts, "form", dict, name), name)
         for matrix in ("readout.weight", "embedding.weight", "rnn.weight_ih_l0"):
             if matrix in parameters and parameters[matrix].ndim != 2:
                 raise BadNetwork(f"the parameter {matrix} must be a matrix")
@@ -258,7 +258,7 @@ class Network:
             embedding=parameters["embedding.weight"].shape[1] if "embedding.weight" in parameters else None,
             card=stored(facts, "card", dict, name),
             absent=absent,
-            form=form,
+            task=task,
         )
 
 
@@ -271,19 +271,21 @@ def untrained(
     seed: int = 0,
     dtype: str = "float32",
     title: str = "untrained",
-    form: Form = Form(),  # noqa: B008 – it cannot change
+    task: Task = Task(),  # noqa: B008 – it cannot change
     channels: int | None = None,
     outputs: int | None = None,
     directions: int = 1,
-    kernel: tuple[int, int] | None = None,
+    convolution: tuple[int, int] | None = None,
 ) -> Network:
     """A network with random weights, drawn as PyTorch draws them: uniform within ±1/√H, embeddings normal; the sizes
     are those of `parameter_shapes`.
     """
     random, bound = np.random.default_rng(seed), 1 / math.sqrt(hidden)
-    shapes = parameter_shapes(cell, layers, hidden, channels or len(vocabulary), embedding, outputs, directions, kernel)
+    shapes = parameter_shapes(
+        cell, layers, hidden, channels or len(vocabulary), embedding, outputs, directions, convolution
+    )
     parameters = {}
     for name, shape in shapes.items():
         drawn = random.standard_normal(shape) if name == "embedding.weight" else random.uniform(-bound, bound, shape)
         parameters[name] = drawn.astype(dtype)
-    return Network("untrained", title, cell, layers, hidden, vocabulary, parameters, embedding, form=form)
+    return Network("untrained", title, cell, layers, hidden, vocabulary, parameters, embedding, task=task)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from gatescope.models.network.inputs import NOTHING
+from gatescope.models.network.inputs import NO_TOKEN
 
 READS = ("characters", "words", "values")
 GIVES = ("next", "classes", "values")
@@ -18,7 +18,7 @@ LONGEST = 10_000
 
 
 @dataclass(frozen=True)
-class Form:
+class Task:
     """reads: what one step's input is. gives: the input of the next step, a class, or numbers. pattern: when it gives
     something. labels: names of the classes, or of the numbers it gives, empty where they have none. steps: how many
     steps follow from one input. example: an input worth looking at, as text or as a list of numbers a step.
@@ -45,7 +45,7 @@ class Form:
             raise ValueError(f"steps: must be between 1 and {LONGEST}")
 
     @property
-    def counts(self) -> bool:
+    def is_regression(self) -> bool:
         """Whether what it gives is a number, judged by its squared error, and not a choice among classes."""
         return self.gives == "values" or (self.gives == "next" and self.reads == "values")
 
@@ -54,7 +54,7 @@ class Form:
         return asdict(self)
 
     @classmethod
-    def of(cls, stored: dict) -> Form:
+    def of(cls, stored: dict) -> Task:
         """The form that `to_dict` made; raises ValueError."""
         unknown = set(stored) - set(cls.__dataclass_fields__)
         if unknown:
@@ -76,8 +76,8 @@ class Form:
 
 
 @dataclass
-class Lesson:
-    """What a network is given and what it should give, one row a step.
+class Example:
+    """What a network is rows and what it should give, one row a step.
 
     inputs: tokens (N,), −1 for nothing, or numbers (N, channels). targets: classes (N,), −1 where none is known, or
     numbers (N, outputs), NaN where none. scored: the steps at which a loss may fall.
@@ -85,41 +85,41 @@ class Lesson:
 
     inputs: np.ndarray
     targets: np.ndarray
-    scored: slice
+    loss_steps: slice
 
 
-def lesson(form: Form, tokens: int, channels: int | None, outputs: int, inputs, targets=None) -> Lesson:
+def example_of(task: Task, tokens: int, channels: int | None, outputs: int, inputs, targets=None) -> Example:
     """The rows of a reading, checked and filled in: what predicts the next input is its own teacher.
 
     tokens: how many different ones there are; channels: numbers a step, None where tokens are read; outputs: rows of
     the readout. Raises ValueError naming the parameter and what it may be.
     """
-    given = _values("values", inputs, channels) if channels else _tokens("tokens", inputs, tokens)
-    steps = len(given)
-    if form.pattern == "one-to-many":
+    rows = _values("values", inputs, channels) if channels else _tokens("tokens", inputs, tokens)
+    steps = len(rows)
+    if task.pattern == "one-to-many":
         if steps != 1:
             raise ValueError(f"{'values' if channels else 'tokens'}: this network reads one input and goes on alone")
-        steps = form.steps if targets is None else len(targets)
+        steps = task.steps if targets is None else len(targets)
         if not 1 <= steps <= LONGEST:
             raise ValueError(f"targets: must have 1 to {LONGEST} steps")
-        rest = np.zeros((steps - 1, *given.shape[1:])) if channels else np.full(steps - 1, NOTHING)
-        given = np.concatenate([given, rest])
-    first = steps - 1 if form.pattern == "many-to-one" else 0
-    last = steps - 1 if form.gives == "next" else steps
-    wanted = np.full((steps, outputs), np.nan) if form.counts else np.full(steps, NOTHING)
+        rest = np.zeros((steps - 1, *rows.shape[1:])) if channels else np.full(steps - 1, NO_TOKEN)
+        rows = np.concatenate([rows, rest])
+    first = steps - 1 if task.pattern == "many-to-one" else 0
+    last = steps - 1 if task.gives == "next" else steps
+    wanted = np.full((steps, outputs), np.nan) if task.is_regression else np.full(steps, NO_TOKEN)
     if targets is not None:
-        found = _values("targets", targets, outputs) if form.counts else _tokens("targets", targets, outputs)
+        found = _values("targets", targets, outputs) if task.is_regression else _tokens("targets", targets, outputs)
         if len(found) != last - first:
             raise ValueError(f"targets: {last - first} are needed, one for each step that is judged; not {len(found)}")
         wanted[first:last] = found
-    elif form.gives == "next" and outputs == (channels or tokens):
-        wanted[:-1] = given[1:]
-    return Lesson(given, wanted, slice(first, last))
+    elif task.gives == "next" and outputs == (channels or tokens):
+        wanted[:-1] = rows[1:]
+    return Example(rows, wanted, slice(first, last))
 
 
-def _tokens(name: str, given, count: int) -> np.ndarray:
+def _tokens(name: str, rows, count: int) -> np.ndarray:
     try:
-        found = np.asarray(given, np.intp)
+        found = np.asarray(rows, np.intp)
     except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{name}: must be a list of whole numbers") from None
     if found.ndim != 1 or not len(found):
@@ -129,9 +129,9 @@ def _tokens(name: str, given, count: int) -> np.ndarray:
     return found
 
 
-def _values(name: str, given, width: int) -> np.ndarray:
+def _values(name: str, rows, width: int) -> np.ndarray:
     try:
-        found = np.asarray(given, np.float64)
+        found = np.asarray(rows, np.float64)
     except (TypeError, ValueError):
         raise ValueError(f"{name}: must be a list of steps with {width} numbers each") from None
     if found.ndim == 1 and width == 1:

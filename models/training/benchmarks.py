@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from gatescope.models.network.task import Form
-from gatescope.models.training.dataset import written
+from gatescope.models.network.task import Task
+from gatescope.models.training.dataset import dump_dataset
 
 # The Reber grammar: from each state the two symbols that may follow, and the state each leads to.
 REBER = {
@@ -71,8 +71,8 @@ def forest(random: np.random.Generator, steps: int) -> Iterator[dict]:
     """
     while True:
         wild = bool(random.integers(2))
-        names, opening = WILD if wild else TAME
-        story = [opening.format(*random.permutation(names)[:3])]
+        names, begin_event = WILD if wild else TAME
+        story = [begin_event.format(*random.permutation(names)[:3])]
         story += random.permutation(MEANWHILE)[: random.integers(4)].tolist()
         story.append(f"now somebody comes with {LOOKS[random.integers(len(LOOKS))]}")
         text = " ".join(story)
@@ -129,31 +129,31 @@ def signal(random: np.random.Generator, steps: int) -> Iterator[dict]:
 
 
 STORY = "in the forest bear and owl and fox live together . the moon is bright . now somebody comes with grey fur"
-TASKS: dict[str, tuple[Callable[[np.random.Generator, int], Iterator[dict]], Form, int]] = {
-    "reber": (reber, Form("characters", "next"), 40),
-    "adding": (adding, Form("values", "values", "many-to-one", ("half the sum",)), 100),
-    "forest": (forest, Form("words", "classes", "many-to-one", example=f"{STORY} and sharp teeth"), 50),
-    "gestures": (gestures, Form("values", "classes", "many-to-one"), 32),
-    "signal": (signal, Form("values", "next"), 96),
+BENCHMARKS: dict[str, tuple[Callable[[np.random.Generator, int], Iterator[dict]], Task, int]] = {
+    "reber": (reber, Task("characters", "next"), 40),
+    "adding": (adding, Task("values", "values", "many-to-one", ("half the sum",)), 100),
+    "forest": (forest, Task("words", "classes", "many-to-one", example=f"{STORY} and sharp teeth"), 50),
+    "gestures": (gestures, Task("values", "classes", "many-to-one"), 32),
+    "signal": (signal, Task("values", "next"), 96),
 }
 
 
-def task(name: str, count: int, steps: int | None = None, seed: int = 0) -> str:
+def benchmark(name: str, count: int, steps: int | None = None, seed: int = 0) -> str:
     """A file of so many lessons of a task; steps: how long they are (the longest), the usual length unless said.
 
     Raises ValueError naming the parameter.
     """
-    if name not in TASKS:
-        raise ValueError(f"task: must be one of {', '.join(TASKS)}")
-    make, form, usual = TASKS[name]
+    if name not in BENCHMARKS:
+        raise ValueError(f"task: must be one of {', '.join(BENCHMARKS)}")
+    make, task, usual = BENCHMARKS[name]
     steps = usual if steps is None else steps
     if not 10 <= steps <= 1000:
         raise ValueError("steps: must be between 10 and 1,000")
     if not 2 <= count <= 1_000_000:
         raise ValueError("count: must be between 2 and 1,000,000")
-    if form.reads == "values":
+    if task.reads == "values":
         drawn = next(make(np.random.default_rng(seed + 1), steps))["input"]
-        form = replace(form, example=tuple(tuple(row) if isinstance(row, list) else (row,) for row in drawn))
-    if form.reads == "characters":
-        form = replace(form, example=next(make(np.random.default_rng(seed + 1), steps))["input"])
-    return written(form, make(np.random.default_rng(seed), steps), count)
+        task = replace(task, example=tuple(tuple(row) if isinstance(row, list) else (row,) for row in drawn))
+    if task.reads == "characters":
+        task = replace(task, example=next(make(np.random.default_rng(seed + 1), steps))["input"])
+    return dump_dataset(task, make(np.random.default_rng(seed), steps), count)

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from gatescope.models.compiler.denormals import flushed
-from gatescope.models.network.bptt import NetworkWeights, Pass
+from gatescope.models.network.bptt import NetworkPass, NetworkWeights
 from gatescope.models.network.losses import cross_entropy
 from gatescope.models.network.network import is_unicode
-from gatescope.models.network.task import Form
+from gatescope.models.network.task import Task
 from gatescope.models.training.recipe import Recipe, batches, held_out
 
 
@@ -19,7 +19,7 @@ class Batch(NamedTuple):
     all states are zero.
     """
 
-    given: np.ndarray
+    inputs: np.ndarray
     targets: np.ndarray
     begins: bool
 
@@ -38,7 +38,7 @@ class Corpus:
     characters, or too short for the recipe; `Recipe.for_text` makes one that fits.
     """
 
-    form, channels, outputs = Form(), None, None
+    task, channels, outputs = Task(), None, None
 
     def __init__(self, text: str, recipe: Recipe):
         if not is_unicode(text):
@@ -78,14 +78,14 @@ class Corpus:
 def evaluate(weights: NetworkWeights, tokens: np.ndarray) -> float:
     """Mean loss in nats a character over a text read once from its beginning, state carried all along; no dropout."""
     length = min(256, len(tokens) - 1)
-    read, total = Pass(weights, length, backward=False), 0.0
+    read, total = NetworkPass(weights, length, backward=False), 0.0
     with flushed(), np.errstate(over="ignore", invalid="ignore"):
         for first in range(0, len(tokens) - 1, length):
-            given = tokens[first : first + length + 1, None]
+            inputs = tokens[first : first + length + 1, None]
             for layer in read.layers:
                 if first:
                     layer.carry()
-            read.forward(given[:-1])
-            losses, _ = cross_entropy(read.logits[: len(given) - 1], given[1:])
+            read.forward(inputs[:-1])
+            losses, _ = cross_entropy(read.logits[: len(inputs) - 1], inputs[1:])
             total += float(losses.sum(dtype=np.float64))
     return total / (len(tokens) - 1)

@@ -14,9 +14,9 @@ from itertools import islice
 import numpy as np
 
 from gatescope.models.compiler.denormals import flushed
-from gatescope.models.network.bptt import NetworkWeights, Pass
-from gatescope.models.network.losses import judge
-from gatescope.models.network.task import NOTHING, Form, lesson
+from gatescope.models.network.bptt import NetworkPass, NetworkWeights
+from gatescope.models.network.losses import criterion
+from gatescope.models.network.task import NO_TOKEN, Task, example_of
 from gatescope.models.training.corpus import Batch, Evaluation
 from gatescope.models.training.recipe import Recipe, held_out
 
@@ -24,7 +24,7 @@ MARK = '{"lessons":'
 CLOSE = 0.04
 
 
-class Lessons:
+class ExampleDataset:
     """The lessons of a file, shuffled into batches anew in each epoch, the last of them held out.
 
     Raises ValueError naming the line for what is no lesson, and for fewer than two.
@@ -34,17 +34,17 @@ class Lessons:
 
     def __init__(self, text: str, recipe: Recipe | None = None):
         head, *lines = text.splitlines()
-        self.form = form_of(head)
+        self.task = task_of(head)
         stored = [_parsed(line, number) for number, line in enumerate(lines, 2) if line.strip()]
         if len(stored) < 2:
             raise ValueError("text: at least two lessons are needed after the first line")
-        self.vocabulary, self.channels, self.form = _known(self.form, stored)
-        self.outputs = _outputs(self.form, self.vocabulary, self.channels, stored)
+        self.vocabulary, self.channels, self.task = _known(self.task, stored)
+        self.outputs = _outputs(self.task, self.vocabulary, self.channels, stored)
         self.size, self._number = len(stored), {token: index for index, token in enumerate(self.vocabulary)}
         rows = [self._rows(one, number) for number, one in enumerate(stored, 2)]
-        self.longest = max(len(given) for given, _, _ in rows)
-        self.given, self.targets, self.asked = self._padded(rows)
-        self.start = self.given[0, 0]
+        self.longest = max(len(inputs) for inputs, _, _ in rows)
+        self.inputs, self.targets, self.asked = self._padded(rows)
+        self.start = self.inputs[0, 0]
         if recipe:
             self._divide(recipe)
 
@@ -62,22 +62,22 @@ class Lessons:
     def _rows(self, stored: dict, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """A lesson's inputs, targets and asked steps, one row a step."""
         inputs, target = stored["input"], stored.get("target")
-        if (target is None) != (self.form.gives == "next"):
+        if (target is None) != (self.task.gives == "next"):
             raise ValueError(f"text: line {number}: a target {'is needed' if target is None else 'is not wanted'}")
         if not self.channels:
-            inputs = [self._number[token] for token in self.form.cut(inputs)]
+            inputs = [self._number[token] for token in self.task.cut(inputs)]
         if target is not None:
             target = target if isinstance(target, list) else [target]
-            if self.form.counts and self.form.pattern == "many-to-one" and not isinstance(target[0], list):
+            if self.task.is_regression and self.task.pattern == "many-to-one" and not isinstance(target[0], list):
                 target = [target]
-            if not self.form.counts:
-                target = [_label(self.form, one, number) for one in target]
+            if not self.task.is_regression:
+                target = [_label(self.task, one, number) for one in target]
         try:
-            found = lesson(self.form, len(self.vocabulary), self.channels, self.outputs, inputs, target)
+            found = example_of(self.task, len(self.vocabulary), self.channels, self.outputs, inputs, target)
         except ValueError as error:
             raise ValueError(f"text: line {number}: {error}") from None
         asked = np.zeros(len(found.inputs), bool)
-        steps = stored.get("asks", list(range(len(asked))[found.scored]))
+        steps = stored.get("asks", list(range(len(asked))[found.loss_steps]))
         if not all(isinstance(step, int) and 0 <= step < len(asked) for step in steps):
             raise ValueError(f"text: line {number}: asks must be steps of the lesson")
         asked[steps] = True
@@ -86,20 +86,22 @@ class Lessons:
     def _padded(self, rows: list) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """All lessons side by side, (steps, lessons, …), with nothing after the end of the shorter ones."""
         shape = (self.longest, self.size)
-        given = np.zeros((*shape, self.channels), np.float32) if self.channels else np.full(shape, NOTHING)
-        targets = np.full((*shape, self.outputs), np.nan, np.float32) if self.form.counts else np.full(shape, NOTHING)
+        inputs = np.zeros((*shape, self.channels), np.float32) if self.channels else np.full(shape, NO_TOKEN)
+        targets = (
+            np.full((*shape, self.outputs), np.nan, np.float32) if self.task.is_regression else np.full(shape, NO_TOKEN)
+        )
         asked = np.zeros(shape, bool)
-        for index, (inputs, wanted, steps) in enumerate(rows):
-            given[: len(inputs), index], targets[: len(inputs), index] = inputs, wanted
-            asked[: len(inputs), index] = steps
-        return given, targets, asked
+        for index, (given, wanted, steps) in enumerate(rows):
+            inputs[: len(given), index], targets[: len(given), index] = given, wanted
+            asked[: len(given), index] = steps
+        return inputs, targets, asked
 
     def batch(self, step: int) -> Batch:
         """The batch of step 1, 2, …: the lessons in an order drawn anew for each epoch."""
         order = np.random.default_rng((self.seed, self.epoch_of(step))).permutation(self.trained_on)
         first = (step - 1) % self.epoch * self.batch_size
         chosen = order[first : first + self.batch_size]
-        return Batch(self.given[:, chosen], self.targets[:, chosen], True)
+        return Batch(self.inputs[:, chosen], self.targets[:, chosen], True)
 
     def epoch_of(self, step: int) -> int:
         """Which reading of the lessons a step belongs to, from 1."""
@@ -113,14 +115,14 @@ class Lessons:
         losses, right, count, asked = 0.0, 0, 0, 0
         for start in range(first, self.size, 256):
             columns = slice(start, min(start + 256, self.size))
-            given, targets = self.given[:, columns], self.targets[:, columns]
-            read = Pass(weights, self.longest, given.shape[1], backward=False)
+            inputs, targets = self.inputs[:, columns], self.targets[:, columns]
+            read = NetworkPass(weights, self.longest, inputs.shape[1], backward=False)
             with flushed(), np.errstate(over="ignore", invalid="ignore"):
-                read.forward(given)
-                found, _ = judge(self.form.counts)[0](read.logits, targets)
+                read.forward(inputs)
+                found, _ = criterion(self.task.is_regression)[0](read.logits, targets)
             judged, where = ~np.isnan(found), self.asked[:, columns]
             losses, count = losses + float(found[judged].sum(dtype=np.float64)), count + int(judged.sum())
-            if self.form.counts:
+            if self.task.is_regression:
                 answers = (np.abs(read.logits - targets) < CLOSE).all(axis=-1)
             else:
                 answers = read.logits.argmax(axis=-1) == targets
@@ -128,23 +130,23 @@ class Lessons:
         return Evaluation(losses / max(count, 1), right / max(asked, 1))
 
 
-def are_lessons(text: str) -> bool:
+def is_dataset(text: str) -> bool:
     """Whether a text is a file of lessons and not one to be learnt by its characters."""
     return text.startswith(MARK)
 
 
-def form_of(line: str) -> Form:
+def task_of(line: str) -> Task:
     """The form that the first line of a file of lessons names; raises ValueError."""
     try:
-        return Form.of(json.loads(line)["lessons"])
+        return Task.of(json.loads(line)["lessons"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"text: the first line does not say what the lessons are: {error}") from None
 
 
-def written(form: Form, lessons, count: int) -> str:
+def dump_dataset(task: Task, examples, count: int) -> str:
     """A file of so many lessons, each a dict as described above."""
-    head = json.dumps({"lessons": {key: value for key, value in form.to_dict().items() if value}})
-    return "\n".join([head, *(json.dumps(one, ensure_ascii=False) for one in islice(lessons, count))]) + "\n"
+    head = json.dumps({"lessons": {key: value for key, value in task.to_dict().items() if value}})
+    return "\n".join([head, *(json.dumps(one, ensure_ascii=False) for one in islice(examples, count))]) + "\n"
 
 
 def _parsed(line: str, number: int) -> dict:
@@ -157,33 +159,33 @@ def _parsed(line: str, number: int) -> dict:
     return found
 
 
-def _known(form: Form, stored: list[dict]) -> tuple[list[str], int | None, Form]:
+def _known(task: Task, stored: list[dict]) -> tuple[list[str], int | None, Task]:
     """The vocabulary, or the numbers a step, and the form with its labels filled in."""
-    if form.gives == "classes" and not form.labels:
+    if task.gives == "classes" and not task.labels:
         targets = [one.get("target") for one in stored]
         names = {name for target in targets for name in (target if isinstance(target, list) else [target])}
-        form = Form.of(form.to_dict() | {"labels": sorted(map(str, names))})
-    if form.reads == "values":
+        task = Task.of(task.to_dict() | {"labels": sorted(map(str, names))})
+    if task.reads == "values":
         first = stored[0]["input"]
         width = len(first[0]) if isinstance(first, list) and first and isinstance(first[0], list) else 1
-        return [], width, form
+        return [], width, task
     if not all(isinstance(one["input"], str) and one["input"] for one in stored):
         raise ValueError("text: the input of a lesson that reads characters or words must be a text")
-    return sorted({token for one in stored for token in form.cut(one["input"])}), None, form
+    return sorted({token for one in stored for token in task.cut(one["input"])}), None, task
 
 
-def _outputs(form: Form, vocabulary: list[str], channels: int | None, stored: list[dict]) -> int:
-    if form.gives == "next":
+def _outputs(task: Task, vocabulary: list[str], channels: int | None, stored: list[dict]) -> int:
+    if task.gives == "next":
         return channels or len(vocabulary)
-    if form.gives == "classes":
-        return len(form.labels)
+    if task.gives == "classes":
+        return len(task.labels)
     target = stored[0].get("target")
     while isinstance(target, list) and target and isinstance(target[0], list):
         target = target[0]
-    return len(target) if isinstance(target, list) and form.pattern == "many-to-one" else 1
+    return len(target) if isinstance(target, list) and task.pattern == "many-to-one" else 1
 
 
-def _label(form: Form, name: object, number: int) -> int:
-    if str(name) not in form.labels:
-        raise ValueError(f"text: line {number}: the target must be one of {', '.join(form.labels[:20])}")
-    return form.labels.index(str(name))
+def _label(task: Task, name: object, number: int) -> int:
+    if str(name) not in task.labels:
+        raise ValueError(f"text: line {number}: the target must be one of {', '.join(task.labels[:20])}")
+    return task.labels.index(str(name))

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 
-from gatescope.models.training.cpu_batches import Batches
+from gatescope.models.training.cpu_batches import CpuBatches
 from gatescope.models.training.device_batches import DeviceBatches
 
 CHOICES = ("auto", "cpu", "cuda")
@@ -18,23 +18,23 @@ VARIABLE = "GATESCOPE_DEVICE"
 NO_GPU = f"{VARIABLE}: is cuda, but there is no GPU here that PyTorch can use"
 
 
-def choose(choice: str) -> None:
+def choose_device(choice: str) -> None:
     """Choose for all trainings begun from now on, here and in processes that are started from here."""
     os.environ[VARIABLE] = choice
 
 
-def batches_here() -> Callable[..., Batches | DeviceBatches]:
+def batches_here() -> Callable[..., CpuBatches | DeviceBatches]:
     """What makes the gradients in this process; raises ValueError where the choice cannot be had."""
     choice = os.environ.get(VARIABLE, CHOICES[0])
-    check(choice)
+    check_device(choice)
     if choice == "cpu" or not _works():
         if choice == "cuda":
             raise ValueError(NO_GPU)
-        return Batches
+        return CpuBatches
     return partial(DeviceBatches, device="cuda")
 
 
-def check(choice: str) -> None:
+def check_device(choice: str) -> None:
     """Raise ValueError for what is no choice, and where a GPU is asked for and PyTorch finds none."""
     if choice not in CHOICES:
         raise ValueError(f"{VARIABLE}: must be one of {', '.join(CHOICES)}")

@@ -13,7 +13,7 @@ import numpy as np
 
 from gatescope.models.network.architecture import widths
 from gatescope.models.network.bptt import NetworkWeights
-from gatescope.models.network.task import NOTHING
+from gatescope.models.network.task import NO_TOKEN
 from gatescope.models.training.corpus import Batch
 from gatescope.models.training.cpu_batches import columns_of, dropout
 from gatescope.models.training.device_layer import DeviceLayer
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class DeviceBatches:
-    """What `Batches` offers, on a device that PyTorch names so; layers read forwards only."""
+    """What `CpuBatches` offers, on a device that PyTorch names so; layers read forwards only."""
 
     def __init__(self, weights: NetworkWeights, recipe: Recipe, device: str):
         import torch
@@ -34,7 +34,7 @@ class DeviceBatches:
         self.parameters = {
             name: torch.tensor(array, device=device, requires_grad=True) for name, array in weights.parameters.items()
         }
-        self.layers = [DeviceLayer(part, recipe.batch_size, device) for part in weights.parts]
+        self.layers = [DeviceLayer(part, recipe.batch_size, device) for part in weights.layer_specs]
 
     def close(self) -> None:
         """Nothing has to be ended."""
@@ -60,7 +60,7 @@ class DeviceBatches:
         return [self.layers]
 
     def states(self) -> dict[str, np.ndarray]:
-        """The states that the next batch begins with, by part, layer and name as `Batches` has them, (batch, H)."""
+        """The states that the next batch begins with, by part, layer and name as `CpuBatches` has them, (batch, H)."""
         return {
             f"{part}.{index}.{state}": layer.carried[state][columns].cpu().numpy()
             for part, columns in enumerate(self.columns)
@@ -77,14 +77,14 @@ class DeviceBatches:
 
     def step(self, batch: Batch, step: int, gradients: dict[str, np.ndarray]) -> float:
         """The mean loss a character of a batch; its gradient is added to `gradients`."""
-        masks = dropout(self.recipe, step, widths(self._weights.parts))
-        outputs = self._given(batch.given)
+        masks = dropout(self.recipe, step, widths(self._weights.layer_specs))
+        outputs = self._given(batch.inputs)
         for layer in self.layers:
             if batch.begins:
                 layer.forget()
             outputs = layer.forward(outputs, self.parameters)
             if masks:
-                outputs = outputs * self._there(masks[layer.part.level])
+                outputs = outputs * self._there(masks[layer.spec.level])
         weight, bias = self.parameters["readout.weight"], self.parameters["readout.bias"]
         logits = self.torch.nn.functional.linear(outputs, weight, bias)
         loss = self._loss(logits, self._there(batch.targets))
@@ -105,7 +105,7 @@ class DeviceBatches:
         if "embedding.weight" in self.parameters:
             table = self.parameters["embedding.weight"]
         else:
-            first, _ = self.layers[0].part.stored("weight_ih")
+            first, _ = self.layers[0].spec.stored("weight_ih")
             table = self.torch.eye(self.parameters[first].shape[1], device=self.device)
         return self.torch.cat([table, self.torch.zeros_like(table[:1])])[self._there(read)]
 
@@ -115,4 +115,4 @@ class DeviceBatches:
             wanted = ~targets.isnan()
             wrong = self.torch.where(wanted, logits - targets, 0)
             return wrong.square().sum() / 2 / wanted[..., 0].sum()
-        return self.torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=NOTHING)
+        return self.torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=NO_TOKEN)

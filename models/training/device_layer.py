@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gatescope.models.graph.graph import Node
-from gatescope.models.network.architecture import Part
+from gatescope.models.network.architecture import LayerSpec
 
 if TYPE_CHECKING:
     import torch
@@ -25,11 +25,11 @@ class DeviceLayer:
     carried: for each state what the next batch begins with, (batch, H).
     """
 
-    def __init__(self, part: Part, batch: int, device: str):
+    def __init__(self, spec: LayerSpec, batch: int, device: str):
         import torch
 
-        self.torch, self.part, self.cell, self.states = torch, part, part.cell, part.cell.memories()
-        self.graph = graph = part.cell.graph()
+        self.torch, self.spec, self.cell, self.states = torch, spec, spec.cell, spec.cell.memories()
+        self.graph = graph = spec.cell.graph()
         self._stacks = {
             node: (name, source, blocks) for name, (source, blocks) in self.cell.stacks().items() for node in blocks
         }
@@ -51,7 +51,7 @@ class DeviceLayer:
         read = {each for node in self._by_step for each in node.reads} | {graph.after[state] for state in self.states}
         self._handed = [node for node in self._at_once if node in read and node not in fixed]
         self._fixed = [node for node in self._at_once if node in fixed]
-        sizes = {state: (batch, self.cell.width(state, part.hidden)) for state in self.states}
+        sizes = {state: (batch, self.cell.width(state, spec.hidden)) for state in self.states}
         self.carried = {state: torch.zeros(size, device=device) for state, size in sizes.items()}
         self._records: dict[str, list[torch.Tensor] | torch.Tensor] = {}
 
@@ -60,19 +60,20 @@ class DeviceLayer:
         for state in self.carried.values():
             state.zero_()
 
-    def forward(self, given: torch.Tensor, parameters: dict[str, torch.Tensor]) -> torch.Tensor:
+    def forward(self, inputs: torch.Tensor, parameters: dict[str, torch.Tensor]) -> torch.Tensor:
         """Read (steps, batch, width), go on from the carried states; the output of each step, (steps, batch, H).
 
         parameters: the network's, by their stored names.
         """
         pad, graph = self.torch.nn.functional.pad, self.graph
         at_once: Values = {
-            leaf: pad(given, (0, 0, 0, 0, lag, 0))[: len(given)] if lag else given for leaf, lag in graph.lags.items()
+            leaf: pad(inputs, (0, 0, 0, 0, lag, 0))[: len(inputs)] if lag else inputs
+            for leaf, lag in graph.lags.items()
         }
         self._evaluate(self._at_once, at_once, parameters)
         self._records = {name: at_once[node] for name, node in graph.signals.items() if node in at_once}
         if self._by_step:
-            self._step_by_step(at_once, parameters, len(given))
+            self._step_by_step(at_once, parameters, len(inputs))
         for record in self._records.values():
             for tensor in record if isinstance(record, list) else [record]:
                 tensor.retain_grad()
@@ -103,7 +104,7 @@ class DeviceLayer:
                 weight = self._parameter(name, parameters)
                 bias = self._parameter(name.replace("weight", "bias"), parameters)
                 made = self.torch.nn.functional.linear(values[source], weight, bias)
-                sizes = [block.width or self.part.hidden for block in blocks]
+                sizes = [block.width or self.spec.hidden for block in blocks]
                 values.update(zip(blocks, made.split(sizes, -1), strict=True))
             elif node.op == "parameter":
                 values[node] = self._parameter(node.name, parameters)
@@ -114,7 +115,7 @@ class DeviceLayer:
 
     def _parameter(self, name: str, parameters: dict[str, torch.Tensor]) -> torch.Tensor | None:
         """A parameter of the cell, None where the network has none such."""
-        where, which = self.part.stored(name)
+        where, which = self.spec.stored(name)
         stored = parameters.get(where)
         return stored if stored is None or which is None else stored[..., which]
 

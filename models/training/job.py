@@ -11,17 +11,17 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from gatescope.models.network.bptt import NetworkWeights
-from gatescope.models.training.cpu_batches import Batches
+from gatescope.models.training.cpu_batches import CpuBatches
 from gatescope.models.training.device_batches import DeviceBatches
 from gatescope.models.training.learner import Diverged, Learner
 from gatescope.models.training.plan import plan
 from gatescope.models.training.recipe import Recipe, affordable, cost
 from gatescope.models.training.spec import Spec
 
-__all__ = ["Diverged", "InMemory", "Io", "Recipe", "Spec", "affordable", "cost", "plan", "run_job"]
+__all__ = ["Diverged", "MemoryHost", "Recipe", "Spec", "TrainingHost", "affordable", "cost", "plan", "run_job"]
 
 
-class Io(Protocol):
+class TrainingHost(Protocol):
     """What a training needs of whoever runs it."""
 
     def should_stop(self) -> bool:
@@ -31,8 +31,8 @@ class Io(Protocol):
         """Keep a checkpoint; what is given back goes into its event."""
 
 
-class InMemory:
-    """The simplest `Io`: the latest checkpoint stays in `content`, and `stop` ends the training."""
+class MemoryHost:
+    """The simplest `TrainingHost`: the latest checkpoint stays in `content`, and `stop` ends the training."""
 
     def __init__(self) -> None:
         self.content, self.stop = b"", False
@@ -50,8 +50,8 @@ class InMemory:
 def run_job(
     spec: Spec,
     resume: bytes | None,
-    io: Io,
-    batches: Callable[[NetworkWeights, Recipe], Batches | DeviceBatches] = Batches,
+    io: TrainingHost,
+    batches: Callable[[NetworkWeights, Recipe], CpuBatches | DeviceBatches] = CpuBatches,
 ) -> Iterator[tuple[str, dict]]:
     """Train; yields (name, data) with the names `progress`, `gates`, `sample` (where it learns to write) and
     `checkpoint`.
@@ -68,7 +68,7 @@ def run_job(
         work.batches.close()
 
 
-def _events(work: Learner, io: Io) -> Iterator[tuple[str, dict]]:
+def _events(work: Learner, io: TrainingHost) -> Iterator[tuple[str, dict]]:
     recipe, progress = work.recipe, work.progress
     if progress.step == 0:
         if work.writes:
@@ -93,7 +93,7 @@ def _events(work: Learner, io: Io) -> Iterator[tuple[str, dict]]:
             yield "checkpoint", _saved(work, io)
 
 
-def _saved(work: Learner, io: Io) -> dict:
+def _saved(work: Learner, io: TrainingHost) -> dict:
     progress = work.progress
     kept = io.save(work.checkpoint(), progress.step)
     return {"step": progress.step, "finished": progress.finished, "reason": progress.reason, **kept}

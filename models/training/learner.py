@@ -11,12 +11,12 @@ import numpy as np
 from gatescope.models.cells import cells
 from gatescope.models.inspection.generate import generate
 from gatescope.models.network.bptt import NetworkWeights
-from gatescope.models.network.matmul import TorchProducts
+from gatescope.models.network.matmul import TorchMatmul
 from gatescope.models.network.network import Network, untrained
 from gatescope.models.training.checkpoint import Progress, resumed, to_bytes
 from gatescope.models.training.corpus import Corpus
-from gatescope.models.training.cpu_batches import Batches
-from gatescope.models.training.dataset import Lessons, are_lessons
+from gatescope.models.training.cpu_batches import CpuBatches
+from gatescope.models.training.dataset import ExampleDataset, is_dataset
 from gatescope.models.training.device_batches import DeviceBatches
 from gatescope.models.training.optimiser import Optimiser
 from gatescope.models.training.recipe import Recipe
@@ -46,10 +46,10 @@ class Learner:
         self,
         spec: Spec,
         resume: bytes | None = None,
-        batches: Callable[[NetworkWeights, Recipe], Batches | DeviceBatches] = Batches,
+        batches: Callable[[NetworkWeights, Recipe], CpuBatches | DeviceBatches] = CpuBatches,
     ):
         self.spec, self.recipe, recipe = spec, spec.recipe, spec.recipe
-        self.corpus = corpus = (Lessons if are_lessons(spec.text) else Corpus)(spec.text, recipe)
+        self.corpus = corpus = (ExampleDataset if is_dataset(spec.text) else Corpus)(spec.text, recipe)
         self.cell = cells()[recipe.cell].with_options(*recipe.options)
         parameters = untrained(
             self.cell,
@@ -58,10 +58,10 @@ class Learner:
             corpus.vocabulary,
             recipe.embedding,
             recipe.seed,
-            form=corpus.form,
+            task=corpus.task,
             channels=corpus.channels,
             outputs=corpus.outputs,
-            kernel=recipe.convolution,
+            convolution=recipe.convolution,
         ).parameters
         self.progress, tensors = Progress(spec.digest), {}
         if resume is not None:
@@ -93,7 +93,7 @@ class Learner:
             parameters,
             np.dtype(np.float32),
             self.corpus.channels,
-            TorchProducts(),
+            TorchMatmul(),
         )
 
     def step(self) -> int:
@@ -152,7 +152,7 @@ class Learner:
             "epoch": self.corpus.epoch_of(progress.step),
             "loss": loss,
             "validation_loss": progress.curve[-1]["validation_loss"] if progress.curve else None,
-            "bits_per_character": None if self.corpus.form.counts else loss / math.log(2),
+            "bits_per_character": None if self.corpus.task.is_regression else loss / math.log(2),
             **({} if self.right is None else {"right": self.right}),
             **progress.last,
             "signal_gradient_norms": signal_gradient_norms(self.batches.shares),
@@ -169,7 +169,7 @@ class Learner:
     @property
     def writes(self) -> bool:
         """Whether what is learnt is to write on."""
-        return self.corpus.form.gives == "next" and not self.corpus.channels
+        return self.corpus.task.gives == "next" and not self.corpus.channels
 
     def sample(self) -> dict:
         """A `sample` event: what the network writes now, after the text's first character."""
@@ -177,7 +177,7 @@ class Learner:
         seed = (self.recipe.seed, self.progress.step)
         start = [int(self.corpus.start)]
         *_, (_, end) = generate(network, start, SAMPLE_LENGTH, SAMPLE_TEMPERATURE, seed=seed)
-        return {"step": self.progress.step, "text": network.form.join([network.text(start), end["text"]])}
+        return {"step": self.progress.step, "text": network.task.join([network.text(start), end["text"]])}
 
     def take_best(self) -> None:
         """End with the weights that predicted the held-out text best."""
@@ -195,7 +195,7 @@ class Learner:
             "curve": progress.curve,
             **({"right": best["right"]} if "right" in (best := min(progress.curve, key=_loss, default={})) else {}),
             "data": {
-                "lessons" if are_lessons(self.spec.text) else "characters": corpus.size,
+                "lessons" if is_dataset(self.spec.text) else "characters": corpus.size,
                 "trained_on": corpus.trained_on,
                 "held_out": corpus.held_out,
             },
@@ -214,7 +214,7 @@ class Learner:
             recipe.embedding,
             card,
             origin="run",
-            form=corpus.form,
+            task=corpus.task,
         )
 
     def checkpoint(self) -> bytes:

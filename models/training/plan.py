@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gatescope.models.training.dataset import Lessons, are_lessons
+from gatescope.models.training.dataset import ExampleDataset, is_dataset
 from gatescope.models.training.recipe import LONGEST_SECONDS, Cost, Recipe, affordable
 
 
@@ -13,11 +13,11 @@ def plan(
 
     Raises ValueError naming what cannot be, or is too much.
     """
-    if not are_lessons(text):
+    if not is_dataset(text):
         size, tokens = len(text), len(set(text))
         recipe = Recipe.for_text(size, tokens, epochs=epochs, **chosen)
         return recipe, affordable(recipe, size, tokens, longest_seconds)
-    lessons = Lessons(text)
-    tokens = max(len(lessons.vocabulary), lessons.channels or 0, lessons.outputs)
-    recipe = Recipe.for_lessons(lessons.size, lessons.longest, tokens, epochs=epochs, **chosen)
-    return recipe, affordable(recipe, lessons.size * lessons.longest, tokens, longest_seconds)
+    dataset = ExampleDataset(text)
+    tokens = max(len(dataset.vocabulary), dataset.channels or 0, dataset.outputs)
+    recipe = Recipe.for_dataset(dataset.size, dataset.longest, tokens, epochs=epochs, **chosen)
+    return recipe, affordable(recipe, dataset.size * dataset.longest, tokens, longest_seconds)

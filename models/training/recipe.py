@@ -128,7 +128,7 @@ class Recipe:
         return cls._paced(given, length, vocabulary_size, epoch)
 
     @classmethod
-    def for_lessons(cls, count: int, longest: int, tokens: int, epochs: int | None = None, **chosen) -> Recipe:
+    def for_dataset(cls, count: int, longest: int, tokens: int, epochs: int | None = None, **chosen) -> Recipe:
         """A recipe that suits so many lessons, the longest of so many steps; tokens: the most different things that
         come in or out at a step. Otherwise as `for_text`.
         """
@@ -223,15 +223,15 @@ def cost(recipe: Recipe, text_length: int, vocabulary_size: int) -> Cost:
     characters = recipe.batch_size * recipe.sequence_length
     step = 3 * matrices * characters / MULTIPLY_ADDS + values * characters / VALUES
     step += 6 * parameters / MULTIPLY_ADDS
-    reading = 4 * matrices / MULTIPLY_ADDS + values / VALUES  # one character at a time reads every weight anew
+    recorder = 4 * matrices / MULTIPLY_ADDS + values / VALUES  # one character at a time reads every weight anew
     validations = recipe.steps / recipe.validate_every * held_out(text_length, recipe.validation)
     return Cost(
         parameters=parameters,
         multiply_adds=3 * matrices * characters,
         memory=4 * (7 * parameters + 3 * values * characters),
         characters=recipe.steps * characters,
-        seconds=recipe.steps * step + validations * reading,
-        seconds_a_character=reading,
+        seconds=recipe.steps * step + validations * recorder,
+        seconds_a_character=recorder,
     )
 
 

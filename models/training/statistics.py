@@ -27,10 +27,10 @@ def gate_statistics(shares: list[list[Layer]]) -> list[dict]:
     (its mean is its own). Some 16 thousand values stand for all: steps at equal distances.
     """
     layers = []
-    for parts in zip(*shares, strict=True):
+    for layer_shares in zip(*shares, strict=True):
         found = {}
-        for signal, span in signal_ranges(parts[0].cell).items():
-            records = [part.signal(signal) for part in parts]
+        for signal, span in signal_ranges(layer_shares[0].cell).items():
+            records = [share.signal(signal) for share in layer_shares]
             stride = min(len(records[0]), max(1, sum(record.size for record in records) // VALUES))
             values = np.concatenate([record[stride // 2 :: stride].reshape(-1) for record in records])
             found[signal] = _spread(values, span)
@@ -43,12 +43,12 @@ def _spread(values: np.ndarray, span: tuple[float, float] | None) -> dict:
     if span is None:
         values, span = np.tanh(values), (-1.0, 1.0)
     within = (values - np.float32(span[0])) * np.float32(BINS / (span[1] - span[0]))
-    counts = np.bincount(np.clip(within, 0, BINS - 1).astype(np.intp), minlength=BINS)
+    is_regression = np.bincount(np.clip(within, 0, BINS - 1).astype(np.intp), minlength=BINS)
     return {
         "mean": mean,
         "low": float(np.mean(within < 0.1 * BINS)),
         "high": float(np.mean(within > 0.9 * BINS)),
-        "histogram": counts.tolist(),
+        "histogram": is_regression.tolist(),
     }
 
 
@@ -58,10 +58,10 @@ def signal_gradient_norms(shares: list[list[Layer]]) -> list[dict[str, float]]:
     """
     return [
         {
-            signal: math.sqrt(sum(_square(part.gradient(signal)) for part in parts))
-            for signal in signal_ranges(parts[0].cell)
+            signal: math.sqrt(sum(_square(share.gradient(signal)) for share in layer_shares))
+            for signal in signal_ranges(layer_shares[0].cell)
         }
-        for parts in zip(*shares, strict=True)
+        for layer_shares in zip(*shares, strict=True)
     ]
 
 

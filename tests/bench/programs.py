@@ -9,7 +9,7 @@ import torch
 
 from gatescope.models.cells import cells
 from gatescope.models.compiler.aligned import side_by_side
-from gatescope.models.compiler.backend import choose
+from gatescope.models.compiler.backend import choose_kernel
 from gatescope.models.compiler.llvm_ir import Assembly, product
 from gatescope.models.compiler.llvm_jit import machine
 from gatescope.models.inspection.trace import trace
@@ -31,7 +31,7 @@ def ours(cell: str, loss: str = "every", hidden: int = HIDDEN, kernel: str = "co
     read = network(cell, hidden)
 
     def run() -> None:
-        choose(kernel)
+        choose_kernel(kernel)
         trace(read, TOKENS, loss=loss)
 
     return run
@@ -93,7 +93,7 @@ def memory() -> Result:
     return Result("memory of a trace / its recorded arrays", peak / recorded, 1.3, detail)
 
 
-def reading(weights: np.ndarray) -> Callable[[], object]:
+def recorder(weights: np.ndarray) -> Callable[[], object]:
     """Weights read from the cache a hundred times: machine code that multiplies a vector with them and does no more."""
     code = Assembly("float32")
     with code.loop(code.variable("i64", "0"), 100):
@@ -121,7 +121,7 @@ def limit(cell: str, hidden: int) -> str:
     arrays = side_by_side({"weights": (hidden, rows), "left": (512, 512), "right": (512, 512)}, np.float32)
     for array in arrays.values():
         array[...] = 1
-    times = in_turn(reading(arrays["weights"]), lambda: arrays["left"] @ arrays["right"], rounds=15)
+    times = in_turn(recorder(arrays["weights"]), lambda: arrays["left"] @ arrays["right"], rounds=15)
     once, large = (float(np.median(seconds)) for seconds in times)
     multiply_adds = STEPS * hidden * (rows + 3 * CHARACTERS) + 3 * CHARACTERS * EMBEDDING * rows
     least = 2 * STEPS * once / 100 + large * multiply_adds / 512**3
@@ -149,5 +149,5 @@ def results() -> Iterator[Result]:
     for cell in ("lstm", "gru", "elman"):
         name = f"{cell}, loss at the last step / at every step"
         yield compare(name, 1.0, ours(cell, "last"), ours(cell, "every"), rounds=31)
-    choose("auto")
+    choose_kernel("auto")
     yield memory()

@@ -17,9 +17,9 @@ import httpx
 import numpy as np
 
 from gatescope.app.settings import Settings
-from gatescope.models.compiler.backend import VARIABLE, choose
+from gatescope.models.compiler.backend import VARIABLE, choose_kernel
 from gatescope.models.inspection.trace import trace
-from gatescope.models.pretrained import load
+from gatescope.models.pretrained import load_pretrained
 from tests.bench.measure import Result, compare, spread
 from tests.service import serve
 
@@ -31,7 +31,7 @@ def over_http() -> Iterator[Result]:
     """A trace of 500 characters asked for by POST: against the same NumPy trace made in the same process, and against
     the trace of the kernel in use with the same bytes from an application that does nothing else.
     """
-    network = load(MODEL)
+    network = load_pretrained(MODEL)
     tokens = network.tokens(TEXT)
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -43,10 +43,10 @@ def over_http() -> Iterator[Result]:
             return client.post("/api/trace.safetensors", json={"model": MODEL, "text": TEXT}).raise_for_status().content
 
         own = os.environ.pop(VARIABLE, "auto")
-        choose("numpy")
+        choose_kernel("numpy")
         name = "/api/trace.safetensors, 500 characters, NumPy / the program alone"
         yield compare(name, 2.0, ask, lambda: trace(network, tokens), rounds=41, clock=time.perf_counter)
-        choose(own)
+        choose_kernel(own)
         content = ask()
 
         async def bare(scope, receive, send) -> None:

@@ -3,19 +3,19 @@ import json
 import pytest
 
 from gatescope.app.networks.catalog import Networks
-from gatescope.app.pages.first_paint import TEXT, first_light
+from gatescope.app.pages.first_paint import TEXT, first_paint
 from gatescope.models.cells import cells
 from gatescope.models.inspection.trace import trace
 from gatescope.models.network.network import Network, untrained
-from gatescope.models.network.task import Form
+from gatescope.models.network.task import Task
 
 GRU, WORDS = cells()["gru"], ["the", "wolf", "sleeps", "in", "a", "wood"]
-KINDS = Form("values", "classes", "many-to-one", ("calm", "wave"))
+KINDS = Task("values", "classes", "many-to-one", ("calm", "wave"))
 ROWS = ((0.5, -1.0), (0.25, 2.0))
 
 
 def light(data, limit=2000, **query):
-    carried = first_light(Networks(data), query, limit)
+    carried = first_paint(Networks(data), query, limit)
     assert "<" not in carried
     return json.loads(carried)
 
@@ -74,19 +74,19 @@ def opened(folder, network: Network, **query) -> dict:
 
 
 def test_a_network_of_words_opens_with_words(tmp_path):
-    carried = opened(tmp_path, untrained(GRU, 1, 4, WORDS, form=Form("words")))
+    carried = opened(tmp_path, untrained(GRU, 1, 4, WORDS, task=Task("words")))
     assert carried["address"]["text"] == " ".join(WORDS) and "values" not in carried["address"]
-    example = Form("words", example="a wolf sleeps")
-    carried = opened(tmp_path, untrained(GRU, 1, 4, WORDS, form=example))
+    example = Task("words", example="a wolf sleeps")
+    carried = opened(tmp_path, untrained(GRU, 1, 4, WORDS, task=example))
     assert carried["address"]["text"] == "a wolf sleeps" and carried["events"][0][1]["tokens"] == [4, 1, 2]
     assert len(carried["arithmetic"]["terms"]["z"][0]["values"]) == 3
-    assert "never seen bear" in opened(tmp_path, untrained(GRU, 1, 4, WORDS, form=Form("words")), text="bear")["notice"]
+    assert "never seen bear" in opened(tmp_path, untrained(GRU, 1, 4, WORDS, task=Task("words")), text="bear")["notice"]
 
 
 @pytest.mark.parametrize("example", [(), ROWS, ((1.0,),), "text"])
 def test_a_network_of_numbers_opens_with_its_example_or_with_waves(tmp_path, example):
-    form = Form("values", "classes", "many-to-one", KINDS.labels, example=example)
-    carried = opened(tmp_path, untrained(GRU, 1, 4, [], form=form, channels=2, outputs=2))
+    task = Task("values", "classes", "many-to-one", KINDS.labels, example=example)
+    carried = opened(tmp_path, untrained(GRU, 1, 4, [], task=task, channels=2, outputs=2))
     values = [[float(number) for number in row.split(",")] for row in carried["address"]["values"].split(";")]
     assert values == carried["events"][0][1]["values"] and "text" not in carried["address"]
     assert values == [list(row) for row in ROWS] if example == ROWS else len(values) == 24
@@ -94,7 +94,7 @@ def test_a_network_of_numbers_opens_with_its_example_or_with_waves(tmp_path, exa
 
 
 def test_values_and_target_in_the_address_are_what_is_read(tmp_path):
-    network = untrained(GRU, 1, 4, [], form=KINDS, channels=2, outputs=2)
+    network = untrained(GRU, 1, 4, [], task=KINDS, channels=2, outputs=2)
     asked = {"values": "0.1,0.2;0.3,0.4", "target": "wave"}
     carried = opened(tmp_path, network, **asked)
     assert asked.items() <= carried["address"].items() and carried["events"][-1][1]["targets"] == [1]
@@ -110,9 +110,9 @@ def test_values_and_target_in_the_address_are_what_is_read(tmp_path):
 
 @pytest.mark.parametrize("reads", ["characters", "values"])
 def test_what_goes_on_from_one_input_opens_with_one(tmp_path, reads):
-    form = Form(reads, "values", "one-to-many", steps=7)
+    task = Task(reads, "values", "one-to-many", steps=7)
     read = {"vocabulary": [*"abT"]} if reads == "characters" else {"vocabulary": [], "channels": 300}
-    carried = opened(tmp_path, untrained(GRU, 1, 4, form=form, outputs=2, **read))
+    carried = opened(tmp_path, untrained(GRU, 1, 4, task=task, outputs=2, **read))
     assert len(carried["events"][0][1]["tokens" if reads == "characters" else "values"]) == 7
     assert carried["events"][-1][0] == "end" and "notice" not in carried
     assert len(carried["arithmetic"]["terms"]["z"][0]["values"]) == 7

@@ -8,7 +8,7 @@ from safetensors.numpy import load
 from gatescope.models.cells import cells
 from gatescope.models.inspection.trace import trace
 from gatescope.models.network.network import Network, untrained
-from gatescope.models.network.task import Form
+from gatescope.models.network.task import Task
 from tests.service import errors_of, events_of
 
 WORDS = ["the", "wolf", "sleeps", "in", "a", "wood"]
@@ -17,13 +17,13 @@ ROWS = [[0.1, 0.2], [-0.5, 1.5], [0.25, 0.0], [1.0, -1.0]]
 VALUES = "0.1,0.2;-0.5,1.5;0.25,0;1,-1"
 GRU, LSTM = cells()["gru"], cells()["lstm"]
 NETWORKS = {
-    "words": untrained(GRU, 1, 4, WORDS, 3, form=Form("words")),
-    "wave": untrained(LSTM, 1, 4, [], form=Form("values", "next"), channels=2),
+    "words": untrained(GRU, 1, 4, WORDS, 3, task=Task("words")),
+    "wave": untrained(LSTM, 1, 4, [], task=Task("values", "next"), channels=2),
     "kinds": untrained(
-        GRU, 1, 4, [], form=Form("values", "classes", "many-to-one", KINDS), channels=2, outputs=3, kernel=(5, 2)
+        GRU, 1, 4, [], task=Task("values", "classes", "many-to-one", KINDS), channels=2, outputs=3, convolution=(5, 2)
     ),
-    "tags": untrained(LSTM, 2, 4, WORDS, 3, form=Form("words", "classes", labels=KINDS), outputs=3, directions=2),
-    "tune": untrained(GRU, 1, 4, [*"ab"], form=Form("characters", "values", "one-to-many", steps=5), outputs=2),
+    "tags": untrained(LSTM, 2, 4, WORDS, 3, task=Task("words", "classes", labels=KINDS), outputs=3, directions=2),
+    "tune": untrained(GRU, 1, 4, [*"ab"], task=Task("characters", "values", "one-to-many", steps=5), outputs=2),
 }
 
 
@@ -86,7 +86,7 @@ def test_the_events_say_what_is_read_and_what_should_come_out(client, ids):
     begin, end = events[0][1], events[-1][1]
     assert begin["values"] == ROWS and "tokens" not in begin
     assert begin["pattern"] == "many-to-one" and begin["labels"] == list(KINDS)
-    assert [part["name"] for part in begin["parts"]] == ["convolution", "layer0"] and end["targets"] == [1]
+    assert [spec["name"] for spec in begin["parts"]] == ["convolution", "layer0"] and end["targets"] == [1]
     frame = dict(events)["forward"]
     assert frame["loss"][:-1] == [None] * 3 and frame["loss"][-1] > 0 and len(frame["layers"]) == 2
     guess = events_of(client.get("/api/trace", params={"model": ids["kinds"], "values": VALUES}))[-1][1]["targets"]
@@ -99,7 +99,7 @@ def test_the_events_say_what_is_read_and_what_should_come_out(client, ids):
     names = [name for name, _ in events_of(client.get("/api/trace", params={"model": ids["tune"], "text": "a"}))]
     assert names == ["begin", "forward", "end"]  # without targets nothing goes back
     both = events_of(client.get("/api/trace", params={"model": ids["tags"], "text": "a wolf"}))[0][1]["parts"]
-    assert [part["name"] for part in both] == ["layer0", "layer0_reverse", "layer1", "layer1_reverse"]
+    assert [spec["name"] for spec in both] == ["layer0", "layer0_reverse", "layer1", "layer1_reverse"]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_the_events_say_what_is_read_and_what_should_come_out(client, ids):
     ],
 )
 def test_arithmetic_and_verification_of_what_a_body_holds(client, ids, name, body):
-    last = len(NETWORKS[name].parts) - 1
+    last = len(NETWORKS[name].layer_specs) - 1
     signal, held = ("c", 0.5) if NETWORKS[name].cell is LSTM else ("r", 0.25)
     asked = {"model": ids[name], "interventions": [{"layer": last, "signal": signal, "units": [2], "value": held}]}
     found = client.post("/api/verification", json=asked | body)
@@ -122,7 +122,7 @@ def test_arithmetic_and_verification_of_what_a_body_holds(client, ids, name, bod
     gate = "f" if signal == "c" else "z"
     terms = client.post("/api/arithmetic", json=asked | body | {"layer": last, "unit": 1}).json()["terms"][gate]
     tensors = client.post("/api/trace.json", json=asked | body).json()["tensors"]
-    name = NETWORKS[name].parts[last].name
+    name = NETWORKS[name].layer_specs[last].name
     assert np.allclose(np.array(tensors[f"{name}.{signal}"])[:, 2], held)
     total = sum(np.array(term["values"]) for term in terms)
     np.testing.assert_allclose(1 / (1 + np.exp(-total)), np.array(tensors[f"{name}.{gate}"])[:, 1], rtol=1e-4)

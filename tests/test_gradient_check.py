@@ -5,7 +5,7 @@ import pytest
 
 from gatescope.models.cells import cells
 from gatescope.models.inspection import gradient_check as verification
-from gatescope.models.inspection.gradient_check import verify
+from gatescope.models.inspection.gradient_check import check_gradients
 from gatescope.models.inspection.trace import Trace, trace
 from gatescope.models.network.network import untrained
 
@@ -16,7 +16,7 @@ TEXT = "a bad cab had a deaf bee"
 @pytest.mark.parametrize("loss", ["every", "last"])
 def test_a_right_gradient_is_verified(cell, loss):
     network = untrained(cells()[cell], 2, 8, sorted(set(TEXT)), 4)
-    found = verify(network, network.tokens(TEXT), loss)
+    found = check_gradients(network, network.tokens(TEXT), loss)
     assert found["verified"] and found["relative_error"] < 1e-7
     assert found["numeric"] == pytest.approx(found["analytic"], rel=1e-4, abs=1e-6)
 
@@ -30,4 +30,4 @@ def test_a_gradient_with_a_small_fault_is_not(monkeypatch):
     network = untrained(cells()["lstm"], 1, 8, sorted(set(TEXT)), seed=2)
     network.parameters["rnn.weight_hh_l0"] *= np.float32(3)
     monkeypatch.setattr(verification, "trace", faulty)
-    assert not verify(network, network.tokens(TEXT))["verified"]
+    assert not check_gradients(network, network.tokens(TEXT))["verified"]

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from gatescope.models.cells import cells
-from gatescope.models.inspection.gradient_check import verify
+from gatescope.models.inspection.gradient_check import check_gradients
 from gatescope.models.inspection.interventions import Intervention
 from gatescope.models.inspection.trace import stream, trace
 from gatescope.models.network.network import Network, untrained
-from gatescope.models.network.task import Form
+from gatescope.models.network.task import Task
 from tests import oracle
 
 STEPS, CHANNELS, CLASSES = 11, 3, 4
@@ -20,24 +20,24 @@ PATTERNS = pytest.mark.parametrize("pattern", ["many-to-many", "many-to-one", "o
 random = np.random.default_rng(7)
 
 
-def a_network(cell, form: Form, **sizes) -> Network:
-    values = {"channels": CHANNELS, "vocabulary": []} if form.reads == "values" else {"vocabulary": WORDS}
-    outputs = None if form.gives == "next" else CLASSES
+def a_network(cell, task: Task, **sizes) -> Network:
+    values = {"channels": CHANNELS, "vocabulary": []} if task.reads == "values" else {"vocabulary": WORDS}
+    outputs = None if task.gives == "next" else CLASSES
     return untrained(
-        cell, 2, 6, **values, embedding=sizes.pop("embedding", None), seed=3, dtype="float64", form=form,
+        cell, 2, 6, **values, embedding=sizes.pop("embedding", None), seed=3, dtype="float64", task=task,
         outputs=outputs, **sizes,
     )  # fmt: skip
 
 
-def a_lesson(form: Form) -> tuple[list, list | None]:
+def a_lesson(task: Task) -> tuple[list, list | None]:
     """Inputs and targets that fit a form."""
-    steps = 1 if form.pattern == "one-to-many" else STEPS
-    judged = 1 if form.pattern == "many-to-one" else STEPS
-    numbers = form.reads == "values"
+    steps = 1 if task.pattern == "one-to-many" else STEPS
+    judged = 1 if task.pattern == "many-to-one" else STEPS
+    numbers = task.reads == "values"
     inputs = random.normal(size=(steps, CHANNELS)).tolist() if numbers else random.integers(7, size=steps).tolist()
-    if form.gives == "next":
+    if task.gives == "next":
         return inputs, None
-    if form.counts:
+    if task.is_regression:
         return inputs, random.normal(size=(judged, CLASSES)).tolist()
     return inputs, random.integers(CLASSES, size=judged).tolist()
 
@@ -45,8 +45,8 @@ def a_lesson(form: Form) -> tuple[list, list | None]:
 def check(network: Network, inputs: list, targets: list | None, **asked) -> None:
     """Every value and gradient equals autograd's."""
     ours = trace(network, inputs, targets=targets, precision="float64", **asked)
-    clamps = asked.pop("interventions", ())
-    theirs = oracle.read(network, inputs, clamps=clamps, targets=targets, **asked)
+    interventions = asked.pop("interventions", ())
+    theirs = oracle.read(network, inputs, interventions=interventions, targets=targets, **asked)
     for name, expected in theirs.items():
         assert ours.tensors[name].shape == expected.shape, name
         assert oracle.furthest(ours.tensors[name], expected) <= 1e-9, name
@@ -57,42 +57,42 @@ def check(network: Network, inputs: list, targets: list | None, **asked) -> None
 @pytest.mark.parametrize("reads", ["words", "values"])
 @pytest.mark.parametrize("gives", ["classes", "values"])
 def test_every_pattern_equals_autograd_and_finite_differences_also_with_an_intervention(cell, pattern, reads, gives):
-    form = Form(reads, gives, pattern)
-    network = a_network(cell, form)
-    inputs, targets = a_lesson(form)
+    task = Task(reads, gives, pattern)
+    network = a_network(cell, task)
+    inputs, targets = a_lesson(task)
     signal = list(cell.graph().signals)[0]
-    clamp = [Intervention(1, signal, 0.3, (0, 4), 2, 7)]
+    intervention = [Intervention(1, signal, 0.3, (0, 4), 2, 7)]
     for loss in ("every", "last"):
         check(network, inputs, targets, loss=loss)
-    check(network, inputs, targets, interventions=clamp)
-    for interventions in ([], clamp):
-        found = verify(network, inputs, targets=targets, interventions=interventions)
+    check(network, inputs, targets, interventions=intervention)
+    for interventions in ([], intervention):
+        found = check_gradients(network, inputs, targets=targets, interventions=interventions)
         assert found["verified"], found
 
 
 @EVERY_CELL
 @pytest.mark.parametrize("reads", ["words", "values"])
 def test_a_convolution_before_the_recurrence_equals_autograd(cell, reads):
-    form = Form(reads, "classes", "many-to-one")
-    network = a_network(cell, form, kernel=(5, 3), embedding=4 if reads == "words" else None)
-    inputs, targets = a_lesson(form)
+    task = Task(reads, "classes", "many-to-one")
+    network = a_network(cell, task, convolution=(5, 3), embedding=4 if reads == "words" else None)
+    inputs, targets = a_lesson(task)
     check(network, inputs, targets)
     check(network, inputs, targets, interventions=[Intervention(0, "h", 0.5, (1,), 3, 6)])
-    assert [part.name for part in network.parts] == ["convolution", "layer0", "layer1"]
+    assert [spec.name for spec in network.layer_specs] == ["convolution", "layer0", "layer1"]
 
 
 @pytest.mark.parametrize("cell", ["elman", "lstm", "gru", "peephole", "jordan"])
 @pytest.mark.parametrize("reads", ["words", "values"])
 @pytest.mark.parametrize("steps", [STEPS, 230])
 def test_both_directions_equal_autograd(cell, reads, steps):
-    form = Form(reads, "classes", "many-to-many")
-    network = a_network(cells()[cell], form, directions=2)
+    task = Task(reads, "classes", "many-to-many")
+    network = a_network(cells()[cell], task, directions=2)
     numbers = random.normal(size=(steps, CHANNELS)).tolist()
     inputs = numbers if reads == "values" else random.integers(7, size=steps).tolist()
     targets = random.integers(CLASSES, size=steps).tolist()
     check(network, inputs, targets)
     check(network, inputs, targets, interventions=[Intervention(1, "h", 0.5, (1,), 3, 6)])
-    names = [part.name for part in network.parts]
+    names = [spec.name for spec in network.layer_specs]
     assert names == ["layer0", "layer0_reverse", "layer1", "layer1_reverse"]
 
 
@@ -100,26 +100,26 @@ def test_both_directions_equal_autograd(cell, reads, steps):
 @pytest.mark.parametrize("directions", [1, 2])
 def test_a_projection_and_a_reset_before_the_product_equal_autograd(options, directions):
     cell = cells()["lstm" if "projection" in options else "gru"].with_options(*options.items())
-    form = Form("words", "classes", "many-to-many")
-    network = a_network(cell, form, directions=directions)
-    inputs, targets = a_lesson(form)
+    task = Task("words", "classes", "many-to-many")
+    network = a_network(cell, task, directions=directions)
+    inputs, targets = a_lesson(task)
     check(network, inputs, targets)
     for signal in cell.graph().signals:
         check(network, inputs, targets, interventions=[Intervention(0, signal, 0.5, (1, 2), 3, 6)])
 
 
 def test_numbers_predict_the_next_numbers():
-    form = Form("values", "next")
-    network = untrained(cells()["lstm"], 1, 6, [], dtype="float64", form=form, channels=2)
+    task = Task("values", "next")
+    network = untrained(cells()["lstm"], 1, 6, [], dtype="float64", task=task, channels=2)
     inputs = random.normal(size=(STEPS, 2)).tolist()
     check(network, inputs, None)
     assert trace(network, inputs).tensors["loss"].shape == (STEPS - 1,)
 
 
 def test_without_a_target_a_classifier_is_asked_for_its_own_guess():
-    form = Form("words", "classes", "many-to-one", labels=("a", "b", "c", "d"))
-    network = a_network(cells()["gru"], form)
-    inputs, _ = a_lesson(form)
+    task = Task("words", "classes", "many-to-one", labels=("a", "b", "c", "d"))
+    network = a_network(cells()["gru"], task)
+    inputs, _ = a_lesson(task)
     found = trace(network, inputs)
     guess = int(found.tensors["logits"][-1].argmax())
     again = trace(network, inputs, targets=[guess])
@@ -128,9 +128,9 @@ def test_without_a_target_a_classifier_is_asked_for_its_own_guess():
 
 
 def test_without_targets_there_is_no_way_back():
-    form = Form("words", "values", "many-to-many")
-    network = a_network(cells()["gru"], form)
-    inputs, _ = a_lesson(form)
+    task = Task("words", "values", "many-to-many")
+    network = a_network(cells()["gru"], task)
+    inputs, _ = a_lesson(task)
     assert [name for name, _ in stream(network, inputs)] == ["begin", "forward", "end"]
 
 
@@ -145,17 +145,17 @@ def test_without_targets_there_is_no_way_back():
     ],
 )
 def test_what_does_not_fit_is_refused_with_its_name(wrong, words):
-    network = a_network(cells()["gru"], Form("values", "classes", "many-to-one"))
+    network = a_network(cells()["gru"], Task("values", "classes", "many-to-one"))
     with pytest.raises(ValueError, match=words):
         trace(network, **wrong)
 
 
 def test_a_network_keeps_its_form_in_its_file(tmp_path):
-    form = Form("values", "classes", "many-to-one", ("circle", "line", "zigzag", "eight"), example=((0.5, 1.0, 0.0),))
-    network = a_network(cells()["lstm"], form, kernel=(5, 3), directions=2)
+    task = Task("values", "classes", "many-to-one", ("circle", "line", "zigzag", "eight"), example=((0.5, 1.0, 0.0),))
+    network = a_network(cells()["lstm"], task, convolution=(5, 3), directions=2)
     (tmp_path / "n.safetensors").write_bytes(network.to_bytes())
     again = Network.load(tmp_path / "n.safetensors")
-    assert again.form == form and again.details()["form"] == form.to_dict() and again.task == "classes"
-    inputs, targets = a_lesson(form)
+    assert again.task == task and again.details()["form"] == task.to_dict() and again.output_kind == "classes"
+    inputs, targets = a_lesson(task)
     ours, theirs = (trace(each, inputs, targets=targets).tensors for each in (network, again))
     assert all(np.array_equal(ours[name], theirs[name]) for name in ours)

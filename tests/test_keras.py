@@ -159,12 +159,12 @@ def test_keras_layers_in_both_directions(tmp_path, kind, layers, layout):
 def test_what_a_keras_network_gives_is_said_by_the_whole_model_or_by_hand(tmp_path):
     layers = keras_layers("LSTM", 1, True) | {"dense": [np.ones((H, 2)), np.ones(2)]}
     path = keras_3(tmp_path / "model.weights.h5", layers)
-    assert convert(path)[0].form.pattern == "many-to-one"
+    assert convert(path)[0].task.pattern == "many-to-one"
     network, said = convert(path, pattern="many-to-many", labels='["good", "bad"]')
-    assert network.form.labels == ("good", "bad") and said["form"]["pattern"] == "many-to-many"
+    assert network.task.labels == ("good", "bad") and said["form"]["pattern"] == "many-to-many"
     for every in (False, True):
         config = described("LSTM", activation="tanh", return_sequences=every)
-        found = convert(keras_2(tmp_path / "m.h5", layers, "model_weights", config))[0].form
+        found = convert(keras_2(tmp_path / "m.h5", layers, "model_weights", config))[0].task
         assert (found.gives, found.pattern) == ("classes", "many-to-many" if every else "many-to-one")
     ends = keras_layers("LSTM", 1, True, both_ways=True) | {"dense": [np.ones((2 * H, 2)), np.ones(2)]}
     path = keras_3(tmp_path / "ends.weights.h5", ends)

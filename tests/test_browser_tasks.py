@@ -7,10 +7,10 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser import chromium, file, pick, shown
-from tests.forms import KINDS, WORDS
+from tests.tasks import KINDS, WORDS
 from tests.test_browser import in_address, opened, state, until
 
-FORMS = ["both-ways", "words", "values", "classes", "one-to-many", "projected"]
+TASKS = ["both-ways", "words", "values", "classes", "one-to-many", "projected"]
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -21,28 +21,28 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-def traced(page, client, form: str) -> dict:
+def traced(page, client, task: str) -> dict:
     """What the API says of what the page shows."""
     wanted = page.evaluate("gatescope.stage.reader.request")
     return client.post("/api/trace.json", json=wanted).json() | {"asked": wanted}
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_every_form_is_drawn_with_the_numbers_of_the_api(browser, address, client, form):
-    with opened(browser, f"{address}/?model=small-{form}&t=0", viewport=WIDE) as page:
+@pytest.mark.parametrize("task", TASKS)
+def test_every_form_is_drawn_with_the_numbers_of_the_api(browser, address, client, task):
+    with opened(browser, f"{address}/?model=small-{task}&t=0", viewport=WIDE) as page:
         until(page, "stage.timeline.done")
-        there = traced(page, client, form)
-        parts = there["metadata"]["parts"]
-        assert [part["name"] for part in parts] == page.evaluate(
+        there = traced(page, client, task)
+        layer_specs = there["metadata"]["parts"]
+        assert [spec["name"] for spec in layer_specs] == page.evaluate(
             "gatescope.stage.timeline.parts.map(part => part.name)"
         )
-        for layer, part in enumerate(parts):
+        for layer, spec in enumerate(layer_specs):
             for signal in page.evaluate(f"gatescope.stage.timeline.parts[{layer}].cell.signals.map(each => each.id)"):
-                expected = np.array(there["tensors"][f"{part['name']}.{signal}"])
+                expected = np.array(there["tensors"][f"{spec['name']}.{signal}"])
                 assert page.evaluate(f"gatescope.stage.timeline.width({layer}, '{signal}')") == expected.shape[1]
                 values = shown(page, f"values({layer}, '{signal}')").reshape(expected.shape)
                 np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-4)
-                if (name := f"grad.{part['name']}.{signal}") in there["tensors"]:
+                if (name := f"grad.{spec['name']}.{signal}") in there["tensors"]:
                     sizes = np.linalg.norm(there["tensors"][name], axis=1)
                     np.testing.assert_allclose(shown(page, f"gradientNorm({layer}, '{signal}')"), sizes, rtol=1e-3)
         outputs = page.evaluate("gatescope.stage.timeline.outputs")
@@ -56,9 +56,9 @@ def test_every_form_is_drawn_with_the_numbers_of_the_api(browser, address, clien
         assert count == min(state(page)["steps"], page.evaluate("gatescope.stage.axis.count"))
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_every_form_fits_a_narrow_window(browser, address, form):
-    with opened(browser, f"{address}/?model=small-{form}", viewport=NARROW) as page:
+@pytest.mark.parametrize("task", TASKS)
+def test_every_form_fits_a_narrow_window(browser, address, task):
+    with opened(browser, f"{address}/?model=small-{task}", viewport=NARROW) as page:
         for scheme, key in (("light", "Home"), ("dark", "End")):
             page.emulate_media(color_scheme=scheme)
             page.keyboard.press(key)
@@ -66,9 +66,9 @@ def test_every_form_fits_a_narrow_window(browser, address, form):
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_a_unit_is_held_and_a_downloaded_trace_opens_in_every_form(browser, address, client, form):
-    with opened(browser, f"{address}/?model=small-{form}&t=0&layer=0&signal=h", viewport=WIDE) as page:
+@pytest.mark.parametrize("task", TASKS)
+def test_a_unit_is_held_and_a_downloaded_trace_opens_in_every_form(browser, address, client, task):
+    with opened(browser, f"{address}/?model=small-{task}&t=0&layer=0&signal=h", viewport=WIDE) as page:
         until(page, "stage.timeline.done")
         page.get_by_role("button", name="Hold it").click()
         until(page, "stage.untouched && stage.timeline.done")
@@ -79,12 +79,12 @@ def test_a_unit_is_held_and_a_downloaded_trace_opens_in_every_form(browser, addr
         assert (held.reshape(-1, width)[:, unit] == 0.75).all()
         expect(page.locator(".effect")).to_contain_text("changed")
         counted = "[stage.timeline.steps, stage.timeline.top.length, stage.timeline.outputs.length]"
-        counts = page.evaluate(f"(({{ stage }}) => {counted})(gatescope)")
+        is_regression = page.evaluate(f"(({{ stage }}) => {counted})(gatescope)")
         asked = page.evaluate("gatescope.stage.reader.request")
         pick(page, file(client.post("/api/trace.safetensors", json=asked).content))
         until(page, "stage.state.trace === 'file'")
         np.testing.assert_allclose(shown(page, "values(0, 'h')"), held, rtol=1e-3, atol=1e-4)
-        assert page.evaluate(f"(({{ stage }}) => {counted})(gatescope)") == counts
+        assert page.evaluate(f"(({{ stage }}) => {counted})(gatescope)") == is_regression
         for key in ("End", "ArrowLeft", "f"):
             page.keyboard.press(key)
 

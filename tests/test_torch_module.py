@@ -68,7 +68,7 @@ def test_what_is_absent_is_said_and_has_no_gradient(kind, tmp_path):
 
 def test_without_a_readout_there_is_a_forward_pass_only():
     network, said = recognise(Theirs("gru", readout=False).saved())
-    assert not said["readout"] and network.task == "states"
+    assert not said["readout"] and network.output_kind == "states"
     found = trace(network, network.tokens("abc"), backward=True)
     assert found.tensors["loss"].shape == (0,) and found.tensors["logits"].shape == (3, 0)
     assert not [name for name in found.tensors if name.startswith(("grad.", "norm."))]
@@ -101,7 +101,7 @@ def test_half_precisions_are_widened_and_double_is_kept(dtype):
 def test_one_hot_input_is_seen_by_its_width():
     network, said = recognise(save(lstm(inputs=V) | {"out.weight": floats(V, H)}))
     assert said["input"] == "one-hot" and said["embedding"] is None and network.vocabulary_size == V
-    assert network.task == "tokens" and network.vocabulary == []
+    assert network.output_kind == "tokens" and network.vocabulary == []
 
 
 def test_equal_shapes_are_told_apart_by_their_names():
@@ -218,16 +218,16 @@ def test_what_it_reads_and_gives_is_guessed_from_its_sizes_unless_it_is_said():
     assert {"reads": "characters", "gives": "next"}.items() <= recognise(save(WHOLE))[1]["form"].items()
     classifier = WHOLE | {"fc.weight": floats(2, H), "fc.bias": floats(2)}
     network, said = recognise(save(classifier, {"labels": '["good", "bad"]'}))
-    assert network.form.labels == ("good", "bad") and network.task == "classes" and said["outputs"] == 2
+    assert network.task.labels == ("good", "bad") and network.output_kind == "classes" and said["outputs"] == 2
     assert {"reads": "characters", "gives": "classes", "pattern": "many-to-one"}.items() <= said["form"].items()
     one = recognise(save(lstm() | {"head.weight": floats(1, H)}))[1]["form"]
     assert (one["reads"], one["gives"]) == ("values", "values")
     words = recognise(save(WHOLE, {"vocabulary": '["the", "wolf", "sleeps", "in", "a"]'}))[0]
-    assert words.form.reads == "words" and words.tokens("a wolf sleeps") == [4, 1, 2]
+    assert words.task.reads == "words" and words.tokens("a wolf sleeps") == [4, 1, 2]
     same = {"reads": "values", "gives": "values", "pattern": "many-to-many", "labels": '["x", "y"]'}
     assert same.items() <= (numbers(**same) | {"labels": '["x", "y"]'}).items()
     assert numbers(gives="values", pattern="one-to-many", steps="7", example="[[1, 2, 3]]")["steps"] == 7
-    assert recognise(save(lstm(inputs=V) | {"out.weight": floats(V, H)}, {"reads": "values"}))[0].form.counts
+    assert recognise(save(lstm(inputs=V) | {"out.weight": floats(V, H)}, {"reads": "values"}))[0].task.is_regression
 
 
 def test_a_network_without_a_readout_gives_nothing():

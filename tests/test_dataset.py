@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from gatescope.models.inspection.trace import trace
-from gatescope.models.network.task import Form
-from gatescope.models.training.benchmarks import TASKS, task
+from gatescope.models.network.task import Task
+from gatescope.models.training.benchmarks import BENCHMARKS, benchmark
 from gatescope.models.training.checkpoint import network_of
 from gatescope.models.training.corpus import Evaluation
-from gatescope.models.training.dataset import Lessons, are_lessons, written
-from gatescope.models.training.job import InMemory, Spec, plan, run_job
+from gatescope.models.training.dataset import ExampleDataset, dump_dataset, is_dataset
+from gatescope.models.training.job import MemoryHost, Spec, plan, run_job
 from gatescope.models.training.learner import Learner
 from gatescope.models.training.recipe import Recipe
 
-FORM = Form("words", "classes", "many-to-one")
+FORM = Task("words", "classes", "many-to-one")
 ANIMALS = [
     {"input": "it howls in the wood", "target": "wolf"},
     {"input": "it sleeps", "target": "dog"},
@@ -26,7 +26,7 @@ ANIMALS = [
 
 def learnt(text: str, resume: bytes | None = None, stop: int | None = None, **chosen):
     recipe, _ = plan(text, **chosen)
-    io, seen = InMemory(), []
+    io, seen = MemoryHost(), []
     for name, data in run_job(Spec(text, recipe), resume, io):
         seen.append((name, data))
         io.stop = io.stop or (name == "progress" and data["step"] == stop)
@@ -34,24 +34,24 @@ def learnt(text: str, resume: bytes | None = None, stop: int | None = None, **ch
 
 
 def test_lessons_become_rows_with_nothing_after_their_end():
-    found = Lessons(written(FORM, ANIMALS, 4))
+    found = ExampleDataset(dump_dataset(FORM, ANIMALS, 4))
     assert found.vocabulary == sorted(set("it howls in the wood sleeps house".split()))
-    assert found.form.labels == ("dog", "wolf") and found.outputs == 2 and found.longest == 5
-    given, targets = found.given[:, 1], found.targets[:, 1]
-    assert [found.vocabulary[token] for token in given[:2]] == ["it", "sleeps"] and (given[2:] == -1).all()
+    assert found.task.labels == ("dog", "wolf") and found.outputs == 2 and found.longest == 5
+    inputs, targets = found.inputs[:, 1], found.targets[:, 1]
+    assert [found.vocabulary[token] for token in inputs[:2]] == ["it", "sleeps"] and (inputs[2:] == -1).all()
     assert targets.tolist() == [-1, 0, -1, -1, -1] and found.asked[:, 1].tolist() == [False, True, False, False, False]
 
 
 @pytest.mark.parametrize("cell", ["lstm", "tdnn"])
 def test_a_batch_of_unequal_lessons_gives_the_gradient_of_each_alone(cell):
-    text = written(FORM, ANIMALS, 4)
+    text = dump_dataset(FORM, ANIMALS, 4)
     recipe, _ = plan(text, cell=cell, batch_size=4, validation=0.0, hidden=5)
     learner = Learner(Spec(text, recipe))
     gradients = {name: np.zeros_like(array) for name, array in learner.optimiser.gradients.items()}
     learner.batches.step(learner.corpus.batch(1), 1, gradients)
     network, alone = learner.network(), {}
     for one in ANIMALS:
-        target = [network.form.labels.index(one["target"])]
+        target = [network.task.labels.index(one["target"])]
         tensors = trace(network, network.tokens(one["input"]), targets=target, precision="float64").tensors
         for name in gradients:
             alone[name] = alone.get(name, 0) + tensors[f"grad.parameters.{name}"] / len(ANIMALS)
@@ -60,10 +60,10 @@ def test_a_batch_of_unequal_lessons_gives_the_gradient_of_each_alone(cell):
 
 
 def test_words_that_tell_a_class_are_learnt_and_resumed_to_the_same_bit():
-    text = written(FORM, ANIMALS * 4, 16)
+    text = dump_dataset(FORM, ANIMALS * 4, 16)
     chosen = {"hidden": 8, "steps": 60, "learning_rate": 0.05, "validation": 0.0, "report_every": 10, "batch_size": 8}
     network, events, whole = learnt(text, **chosen)
-    assert network.card["right"] == 1.0 and network.task == "classes" and network.form.labels == ("dog", "wolf")
+    assert network.card["right"] == 1.0 and network.output_kind == "classes" and network.task.labels == ("dog", "wolf")
     assert [name for name, _ in events].count("progress") == 6 and events[-1][1]["finished"]
     _, _, half = learnt(text, **chosen, stop=30)
     again, _, _ = learnt(text, resume=half, **chosen)
@@ -71,41 +71,43 @@ def test_words_that_tell_a_class_are_learnt_and_resumed_to_the_same_bit():
 
 
 def test_numbers_and_a_convolution_learn_too():
-    form = Form("values", "classes", "many-to-one")
+    task = Task("values", "classes", "many-to-one")
     random = np.random.default_rng(0)
     up = [{"input": np.sort(random.random(9)).tolist(), "target": "up"} for _ in range(40)]
     down = [{"input": np.sort(random.random(9))[::-1].tolist(), "target": "down"} for _ in range(40)]
-    text = written(form, [one for pair in zip(up, down, strict=True) for one in pair], 80)
+    text = dump_dataset(task, [one for pair in zip(up, down, strict=True) for one in pair], 80)
     network, _, _ = learnt(text, hidden=8, steps=150, learning_rate=0.03, cell="gru", convolution=(4, 3))
-    assert network.card["right"] == 1.0 and [part.name for part in network.parts] == ["convolution", "layer0"]
-    assert network.form.reads == "values" and network.channels == 1
+    assert network.card["right"] == 1.0 and [part.name for part in network.layer_specs] == ["convolution", "layer0"]
+    assert network.task.reads == "values" and network.channels == 1
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", BENCHMARKS)
 def test_a_task_is_drawn_from_its_seed(name):
-    text = task(name, 20, seed=3)
-    assert are_lessons(text) and text == task(name, 20, seed=3) != task(name, 20, seed=4)
-    assert Lessons(text).size == 20
+    text = benchmark(name, 20, seed=3)
+    assert is_dataset(text) and text == benchmark(name, 20, seed=3) != benchmark(name, 20, seed=4)
+    assert ExampleDataset(text).size == 20
 
 
 def test_the_asked_symbol_of_a_reber_string_repeats_the_second():
-    for line in task("reber", 50).splitlines()[1:]:
-        lesson = json.loads(line)
-        (step,) = lesson["asks"]
-        assert lesson["input"][step + 1] == lesson["input"][1] and lesson["input"].startswith("B")
-        assert step + 3 == len(lesson["input"])
+    for line in benchmark("reber", 50).splitlines()[1:]:
+        example = json.loads(line)
+        (step,) = example["asks"]
+        assert example["input"][step + 1] == example["input"][1] and example["input"].startswith("B")
+        assert step + 3 == len(example["input"])
 
 
 def test_half_the_sum_of_the_marked_numbers_is_the_target():
-    for line in task("adding", 20, 30).splitlines()[1:]:
-        lesson = json.loads(line)
-        marked = [number for number, mark in lesson["input"] if mark]
-        assert len(marked) == 2 and lesson["target"] == pytest.approx(sum(marked) / 2, abs=1e-3)
+    for line in benchmark("adding", 20, 30).splitlines()[1:]:
+        example = json.loads(line)
+        marked = [number for number, mark in example["input"] if mark]
+        assert len(marked) == 2 and example["target"] == pytest.approx(sum(marked) / 2, abs=1e-3)
 
 
 def test_right_is_counted_where_it_was_asked():
-    lessons = Lessons(task("reber", 30), Recipe(sequence_length=len(Lessons(task("reber", 30)).given), batch_size=4))
-    network, _, _ = learnt(task("reber", 30), hidden=4, steps=3)
+    lessons = ExampleDataset(
+        benchmark("reber", 30), Recipe(sequence_length=len(ExampleDataset(benchmark("reber", 30)).inputs), batch_size=4)
+    )
+    network, _, _ = learnt(benchmark("reber", 30), hidden=4, steps=3)
     found = lessons.evaluate(network.weights())
     assert isinstance(found, Evaluation) and 0 <= found.right <= 1 and 0 < found.loss < 3
 
@@ -125,4 +127,4 @@ def test_right_is_counted_where_it_was_asked():
 )
 def test_what_is_no_lesson_is_refused_with_its_line(text, words):
     with pytest.raises(ValueError, match=words):
-        Lessons(text)
+        ExampleDataset(text)

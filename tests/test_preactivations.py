@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gatescope.models.cells import cells
-from gatescope.models.inspection.preactivations import arithmetic
+from gatescope.models.inspection.preactivations import preactivations
 from gatescope.models.inspection.trace import trace
 from gatescope.models.network.network import untrained
 
@@ -17,11 +17,11 @@ def test_the_summands_of_a_gate_add_up_to_what_the_gate_squashes(layer, embeddin
     network = untrained(cells()["lstm"], 2, 6, LETTERS, embedding)
     tokens = network.tokens("a bad cab fed a deaf bee")
     tensors = trace(network, tokens, backward=False).tensors
-    terms = arithmetic(network, tokens, layer, 3)["terms"]
+    terms = preactivations(network, tokens, layer, 3)["terms"]
     assert set(terms) == {"f", "i", "g", "o"}
-    for signal, parts in terms.items():
-        assert [part["reads"] for part in parts] == ["x", "h_prev", "bias"]
-        total = sum(part["values"] for part in parts)
+    for signal, layer_specs in terms.items():
+        assert [spec["reads"] for spec in layer_specs] == ["x", "h_prev", "bias"]
+        total = sum(spec["values"] for spec in layer_specs)
         squashed = np.tanh(total) if signal == "g" else 1 / (1 + np.exp(-total))
         np.testing.assert_allclose(squashed, tensors[f"layer{layer}.{signal}"][:, 3], atol=1e-6)
 
@@ -30,7 +30,7 @@ def test_a_map_that_a_gate_multiplies_keeps_its_own_bias():
     network = untrained(cells()["gru"], 1, 6, LETTERS)
     tokens = network.tokens("a bad cab fed")
     tensors = trace(network, tokens, backward=False).tensors
-    given, remembered, bias = arithmetic(network, tokens, 0, 2)["terms"]["n"]
+    given, remembered, bias = preactivations(network, tokens, 0, 2)["terms"]["n"]
     assert [given["reads"], remembered["reads"], bias["reads"]] == ["x", "h_prev", "bias"]
     candidate = np.tanh(given["values"] + bias["values"] + tensors["layer0.r"][:, 2] * remembered["values"])
     np.testing.assert_allclose(candidate, tensors["layer0.n"][:, 2], atol=1e-6)
@@ -42,4 +42,4 @@ def test_a_map_that_a_gate_multiplies_keeps_its_own_bias():
 def test_what_is_not_there_is_refused_with_the_range(layer, unit, name):
     network = untrained(cells()["elman"], 1, 6, LETTERS)
     with pytest.raises(ValueError, match=f"{name}: must be between 0 and"):
-        arithmetic(network, [0, 1], layer, unit)
+        preactivations(network, [0, 1], layer, unit)
