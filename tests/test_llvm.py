@@ -149,8 +149,9 @@ def test_a_mean_among_other_calls(precision, hidden, falling):
         Call(7, "mul", block(3), (Place("spare0", 1, 2, "fixed"), second)),
         Call(8, "mul", block(3), (block(3), uniform("number_3"))),
         Call(9, "mean", block(4), (first,)),
+        Call(10, "mean", block(5), (block(4),)),
     ]
-    values = np.random.default_rng(hidden).normal(size=(steps, rows, 5 * hidden)).astype(precision)
+    values = np.random.default_rng(hidden).normal(size=(steps, rows, 6 * hidden)).astype(precision)
     values[..., : 2 * hidden] += 0.5
     arrays = {gates: values.copy(), "spare0": np.empty((rows, 2 * hidden), precision)}
     looped(precision, calls, ahead, arrays, hidden, falling)
@@ -161,7 +162,7 @@ def test_a_mean_among_other_calls(precision, hidden, falling):
         return each.mean(axis=-1, keepdims=True)
 
     spread = average((np.tanh(b) - average(np.tanh(b))) ** 2)
-    wanted = [a, b, average(np.tanh(a)) / average(np.tanh(b)), 3 * spread * average(a * b), average(a * b)]
+    wanted = [a, b, average(np.tanh(a)) / average(np.tanh(b)), 3 * spread * average(a * b), *[average(a * b)] * 2]
     for index, exact in enumerate(wanted):
         found = arrays[gates][..., index * hidden : (index + 1) * hidden]
         near = 1e-4 if precision == "float32" else 1e-11
