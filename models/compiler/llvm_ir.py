@@ -106,7 +106,9 @@ class LoopBuilder(VectorBuilder):
     @contextmanager
     def loop(self, counter: AllocaInstr, stop: Value | int, stride: int = 1) -> Iterator[Value]:
         """Go on from a variable in strides while a whole one fits before `stop`; gives the variable's present value."""
-        head, body, end = (self._build.append_basic_block(name) for name in ("loop", "body", "end"))
+        function = self._build.function
+        head, body = (function.append_basic_block(name) for name in ("loop", "body"))
+        end = self._ir.Block(function, "end")
         self._build.branch(head)
         self._build.position_at_end(head)
         now = self.get(counter)
@@ -116,6 +118,7 @@ class LoopBuilder(VectorBuilder):
         yield now
         self.put(after, counter)
         self._build.branch(head)
+        function.blocks.append(end)  # after what the body holds: the text reads in the order in which it runs
         self._build.position_at_end(end)
 
     def units(self, count: Value | int) -> Iterator[Value]:

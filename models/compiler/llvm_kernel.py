@@ -105,7 +105,8 @@ class Loop:
 
     def _needed(self, group: Iterable[Call]) -> list[Call]:
         """Those calls of `ahead` that a group's values are made of."""
-        wanted, found = {place for call in group for place in call.reads}, []
+        wanted = {place for call in group for place in call.reads}
+        found: list[Call] = []
         for call in reversed(self.ahead):
             if call.out in wanted:
                 found.insert(0, call)
@@ -149,7 +150,9 @@ class Loop:
         code.finish()
 
     def _load_table(self, code: LoopBuilder, table: Value) -> None:
-        self.base, self.step, self.row = {}, {}, {}
+        self.base: dict[str, Value] = {}
+        self.step: dict[str, Value] = {}
+        self.row: dict[str, Value] = {}
         for index, array in enumerate(self.arrays):
             self.base[array] = code.entry(table, 3 * index, array, address=True)
             self.step[array] = code.entry(table, 3 * index + 1, f"{array}_step")
