@@ -1,6 +1,5 @@
 """Machine code against NumPy; that both equal autograd is for test_cells.py and others, which run with either."""
 
-import ctypes
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,6 @@ from gatescope.models.cells import cells
 from gatescope.models.compiler import llvm_jit as machine
 from gatescope.models.compiler.aligned import LINE, side_by_side
 from gatescope.models.compiler.backend import VARIABLE, choose_kernel, chosen_kernel
-from gatescope.models.compiler.llvm_ir import Assembly
 from gatescope.models.compiler.llvm_kernel import compiled
 from gatescope.models.compiler.program import program
 from gatescope.models.inspection.trace import stream, trace
@@ -64,24 +62,6 @@ def test_sequences_side_by_side(cell, batch, monkeypatch):
         assert furthest(other[name], array) <= 5e-6, name
 
 
-@pytest.mark.parametrize(("precision", "places"), [("float32", 3), ("float64", 3)])
-def test_tanh_is_right_to_three_units_in_the_last_place(precision, places):
-    values = np.concatenate([np.linspace(-25, 25, 4001), np.geomspace(1e-30, 1, 999), [0.0, np.inf, -np.inf, np.nan]])
-    values = np.concatenate([values, -values]).astype(precision)
-    found, code = np.empty_like(values), Assembly(precision)
-    at = code.variable("i64", "0")
-    for code.lanes in (machine.machine().lanes(precision), 1):
-        with code.loop(at, "%count", code.lanes, code.lanes) as here:
-            code.put(code.kind, code.tanh(code.get(code.kind, code.at("%x", here))), code.at("%out", here))
-    engine = machine.machine().compile(code.function("tanhs", "ptr %x, ptr %out, i64 %count"))
-    run = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 3)(engine.get_function_address("tanhs"))
-    run(values.ctypes.data, found.ctypes.data, len(values))
-    exact = np.tanh(values.astype(np.longdouble)).astype(precision)
-    known = ~np.isnan(exact)
-    assert np.isnan(found[~known]).all()
-    assert (np.abs(found - exact)[known] <= places * np.spacing(np.abs(exact[known]))).all()
-
-
 def test_rows_are_added_to_the_rows_they_name():
     table, rows = np.zeros((4, 21), np.float32), np.arange(63, dtype=np.float32).reshape(3, 21)
     machine.row_adder("float32")(table, np.array([2, 0, 2]), rows)
@@ -98,9 +78,9 @@ def test_arrays_begin_where_a_cache_line_begins():
 
 
 def test_a_kernel_is_made_once_whoever_asks():
-    cell = cells()["lstm"].with_options(("projection", 3))
+    derived = program(cells()["lstm"].with_options(("projection", 3)))
     with ThreadPoolExecutor(4) as threads:
-        made = list(threads.map(lambda _: compiled(program(cell), "float32"), range(4)))
+        made = list(threads.map(lambda _: compiled(derived, "float32"), range(4)))
     assert all(kernel is made[0] for kernel in made)
     assert "define void @forward(" in made[0].source and "define void @backward(" in made[0].source
 

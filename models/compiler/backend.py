@@ -11,7 +11,7 @@ import os
 
 import numpy as np
 
-from gatescope.models.compiler.llvm_jit import available
+from gatescope.models.compiler.llvm import available
 from gatescope.models.compiler.llvm_kernel import Kernel, compiled
 from gatescope.models.compiler.program import Program
 

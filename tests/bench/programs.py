@@ -10,8 +10,9 @@ import torch
 from gatescope.models.cells import cells
 from gatescope.models.compiler.aligned import side_by_side
 from gatescope.models.compiler.backend import choose_kernel
-from gatescope.models.compiler.llvm_ir import Assembly, product
+from gatescope.models.compiler.llvm_ir import LoopBuilder, new_module
 from gatescope.models.compiler.llvm_jit import machine
+from gatescope.models.compiler.llvm_rows import product
 from gatescope.models.inspection.trace import trace
 from gatescope.models.network.network import Network, untrained
 from tests.bench.measure import Result, compare, in_turn
@@ -95,14 +96,14 @@ def memory() -> Result:
 
 def recorder(weights: np.ndarray) -> Callable[[], object]:
     """Weights read from the cache a hundred times: machine code that multiplies a vector with them and does no more."""
-    code = Assembly("float32")
-    with code.loop(code.variable("i64", "0"), 100):
-        code.line(
-            "call void @once(ptr %x, i64 0, ptr %w, i64 %writes, ptr %out, i64 0, i64 1, i64 %reads, i64 %writes)"
-        )
-    often = code.function("often", "ptr %x, ptr %w, ptr %out, i64 %reads, i64 %writes")
-    once = product("once", "float32", machine().lanes("float32"), 1, (16, 4, 1))
-    engine = machine().compile(f"{once}\n\n{often}")
+    module, lanes = new_module(), machine().lanes("float32")
+    product(module, "once", "float32", lanes, 1, (16, 4, 1))
+    code = LoopBuilder(module, "often", "*x *w *out reads writes", "float32", lanes)
+    x, w, out, reads, writes = code.arguments
+    with code.loop(code.variable(0), 100):
+        code.call(module.get_global("once"), x, 0, w, writes, out, 0, 1, reads, writes)
+    code.finish()
+    engine = machine().compile(str(module))
     run = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 5)(engine.get_function_address("often"))
     given, out = np.ones(len(weights), np.float32), np.empty(weights.shape[1], np.float32)
 
