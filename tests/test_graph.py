@@ -4,16 +4,19 @@ import pytest
 
 from gatescope.models.cells import cells
 from gatescope.models.graph.cell import Cell
-from gatescope.models.graph.graph import ONE, Derivatives, Node, relu, sigmoid, tanh, terms, walk
+from gatescope.models.graph.derivatives import Derivatives
+from gatescope.models.graph.node import ONE, Node, relu, sigmoid, tanh, terms, walk
 
 A, B = Node("state", name="a"), Node("state", name="b")
 
 
-def test_arithmetic_makes_nodes_and_the_only_number_is_one():
-    assert [(A + B).op, (A - B).op, (A * B).op, (1 - A).op] == ["add", "sub", "mul", "sub"]
-    assert (1 - A).reads[0] is ONE
-    with pytest.raises(TypeError, match="the constant 1 only"):
-        2 - A
+def test_arithmetic_makes_nodes_and_equal_numbers_are_one_node():
+    made = [A + B, A - B, A * B, 1 - A, A / B, -A, 2 * A, 0.5 + A, 3 / A]
+    assert [node.op for node in made] == ["add", "sub", "mul", "sub", "div", "neg", "mul", "add", "div"]
+    assert (1 - A).reads[0] is ONE is (1.0 * A).reads[0] and (A * 0.1).reads[1] is (0.1 + B).reads[0]
+    for wrong in ("1", None, float("inf"), float("nan")):
+        with pytest.raises(TypeError, match="vectors and finite numbers"):
+            A + wrong
 
 
 def test_a_sum_is_taken_apart_but_not_through_a_signal():
@@ -38,7 +41,8 @@ def test_local_derivatives_are_the_rules_of_calculus():
     squashed.signal = "s"
     ((sign, slope),) = derivatives.of(squashed)[A]
     assert sign == 1 and slope.op == "mul" and slope.reads[0] is squashed and slope.reads[1].op == "sub"
-    assert derivatives.slope(relu(A)).op == "sign"
+    ((_, slope),) = derivatives.slopes(relu(A))
+    assert slope.op == "sign"
 
 
 def test_equal_factors_are_one_node_and_several_are_summed():

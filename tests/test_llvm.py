@@ -121,7 +121,7 @@ def looped(
 ) -> None:
     """Run calls as a loop of an Elman layer would."""
     plain = copy.copy(program(cells()["elman"]))
-    plain.numbers = {"number_3": 3.0}
+    plain.numbers = {uniform(3).array: 3.0}
     loop, module = Loop("tested", plain, precision, calls, ahead, falling), new_module()
     loop.write(module)
     loop.function(machine().compile(str(module)))(arrays, hidden)
@@ -147,7 +147,7 @@ def test_a_mean_among_other_calls(precision, hidden, falling):
         Call(5, "mean", spare, (spare,)),  # in place
         Call(6, "div", block(2), (block(2), block(3))),
         Call(7, "mul", block(3), (Place("spare0", 1, 2, "fixed"), second)),
-        Call(8, "mul", block(3), (block(3), uniform("number_3"))),
+        Call(8, "mul", block(3), (block(3), uniform(3))),
         Call(9, "mean", block(4), (first,)),
         Call(10, "mean", block(5), (block(4),)),
     ]

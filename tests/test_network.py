@@ -80,3 +80,35 @@ def test_a_readout_that_is_no_matrix_is_refused(tmp_path):
     flat = NETWORK.parameters | {"readout.weight": np.zeros(5, "float32")}
     with pytest.raises(BadNetwork, match="readout.weight must be a matrix"):
         stored(tmp_path, flat)
+
+
+def test_blocks_that_a_file_stacks_in_another_order_are_put_right():
+    network = untrained(cells()["lstm"], 2, 3, list("ab"), dtype="float64", seed=2)
+    facts, shuffled = network.facts(), dict(network.parameters)
+    order, other = ["i", "f", "g", "o"], ["o", "f", "i", "g"]
+    assert json.loads(facts["blocks"]) == order
+    for name, array in network.parameters.items():
+        if name.startswith("rnn."):
+            pieces = dict(zip(order, np.split(array, 4), strict=True))
+            shuffled[name] = np.concatenate([pieces[block] for block in other])
+    again = Network.of(shuffled, facts | {"blocks": json.dumps(other)}, "x", "the file")
+    assert all((again.parameters[name] == array).all() for name, array in network.parameters.items())
+    older = Network.of(network.parameters, {k: v for k, v in facts.items() if k != "blocks"}, "x", "the file")
+    assert all((older.parameters[name] == array).all() for name, array in network.parameters.items())
+
+
+@pytest.mark.parametrize("blocks", [["i", "f", "g"], ["i", "f", "g", "q"], ["i", "i", "f", "g", "o"], [1, 2, 3, 4]])
+def test_blocks_that_are_not_the_cell_s_are_refused(blocks):
+    network = untrained(cells()["lstm"], 1, 3, list("ab"))
+    with pytest.raises(BadNetwork, match="stacks the blocks .*; those of lstm are i, f, g, o"):
+        Network.of(network.parameters, network.facts() | {"blocks": json.dumps(blocks)}, "x", "the file")
+
+
+def test_a_jordan_network_of_an_older_file_is_read_under_its_present_names():
+    network = untrained(cells()["jordan"], 1, 3, list("ab"))
+    assert not any("None" in name for name in network.parameters)
+    older = {name.replace("_yh", "_Noneh"): array for name, array in network.parameters.items()}
+    facts = {key: fact for key, fact in network.facts().items() if key != "blocks"}
+    again = Network.of(older, facts, "x", "the file").parameters
+    assert again.keys() == network.parameters.keys()
+    assert (again["rnn.weight_yh_l0"] == network.parameters["rnn.weight_yh_l0"]).all()

@@ -4,7 +4,6 @@ import pytest
 
 from gatescope.models.cells import cells
 from gatescope.models.compiler.program import program
-from gatescope.models.graph.cell import Cell
 
 
 def loop(cell: str, name: str) -> list[str]:
@@ -47,15 +46,3 @@ def test_an_adjoint_two_stacks_share_is_computed_once():
 def test_only_a_program_open_to_it_pays_for_an_intervention():
     plain, open_to = program(cells()["gru"]), program(cells()["gru"], ["z"])
     assert "mask_z" not in plain.source and "mask_z" in open_to.source and "value_z" in open_to.source
-
-
-def test_a_map_that_two_signals_read_is_refused_by_name():
-    class Shared(Cell):
-        states, blocks = ("h",), ("f",)
-
-        def step(self, x, h):
-            f = self.gate("f", x, h)
-            return f * self.candidate("g", self.map("f", x))
-
-    with pytest.raises(TypeError, match="Shared: the map f must belong to one signal; it is read by f and g"):
-        program(Shared)

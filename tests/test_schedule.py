@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gatescope.models.compiler.schedule import Call, Place, Schedule, statement, uniform, variable
-from gatescope.models.graph.graph import Node, sigmoid, tanh
+from gatescope.models.graph.node import Node, sigmoid, tanh
 
 A, B = Node("state", name="a"), Node("state", name="b")
 WHERE = {A: Place("a"), B: Place("b")}
@@ -24,9 +24,9 @@ def test_neighbours_in_every_operand_become_one_call():
     schedule = Schedule()
     for block in range(3):
         schedule.call("tanh", Place("g", block, block + 1), Place("g", block, block + 1))
-        schedule.call("mul", Place("g", block, block + 1), Place("g", block, block + 1), uniform("half"))
+        schedule.call("mul", Place("g", block, block + 1), Place("g", block, block + 1), uniform(0.5))
     first, second = schedule.merged()
-    assert (first.kind, first.out, second.reads) == ("tanh", Place("g", 0, 3), (Place("g", 0, 3), uniform("half", 3)))
+    assert (first.kind, first.out, second.reads) == ("tanh", Place("g", 0, 3), (Place("g", 0, 3), uniform(0.5, 3)))
 
 
 def test_calls_with_a_gap_or_of_another_level_stay_apart():

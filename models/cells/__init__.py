@@ -4,7 +4,7 @@ import pkgutil
 from functools import cache
 from importlib import import_module
 
-from gatescope.models.graph.cell import Cell
+from gatescope.models.graph import Cell
 from gatescope.models.graph.description import describe
 
 __all__ = ["cells", "describe"]
@@ -12,7 +12,7 @@ __all__ = ["cells", "describe"]
 
 @cache
 def cells() -> dict[str, type[Cell]]:
-    """Every cell of this folder by its id (the name of its file), in the order of the alphabet."""
+    """Every cell of this folder by its id (the name of its file, with - for _), in the order of the alphabet."""
     found = {}
     for file in pkgutil.iter_modules(__path__):
         module = import_module(f"{__name__}.{file.name}")
@@ -23,6 +23,6 @@ def cells() -> dict[str, type[Cell]]:
         ]
         if len(kinds) != 1:
             raise TypeError(f"models/cells/{file.name}.py must define one cell, not {len(kinds)}")
-        kinds[0].id = file.name
-        found[file.name] = kinds[0]
+        kinds[0].id = file.name.replace("_", "-")
+        found[kinds[0].id] = kinds[0]
     return found

@@ -1,7 +1,6 @@
 """The simple recurrent network."""
 
-from gatescope.models.graph.cell import Cell
-from gatescope.models.graph.graph import relu, tanh
+from gatescope.models.graph import Cell, relu, tanh
 
 
 class Elman(Cell):

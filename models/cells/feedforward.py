@@ -1,7 +1,6 @@
 """The network without a memory."""
 
-from gatescope.models.graph.cell import Cell
-from gatescope.models.graph.graph import tanh
+from gatescope.models.graph import Cell, tanh
 
 
 class FeedForward(Cell):

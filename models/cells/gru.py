@@ -1,6 +1,6 @@
 """Gated recurrent unit."""
 
-from gatescope.models.graph.cell import Cell
+from gatescope.models.graph import Cell
 
 
 class GRU(Cell):

@@ -1,7 +1,6 @@
 """The network that reads its own output."""
 
-from gatescope.models.graph.cell import Cell
-from gatescope.models.graph.graph import tanh
+from gatescope.models.graph import Cell, tanh
 
 
 class Jordan(Cell):
@@ -10,9 +9,10 @@ class Jordan(Cell):
     title = "Jordan"
     states = ("h",)
     blocks = ("h", "y")
-    words = {"h": ("units", "hidden layer")}
+    words = {"y": ("output of the step before", "output"), "h": ("units", "hidden layer")}
+    renamed = {"weight_Noneh": "weight_yh", "bias_Noneh": "bias_yh"}
 
     def step(self, x, h):
         """One step; the memory is seen only through the output made of it."""
-        y = self.map("y", h)
-        return tanh(self.linear("h", x, self.map("h", y)))
+        y = self.signal("y", self.map("y", h))
+        return tanh(self.linear("h", x, y))

@@ -1,8 +1,7 @@
 """LSTM whose gates also see the long-term memory."""
 
 from gatescope.models.cells.lstm import LSTM
-from gatescope.models.graph.cell import Cell
-from gatescope.models.graph.graph import tanh
+from gatescope.models.graph import Cell, tanh
 
 
 class Peephole(Cell):

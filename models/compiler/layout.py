@@ -9,65 +9,58 @@ import numpy as np
 
 from gatescope.models.compiler.schedule import Place
 from gatescope.models.graph.cell import Cell
-from gatescope.models.graph.graph import Node
+from gatescope.models.graph.node import Node
 
 
 class Layout:
     """Where each vector of a cell lies: gates side by side in one array (sigmoids first), each state in a record of its
     own.
+
+    gates: names of the records in that array. place: of each record. stacks: as `Cell.stacks`, the blocks in the order
+    in which the records that read them lie.
     """
 
     def __init__(self, cell: type[Cell]):
-        graph = cell.graph()
+        graph, memories = cell.graph(), cell.memories()
         self.cell, self.graph = cell, graph
         self._readers: dict[Node, Node] = {}
-        squashed = [
-            name for name in graph.signals if graph.pre_activation(name) is not None and name not in cell.memories()
-        ]
-        ordered = sorted(squashed, key=lambda name: graph.signals[name].op != "sigmoid")
-        others = [name for name in graph.signals if name not in squashed and name not in cell.memories()]
+        squashed = [name for name in graph.records if graph.pre_activation(name) is not None and name not in memories]
+        ordered = sorted(squashed, key=lambda name: graph.records[name].op != "sigmoid")
+        others = [name for name in graph.records if name not in squashed and name not in memories]
         self.gates = ordered + others
         self.place: dict[Node, Place] = {}
         for index, name in enumerate(self.gates):
-            self.place[graph.signals[name]] = Place("gates", index, index + 1)
-        for state in cell.memories():
+            self.place[graph.records[name]] = Place("gates", index, index + 1)
+        for state in memories:
             self.place[graph.after[state]] = Place(state)
             self.place[graph.before[state]] = Place(state, kind="before")
         for node in graph.parameters:
-            self.place[node] = Place(node.name, kind="fixed")
-        # each stack of matrix maps, its blocks in the order in which their readers lie
+            self.place[node] = Place(str(node.name), kind="fixed")
         self.stacks: dict[str, tuple[Node, list[Node]]] = {}
         for name, (source, blocks) in cell.stacks().items():
             self.stacks[name] = (source, sorted(blocks, key=lambda block: self.place[self.reader(block)]))
 
     def reader(self, linear: Node) -> Node:
-        """The one signal whose equation a matrix map belongs to; TypeError where none or several read it."""
+        """The one record whose equation a matrix map belongs to (tracing makes sure that there is one)."""
         if linear not in self._readers:
-            self._readers[linear] = linear if linear.signal else self._reader(linear)
+            self._readers[linear] = linear if linear.signal else self._reader_of(linear)
         return self._readers[linear]
 
-    def _reader(self, linear: Node) -> Node:
-        readers = [node for node in self.graph.signals.values() if self._reads(node, linear)]
-        if len(readers) != 1:
-            names = " and ".join(str(node.signal) for node in readers) or "no signal"
-            raise TypeError(
-                f"{self.cell.__name__}: the map {linear.name} must belong to one signal; it is read by {names}"
-            )
-        return readers[0]
+    def signal_of(self, linear: Node) -> str:
+        """The signal in whose equation people see a matrix map: the one that bears its name where several read it."""
+        reader = self.reader(linear)
+        if reader.hidden and linear.name in self.graph.signals:
+            return str(linear.name)
+        while reader.hidden:
+            reader = self._reader_of(reader)
+        return str(reader.signal)
 
-    def _reads(self, signal: Node, linear: Node) -> bool:
-        pending = list(signal.reads)
-        while pending:
-            at = pending.pop()
-            if at is linear:
-                return True
-            if not at.is_record or at.op == "linear":
-                pending.extend(at.reads)
-        return False
+    def _reader_of(self, wanted: Node) -> Node:
+        return next(record for record in self.graph.records.values() if _reads(record, wanted))
 
     def is_plain(self, linear: Node) -> bool:
         """Whether a map is a summand of its reader's activation (and not multiplied by something first)."""
-        return linear in (self.graph.pre_activation(self.reader(linear).signal) or [])
+        return linear in (self.graph.pre_activation(str(self.reader(linear).signal)) or [])
 
     def original_rows(self, stack: str, hidden: int) -> np.ndarray:
         """Row numbers of the stored weights in the order in which the program stacks them."""
@@ -84,3 +77,15 @@ class Layout:
                 found |= {f"{kind}{state}": node.width for kind in ("", "d_", "mask_", "value_")}
                 found |= {f"{kind}weight_hr": node.width for kind in ("", "d_")}
         return found
+
+
+def _reads(record: Node, wanted: Node) -> bool:
+    """Whether a node occurs in a record's own expression."""
+    pending = list(record.reads)
+    while pending:
+        at = pending.pop()
+        if at is wanted:
+            return True
+        if not at.signal:
+            pending.extend(at.reads)
+    return False

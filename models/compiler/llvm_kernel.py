@@ -21,12 +21,12 @@ from gatescope.models.compiler.llvm_jit import TOGETHER, machine, products
 from gatescope.models.compiler.llvm_rows import PRODUCT, mean
 from gatescope.models.compiler.program import Program
 from gatescope.models.compiler.schedule import Call, Place
+from gatescope.models.graph.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from llvmlite.binding import ExecutionEngine
     from llvmlite.ir import Module, Value
 
-NUMBERS = {"one": 1.0, "half": 0.5, "minus_one": -1.0}
 LOOP = "*arrays steps rows H"
 _COMPILING = threading.Lock()
 
@@ -74,7 +74,7 @@ class Loop:
         falling: bool = False,
     ):
         self.name, self.program, self.precision, self.falling = name, program, precision, falling
-        self.numbers = getattr(program, "numbers", NUMBERS)
+        self.numbers = program.numbers
         self.ahead = [each for call in ahead for each in _single(call)]
         self.groups = [
             group if group[0].kind == "dot" else self._needed(group) + group for group in self._grouped(calls)
@@ -237,8 +237,18 @@ class Loop:
             if call.kind == "mean":
                 known[call.out] = code.broadcast(means[call.out])
             else:
-                known[call.out] = getattr(code, call.kind)(*map(value, call.reads))
+                known[call.out] = _made(code, call.kind, [value(read) for read in call.reads])
         return value
+
+
+def _made(code: LoopBuilder, kind: str, values: list[Value]) -> Value:
+    """What an elementwise call gives, as the table of operations says."""
+    if kind == "copy":
+        return values[0]
+    made = OPERATIONS[kind].llvm
+    if made is None:
+        raise TypeError(f"the operation {kind} has no machine code")
+    return made(code, *values)
 
 
 def _single(call: Call) -> list[Call]:

@@ -152,6 +152,10 @@ class VectorBuilder:
         """The larger of the value and 0."""
         return self._replaced(value, "<", 0, 0)
 
+    def maximum(self, left: Value, right: Value) -> Value:
+        """The larger of two; the first where one is not a number."""
+        return self._build.select(self._build.fcmp_ordered("<", left, right), right, left)
+
     def sign(self, value: Value) -> Value:
         """1, 0 or −1."""
         return self._replaced(self._replaced(value, ">", 0, 1), "<", 0, -1)

@@ -6,17 +6,23 @@ call, so that four gates cost what one costs. The result is printed as Python so
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gatescope.models.graph.graph import ONE, Node
+from gatescope.models.graph.node import Node
+from gatescope.models.graph.operations import STATEMENTS
+
+# calls that read a vector whole, and so neither merge with their neighbours nor share a loop over the units
+WHOLE = ("dot", "mean")
+NAMES = {1.0: "one", 0.5: "half", -1.0: "minus_one"}
 
 
 @dataclass(frozen=True, order=True)
 class Place:
     """Blocks first…last−1 (of H units each) of an array; kind says how the array runs with time.
 
-    kinds: `record` has a row for every step of the block, `before` is a state's record read one step earlier, `fixed`
-    has no time (weights, scratch space), `uniform` is one number everywhere.
+    kinds: `record` has a row for every step of the time chunk, `before` is a state's record read one step earlier,
+    `fixed` has no time (weights, scratch space), `uniform` is one number everywhere.
     """
 
     array: str
@@ -48,7 +54,7 @@ class Call:
         """Whether the other call does the same to the neighbouring places."""
         return (
             (self.level, self.kind) == (other.level, other.kind)
-            and self.kind != "dot"
+            and self.kind not in WHOLE
             and self.out.joins(other.out)
             and all(mine.joins(theirs) for mine, theirs in zip(self.reads, other.reads, strict=True))
         )
@@ -63,9 +69,18 @@ class Call:
         )
 
 
-def uniform(number: str, blocks: int = 1) -> Place:
-    """A place that holds one number: "one", "half" or "minus_one"."""
-    return Place(number, 0, blocks, "uniform")
+def uniform(number: float, blocks: int = 1) -> Place:
+    """A place that holds one number: `one`, `half`, `minus_one`, or `number_…`; see `number_of`."""
+    name = NAMES.get(float(number)) or "number_" + repr(float(number)).translate(str.maketrans("-.+", "mdp"))
+    return Place(name, 0, blocks, "uniform")
+
+
+def number_of(array: str) -> float:
+    """The number that a uniform place's array holds everywhere."""
+    known = {name: number for number, name in NAMES.items()}
+    return (
+        known[array] if array in known else float(array.removeprefix("number_").translate(str.maketrans("mdp", "-.+")))
+    )
 
 
 @dataclass
@@ -118,53 +133,47 @@ class Schedule:
                 merged.append(call)
         return merged
 
+    def numbers(self) -> dict[str, float]:
+        """The numbers that calls read, by the names of the arrays that hold them."""
+        places = {place for call in self.calls for place in call.reads if place.kind == "uniform"}
+        return {place.array: number_of(place.array) for place in sorted(places)}
+
     def express(self, node: Node, where: dict[Node, Place], target: Place | None = None) -> Place:
         """Calls that compute an expression of records, into `target` or where it already is or into scratch.
 
         What is computed on the way is remembered in `where`, so that a subexpression met twice is computed once.
         """
-        if node is ONE:
-            return uniform("one")
+        if node.op == "constant":
+            number = uniform(float(node.name or 0))
+            return self.call("copy", target, number) if target else number
         if node in where:
             return self.call("copy", target, where[node]) if target else where[node]
         reads = [self.express(read, where) for read in node.reads]
+        if node.op == "identity" and target is None:
+            return reads[0]
         out = target or self.spare()
         if node.op == "sigmoid":
-            self.squash("sigmoid", self.call("mul", out, reads[0], uniform("half")))
+            self.squash("sigmoid", self.call("mul", out, reads[0], uniform(0.5)))
         else:
-            self.call(node.op, out, *reads)
+            self.call("copy" if node.op == "identity" else node.op, out, *reads)
         where[node] = out
         return out
 
     def squash(self, activation: str, out: Place) -> Place:
         """Apply an activation where a place lies; a sigmoid's argument is already halved: σ(x) = ½ + ½ tanh(x/2)."""
+        if activation == "identity":
+            return out
         if activation != "sigmoid":
             return self.call(activation, out, out)
-        half = uniform("half", out.last - out.first)
+        half = uniform(0.5, out.last - out.first)
         self.call("tanh", out, out)
         self.call("mul", out, out, half)
         return self.call("add", out, out, half)
 
 
-NUMPY = {
-    "add": "add",
-    "sub": "subtract",
-    "mul": "multiply",
-    "tanh": "tanh",
-    "sign": "sign",
-    "copy": "copyto",
-    "dot": "dot",
-}
-
-
-def statement(call: Call, name) -> str:
+def statement(call: Call, name: Callable[[Place], str]) -> str:
     """One call as a line of Python; `name(place)` gives a place's variable."""
-    out, reads = name(call.out), [name(read) for read in call.reads]
-    if call.kind == "copy":
-        return f"copyto({out}, {reads[0]})"
-    if call.kind == "relu":
-        return f"maximum({reads[0]}, 0, out={out})"
-    return f"{NUMPY[call.kind]}({', '.join(reads)}, {out})"
+    return STATEMENTS[call.kind].format(*map(name, call.reads), out=name(call.out))
 
 
 def variable(place: Place) -> str:

@@ -1,4 +1,4 @@
-"""What a cell is: a class with one method, `step`, written with `gate`, `candidate`, `linear` and `peep`.
+"""What a cell is: a class with one method, `step`, written with `gate`, `candidate`, `linear`, `signal` and arithmetic.
 
 Everything else about a cell is derived from the step, traced once: see `models.graph.description` and
 `models.compiler.program`.
@@ -6,10 +6,15 @@ Everything else about a cell is derived from the step, traced once: see `models.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from functools import cache
 
-from gatescope.models.graph.graph import Graph, Node, sigmoid, tanh
+from gatescope.models.graph.graph import Graph
+from gatescope.models.graph.node import Node, sigmoid, tanh, terms
+from gatescope.models.graph.tracing import traced
+
+_TRACING = threading.RLock()
 
 
 class Cell:
@@ -17,22 +22,27 @@ class Cell:
 
     states: names; the first is the cell's output. May be left out: blocks, the order in which the matrix maps are
     stacked in the weights (PyTorch's where there is one); words, for each signal a title and the course's name for it;
-    options, what may be chosen of the cell, by name, the first value being the usual one; usual, where it is another.
+    options, what may be chosen of the cell, by name, the first value being the usual one; usual, where it is another;
+    begin, what parameters are before training where that is not drawn by chance: {"bias_ih.f": 1.0} for a block of a
+    stack, {"gain_c": 1.0} for a vector; renamed, what parameters were called in older files.
     """
 
     id: str
     title: str
-    states: tuple[str, ...]
+    states: tuple[str, ...] = ()
     blocks: tuple[str, ...] = ()
     words: dict[str, tuple[str, str]] = {}
     reference: str | None = None
     options: dict[str, Sequence[int | str]] = {}
     usual: dict[str, int | str] = {}
     chosen: dict[str, int | str] = {}
+    begin: dict[str, float] = {}
+    renamed: dict[str, str] = {}
 
     def __init__(self) -> None:
-        self._named: list[Node] = []
-        self._maps: dict[tuple[str, int], Node] = {}
+        self.named: list[Node] = []
+        self._maps: dict[tuple[str, int, bool], Node] = {}
+        self._weights: dict[str, Node] = {}
 
     def step(self, x: Node, *states: Node) -> Node | tuple[Node, ...]:
         """The equations: from the input and the states before the step to the states after it, in the order of
@@ -44,27 +54,39 @@ class Cell:
         """The sum of a matrix map (with bias) of each source that is an input, a state or a signal; other nodes are
         added as they are.
         """
-        parts = [self.map(block, source) if _is_source(source) else source for source in sources]
-        total = parts[0]
-        for part in parts[1:]:
-            total = total + part
+        summands = [self.map(block, source) if _is_source(source) else source for source in sources]
+        total = summands[0]
+        for summand in summands[1:]:
+            total = total + summand
         return total
 
     def gate(self, name: str, *sources: Node) -> Node:
-        """A named signal between 0 and 1: the sigmoid of `linear`."""
-        return self._name(name, sigmoid(self.linear(name, *sources)))
+        """A named signal between 0 and 1 that lets through: the sigmoid of `linear`."""
+        return self.signal(name, sigmoid(self.linear(name, *sources)), "gate")
 
     def candidate(self, name: str, *sources: Node) -> Node:
-        """A named signal between −1 and 1: the tanh of `linear`."""
-        return self._name(name, tanh(self.linear(name, *sources)))
+        """A named signal between −1 and 1 that may be let in: the tanh of `linear`."""
+        return self.signal(name, tanh(self.linear(name, *sources)), "candidate")
+
+    def signal(self, name: str, node: Node, role: str = "candidate", within: tuple[float, float] | None = None) -> Node:
+        """Any vector as a named signal, so that matrix maps can read it and pages show it.
+
+        role: what it is for, `gate` or `candidate`. within: the interval it stays in, where that does not follow from
+        its equation.
+        """
+        if node.signal is not None or node.op in ("input", "state", "parameter", "constant") or _is_sum_of_maps(node):
+            node = Node("identity", (node,))  # a record of its own
+        node.signal, node.role, node.within = name, role, within
+        self.named.append(node)
+        return node
 
     def peep(self, block: str, memory: Node) -> Node:
         """A look at a memory through one weight a unit (a diagonal matrix)."""
-        return Node("parameter", name=f"weight_c{block}") * memory
+        return self.weight(f"weight_c{block}") * memory
 
-    def signal(self, name: str, node: Node) -> Node:
-        """Any vector as a named signal, so that matrix maps can read it and pages show it."""
-        return self._name(name, node)
+    def weight(self, name: str) -> Node:
+        """A parameter vector, one number a unit: a gain, a bias."""
+        return self._weights.setdefault(name, Node("parameter", name=name))
 
     def project(self, source: Node, width: int) -> Node:
         """A matrix map without bias to a vector of another size (Sak, Senior & Beaufays 2014); it must become a
@@ -72,30 +94,17 @@ class Cell:
         """
         return Node("linear", (source,), "r", width)
 
-    def map(self, block: str, source: Node) -> Node:
-        """One matrix map, with bias, of any vector: also of what another map gave."""
-        return self._maps.setdefault((block, id(source)), Node("linear", (source,), block))
-
-    def _name(self, name: str, node: Node) -> Node:
-        node.signal = name
-        self._named.append(node)
-        return node
+    def map(self, block: str, source: Node, bias: bool = True) -> Node:
+        """One matrix map of a vector that has a name, with a bias unless said."""
+        found = self._maps.setdefault((block, id(source), bias), Node("linear", (source,), block))
+        found.bias = bias
+        return found
 
     @classmethod
-    @cache
     def graph(cls) -> Graph:
-        """The step, traced once."""
-        cell, given = cls(), Node("input", name="x")
-        before = {state: Node("state", name=state) for state in cls.states}
-        made = cell.step(given, *before.values())
-        made = made if isinstance(made, tuple) else (made,)
-        if len(made) != len(cls.states):
-            raise TypeError(f"{cls.__name__}.step must return {len(cls.states)} states, not {len(made)}")
-        after = dict(zip(cls.states, made, strict=True))
-        for state, node in after.items():
-            if node.op not in ("input", "state"):  # what only hands on an input is a delay line, not a signal
-                cell._name(state, node)
-        return Graph(given, before, after, cell._named)
+        """The step, traced once; raises CellMistake, a TypeError, for what cannot be a cell."""
+        with _TRACING:  # two first callers get the same nodes
+            return _graph(cls)
 
     @classmethod
     @cache
@@ -129,12 +138,17 @@ class Cell:
         return cls.chosen.get(name, cls.usual.get(name, next(iter(cls.options[name]))))
 
     @classmethod
+    def order(cls) -> tuple[str, ...]:
+        """The order in which blocks are stacked: the cell's own, else that of first use."""
+        return cls.blocks or tuple(dict.fromkeys(node.name for node in cls.graph().linears if not node.width))
+
+    @classmethod
     def stacks(cls) -> dict[str, tuple[Node, list[Node]]]:
         """The matrix maps by the parameter that holds them: {"weight_ih": (source, [one map a block, in stacking
         order])}.
         """
-        graph, found = cls.graph(), {}
-        order = cls.blocks or list(dict.fromkeys(linear.name for linear in graph.linears))
+        graph, order = cls.graph(), cls.order()
+        found: dict[str, tuple[Node, list[Node]]] = {}
         for node in sorted((node for node in graph.linears if not node.width), key=lambda node: order.index(node.name)):
             source = node.reads[0]
             found.setdefault(cls.parameter_name(source), (source, []))[1].append(node)
@@ -151,7 +165,7 @@ class Cell:
         if source.op == "input":
             return "weight_ih"
         name = source.name if source.op == "state" else source.signal
-        return "weight_hh" if source is cls.graph().before[cls.states[0]] else f"weight_{name}h"
+        return "weight_hh" if source.op == "state" and name == cls.states[0] else f"weight_{name}h"
 
     @classmethod
     def width(cls, signal: str, hidden: int) -> int:
@@ -166,9 +180,14 @@ class Cell:
             read = inputs if source in cls.graph().lags else source.width or hidden
             shapes[name] = (sum(block.width or hidden for block in blocks), read)
         for name, (_, blocks) in cls.stacks().items():
-            if not blocks[0].width:
+            if blocks[0].bias:
                 shapes[name.replace("weight", "bias")] = (len(blocks) * hidden,)
         return shapes | {node.name: (hidden,) for node in cls.graph().parameters}
+
+
+@cache
+def _graph(cell: type[Cell]) -> Graph:
+    return traced(cell)
 
 
 def _among(allowed: Sequence[int | str]) -> str:
@@ -177,3 +196,7 @@ def _among(allowed: Sequence[int | str]) -> str:
 
 def _is_source(node: Node) -> bool:
     return node.op in ("input", "state") or node.signal is not None
+
+
+def _is_sum_of_maps(node: Node) -> bool:
+    return any(term.op == "linear" and not term.width for term in terms(node))

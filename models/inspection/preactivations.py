@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gatescope.models.graph.graph import Node
+from gatescope.models.graph.node import Node
 from gatescope.models.inspection.recorder import Recorder
 from gatescope.models.network.layer import Layer
 from gatescope.models.network.network import Network
@@ -36,7 +36,7 @@ def preactivations(network: Network, inputs: Sequence, layer: int = 0, unit: int
         if spec.stored(stack.replace("weight", "bias"))[0] in network.parameters:
             bias = weights[stack.replace("weight", "bias")]
         for index, block in enumerate(blocks):
-            row, reader = index * spec.hidden + unit, layout.reader(block).signal
+            row, reader = index * spec.hidden + unit, layout.signal_of(block)
             if row >= len(weight):
                 continue  # a projection has fewer units than the layer
             values = _mapped(network, recorder, layer, source, weight[row])

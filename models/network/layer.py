@@ -12,7 +12,7 @@ from gatescope.models.compiler.aligned import side_by_side
 from gatescope.models.compiler.backend import kernel
 from gatescope.models.compiler.program import program
 from gatescope.models.compiler.schedule import Place
-from gatescope.models.graph.graph import Node
+from gatescope.models.graph.node import Node
 from gatescope.models.network.layer_weights import LayerWeights
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from gatescope.models.compiler.aligned import side_by_side
 from gatescope.models.compiler.program import program
 from gatescope.models.graph.cell import Cell
-from gatescope.models.graph.graph import Node
+from gatescope.models.graph.node import Node
 
 
 @dataclass
@@ -43,11 +43,12 @@ class LayerWeights:
         self._scales = {stack: self._scale(blocks) for stack, (_, blocks) in layout.stacks.items()}
         widest = max([len(blocks) for _, blocks in layout.stacks.values()] + [len(layout.gates), 1])
         shapes = {node.name: parameters[node.name].shape for node in layout.graph.parameters}
-        shapes |= dict.fromkeys(("one", "half", "minus_one"), (widest * hidden,))
-        for stack in layout.stacks:
+        shapes |= dict.fromkeys(self.program.numbers, (widest * hidden,))
+        for stack, (_, blocks) in layout.stacks.items():
             rows, columns = parameters[stack].shape
             shapes |= {stack: (columns, rows), f"back_{stack}": (rows, columns)}
-            shapes |= {stack.replace("weight", "bias"): (rows,)}
+            if blocks[0].bias:
+                shapes[stack.replace("weight", "bias")] = (rows,)
         self.constants = side_by_side(shapes, dtype)
         self.maps = [
             InputMap(
@@ -60,7 +61,7 @@ class LayerWeights:
             for stack, (source, _) in layout.stacks.items()
             if source in layout.graph.lags
         ]
-        for name, number in (("one", 1), ("half", 0.5), ("minus_one", -1)):
+        for name, number in self.program.numbers.items():
             self.constants[name][...] = number
         self.load(parameters)
 
@@ -80,17 +81,17 @@ class LayerWeights:
         self.bias[...] = 0
         for stack, (source, blocks) in layout.stacks.items():
             forward, back, stored = self.constants[stack], self.constants[f"back_{stack}"], parameters[stack]
-            bias, size = self.constants[stack.replace("weight", "bias")], blocks[0].width or self.hidden
+            size, bias = blocks[0].width or self.hidden, self.constants.get(stack.replace("weight", "bias"))
             for start, scale in zip(range(0, len(back), size), self._scales[stack], strict=True):
                 mine = slice(self.rows[stack][start], self.rows[stack][start] + size)
                 back[start : start + size] = stored[mine]
                 np.multiply(stored[mine].T, scale, out=forward[:, start : start + size], casting="same_kind")
-                if not blocks[0].width:
+                if bias is not None:
                     bias[start : start + size] = parameters[stack.replace("weight", "bias")][mine]
                     bias[start : start + size] *= scale
-            if source in layout.graph.lags:
+            if bias is not None and source in layout.graph.lags:
                 self.bias += bias
-            elif not blocks[0].width:
+            elif bias is not None:
                 self._fold(blocks, bias)
 
     def _fold(self, blocks: list[Node], bias: np.ndarray) -> None:

@@ -22,6 +22,7 @@ from gatescope.models.graph.cell import Cell
 from gatescope.models.network.architecture import CONVOLUTION, REVERSE, LayerSpec, layer_specs, parameter_shapes
 from gatescope.models.network.bptt import NetworkWeights
 from gatescope.models.network.metadata import BadNetwork, checked_task, is_unicode, stored, vocabulary_of
+from gatescope.models.network.parameters import begin_as_said, in_order, renamed
 from gatescope.models.network.task import Example, Task, example_of
 
 __all__ = ["BadNetwork", "Network", "UnknownCharacters", "is_unicode", "parameter_shapes", "untrained", "vocabulary_of"]
@@ -200,6 +201,7 @@ class Network:
             "format": "gatescope",
             "cell": self.cell.id,
             "options": json.dumps(self.cell.chosen),
+            "blocks": json.dumps(self.cell.order()),
             "title": self.title,
             "vocabulary": json.dumps(self.vocabulary),
             "card": json.dumps(self.card),
@@ -234,6 +236,7 @@ class Network:
         except (ValueError, TypeError) as error:
             raise BadNetwork(f"{name}: {error}") from None
         absent = tuple(map(str, stored(facts, "absent", list, name)))
+        parameters = in_order(cell, renamed(cell, parameters), stored(facts, "blocks", list, name), name)
         task = checked_task(stored(facts, "form", dict, name), name)
         for matrix in ("readout.weight", "embedding.weight", "rnn.weight_ih_l0"):
             if matrix in parameters and parameters[matrix].ndim != 2:
@@ -288,4 +291,5 @@ def untrained(
     for name, shape in shapes.items():
         drawn = random.standard_normal(shape) if name == "embedding.weight" else random.uniform(-bound, bound, shape)
         parameters[name] = drawn.astype(dtype)
+    begin_as_said(cell, parameters)
     return Network("untrained", title, cell, layers, hidden, vocabulary, parameters, embedding, task=task)

@@ -5,12 +5,12 @@ What reads no state is made for all steps at once, the maps of the input before 
 
 from __future__ import annotations
 
-import operator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gatescope.models.graph.graph import Node
+from gatescope.models.graph.node import Node
+from gatescope.models.graph.operations import OPERATIONS
 from gatescope.models.network.architecture import LayerSpec
 
 if TYPE_CHECKING:
@@ -32,14 +32,6 @@ class DeviceLayer:
         self.graph = graph = spec.cell.graph()
         self._stacks = {
             node: (name, source, blocks) for name, (source, blocks) in self.cell.stacks().items() for node in blocks
-        }
-        self._operations = {
-            "add": operator.add,
-            "sub": operator.sub,
-            "mul": operator.mul,
-            "sigmoid": torch.sigmoid,
-            "tanh": torch.tanh,
-            "relu": torch.relu,
         }
         fixed = {node for node in graph.nodes if node.op in ("parameter", "constant")}
         without_state = fixed | set(graph.lags)
@@ -109,9 +101,10 @@ class DeviceLayer:
             elif node.op == "parameter":
                 values[node] = self._parameter(node.name, parameters)
             elif node.op == "constant":
-                values[node] = 1.0
+                values[node] = float(node.name)
             else:
-                values[node] = self._operations[node.op](*(values[read] for read in node.reads))
+                made = OPERATIONS[node.op].torch
+                values[node] = made(self.torch, *(values[read] for read in node.reads))
 
     def _parameter(self, name: str, parameters: dict[str, torch.Tensor]) -> torch.Tensor | None:
         """A parameter of the cell, None where the network has none such."""

@@ -1,0 +1,92 @@
+"""The interval that each signal of a cell can reach, read off its equations."""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+
+from gatescope.models.graph.cell import Cell
+from gatescope.models.graph.node import Node
+from gatescope.models.graph.operations import OPERATIONS
+
+Interval = tuple[float, float]
+EVERYWHERE = (-math.inf, math.inf)
+ROUNDS = 12  # of a state's widening, from the zero it starts at
+CORNERS = 2**10
+
+
+def ranges(cell: type[Cell]) -> dict[str, list[float] | None]:
+    """The interval each signal can reach, None where it has no bound.
+
+    What is squashed cannot leave the squashing function's interval. Else the extremes lie at corners: equations rise or
+    fall with each vector they are made of. A state starts at 0 and is widened step by step; what still grows as fast
+    after some steps has no bound.
+    """
+    graph, memories = cell.graph(), cell.memories()
+    states: dict[str, Interval] = dict.fromkeys(memories, (0.0, 0.0))
+    history: list[dict[str, Interval]] = []
+    for _ in range(ROUNDS):
+        reached: dict[str, Interval] = {}
+        for name, node in graph.records.items():
+            reached[name] = node.within or _interval(node, reached, states, top=True)
+        states = {state: reached[state] for state in memories}
+        history.append(reached)
+        if len(history) > 1 and history[-1] == history[-2]:
+            break
+    return {name: _bounds(history, name) for name in graph.signals}
+
+
+def _bounds(history: list[dict[str, Interval]], name: str) -> list[float] | None:
+    low, high = history[-1][name]
+    if math.isinf(low) or math.isinf(high):
+        return None
+    widths = [after[name][1] - after[name][0] for after in history]
+    if len(widths) > 2 and widths[-1] - widths[-2] > 0.9 * (widths[-2] - widths[-3]) > 0:
+        return None
+    return [float(low) + 0.0, float(high) + 0.0]
+
+
+def _interval(node: Node, reached: dict[str, Interval], states: dict[str, Interval], top: bool = False) -> Interval:
+    """Where a node's values lie, given where those of signals and of states before the step do."""
+    if node.signal in reached and not top:
+        return reached[node.signal]
+    operation = OPERATIONS[node.op]
+    if operation.reach and operation.reach != EVERYWHERE:
+        return operation.reach
+    if node.op == "state":
+        return states.get(node.name or "", EVERYWHERE)
+    if node.op == "constant":
+        return float(node.name or 0), float(node.name or 0)
+    if operation.value is None:
+        return EVERYWHERE  # the input, a parameter, a matrix map
+    leaves = _leaves(node)
+    spans = [_interval(leaf, reached, states) for leaf in leaves]
+    if 2 ** len(leaves) > CORNERS or any(math.isinf(end) for span in spans for end in span):
+        return EVERYWHERE
+    values = [_value(node, dict(zip(leaves, corner, strict=True))) for corner in product(*spans)]
+    return (min(values), max(values)) if all(map(math.isfinite, values)) else EVERYWHERE
+
+
+def _leaves(root: Node) -> list[Node]:
+    """What an expression is made of: leaves, records, and squashed vectors, whose interval is known anyway."""
+    found: dict[Node, None] = {}
+
+    def visit(node: Node) -> None:
+        for read in node.reads:
+            operation = OPERATIONS[read.op]
+            if read.signal or operation.value is None or (operation.reach and operation.reach != EVERYWHERE):
+                found[read] = None
+            else:
+                visit(read)
+
+    visit(root)
+    return list(found)
+
+
+def _value(node: Node, known: dict[Node, float]) -> float:
+    """An expression's value where the values of its leaves are known."""
+    if node in known:
+        return known[node]
+    value = OPERATIONS[node.op].value
+    assert value is not None, node.op
+    return value(*(_value(read, known) for read in node.reads))

@@ -1,0 +1,216 @@
+"""A cell's `step`, run once with nodes in place of numbers; what its author got wrong is said in a sentence.
+
+Beside the signals that an author names, programs need records of their own: for a sum of matrix maps that is not simply
+squashed by one signal, for what several signals read, and for what a mean is taken of. They are found here.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from gatescope.models.graph.graph import Graph, delay_lines
+from gatescope.models.graph.node import Node, terms, walk
+from gatescope.models.graph.operations import ACTIVATIONS, FUNCTIONS, LEAVES, OPERATIONS
+
+# names that a program's source uses for itself
+RESERVED = re.compile(
+    r"a|H|[a-z]*gates|kept|one|half|minus_one|zip|(d|back|slope|mask|value|weight|bias|number)_.*|(spare|factor).*|.*_(t|prev)"
+)
+NAME = re.compile(r"[A-Za-z]\w*")
+
+
+class Traceable(Protocol):
+    """What is asked of a cell here; see `models.graph.cell`."""
+
+    states: tuple[str, ...]
+    blocks: tuple[str, ...]
+    named: list[Node]
+
+    def step(self, x: Node, *states: Node) -> Any:
+        """The equations."""
+
+    def signal(self, name: str, node: Node) -> Node:
+        """Name a vector."""
+
+    @classmethod
+    def parameter_name(cls, source: Node) -> str:
+        """What the weights are called that read a source."""
+
+
+class CellMistake(TypeError):
+    """What a cell's author wrote cannot be a cell; the message names the cell, the place and the remedy."""
+
+
+def traced(cell: type[Traceable]) -> Graph:
+    """The graph of a cell's step; raises CellMistake."""
+    if not cell.states:
+        raise CellMistake(f"{cell.__name__}: states must name at least one state, the first being the output")
+    for state in cell.states:
+        _check_name(cell, "state", state)
+    if len(set(cell.states)) < len(cell.states):
+        raise CellMistake(f"{cell.__name__}: states names one state twice")
+    step, x = cell(), Node("input", name="x")
+    before = {state: Node("state", name=state) for state in cell.states}
+    made = step.step(x, *before.values())
+    made = made if isinstance(made, tuple) else (made,)
+    after = _after(cell, x, before, made)
+    delayed = set(delay_lines(x, before, after))
+    for state, node in after.items():
+        if node not in delayed and node.signal != state:
+            after[state] = step.signal(state, node)
+    _check_named(cell, step.named)
+    _add_records(cell, [*step.named, *after.values()], delayed)
+    graph = Graph(x, before, after, step.named)
+    _check_maps(cell, graph)
+    return graph
+
+
+def _after(cell: type[Traceable], x: Node, before: dict[str, Node], made: tuple[Node, ...]) -> dict[str, Node]:
+    """The states after the step, by name."""
+    if len(made) != len(cell.states):
+        raise CellMistake(f"{cell.__name__}.step must return {len(cell.states)} states, not {len(made)}")
+    after: dict[str, Node] = {}
+    for state, node in zip(cell.states, made, strict=True):
+        if not isinstance(node, Node):
+            raise CellMistake(f"{cell.__name__}.step must return a vector for the state {state}, not {node!r}")
+        if node.op not in ("input", "state"):
+            same = next((other for other, known in after.items() if known is node), None)
+            if same:
+                raise CellMistake(
+                    f"{cell.__name__}: the states {same} and {state} return the same vector; one of them is enough"
+                )
+            if node.signal not in (None, state):
+                node = Node("identity", (node,))  # a signal of another name that is carried on, too
+        after[state] = node
+    delayed = delay_lines(x, before, after)
+    for state, node in after.items():
+        if node.op == "state" and node not in delayed:
+            after[state] = Node("identity", (node,))  # a state as it was, or another's of the step before
+    return after
+
+
+def _check_name(cell: type[Traceable], what: str, name: str) -> None:
+    own = name in OPERATIONS or name in FUNCTIONS
+    if own or not NAME.fullmatch(name) or RESERVED.fullmatch(name) or keyword.iskeyword(name):
+        raise CellMistake(f"{cell.__name__}: the {what} {name!r} needs another name; programs use this one themselves")
+
+
+def _check_named(cell: type[Traceable], named: Iterable[Node]) -> None:
+    seen: set[str] = set()
+    for node in named:
+        if node.signal in seen:
+            raise CellMistake(f"{cell.__name__}: two signals are called {node.signal}; each needs a name of its own")
+        _check_name(cell, "signal", str(node.signal))
+        seen.add(str(node.signal))
+
+
+def _check_maps(cell: type[Traceable], graph: Graph) -> None:
+    """Every matrix map reads something that has a name, and `blocks` names the maps that there are."""
+    for node in graph.linears:
+        source = node.reads[0]
+        if source.op not in ("input", "state") and (source.signal is None or source.hidden):
+            raise CellMistake(
+                f"{cell.__name__}: what the map {node.name} reads must have a name, as in "
+                f"self.map({node.name!r}, self.signal('…', …))"
+            )
+        if source.width and not node.width and OPERATIONS[source.op].kind == "reduction":
+            raise CellMistake(f"{cell.__name__}: the map {node.name} cannot read a mean of projected numbers")
+    if graph.input not in {node.reads[0] for node in graph.linears if not node.width}:
+        raise CellMistake(f"{cell.__name__}: the input x must be read by a map, as in self.linear('h', x, h)")
+    for node in graph.linears:
+        if any(node.bias != other.bias for other in graph.linears if other.reads == node.reads and not other.width):
+            stack = cell.parameter_name(node.reads[0])
+            raise CellMistake(f"{cell.__name__}: the maps of {stack} must all have a bias, or none of them")
+    maps = list(dict.fromkeys(node.name or "" for node in graph.linears if not node.width))
+    if cell.blocks and set(maps) != set(cell.blocks):
+        lacking = [name for name in maps if name not in cell.blocks]
+        extra = [name for name in cell.blocks if name not in maps]
+        said = f"lacks {', '.join(lacking)}" if lacking else f"names {', '.join(extra)}, which no map has"
+        raise CellMistake(f"{cell.__name__}: blocks = {cell.blocks!r} {said}; the maps are {', '.join(maps)}")
+
+
+# -- records of programs ----------------------------------------------------------------------------------------------
+
+
+def _add_records(cell: type[Traceable], roots: list[Node], delayed: set[Node]) -> None:
+    """Give a record to what programs must keep beside the signals."""
+    count = 0
+
+    def keep(node: Node) -> None:
+        nonlocal count
+        count += 1
+        if _maps_in(node):
+            inner = Node("identity", (node,))
+            for parent in walk(roots):
+                if parent is not inner:
+                    parent.reads = tuple(inner if read is node else read for read in parent.reads)
+            node = inner
+        node.signal, node.hidden = f"_{count}", True
+
+    for node in [node for node in walk(roots) if node.op == "mean"]:
+        read = node.reads[0]
+        if read.width or read in delayed or read.op in ("constant", "parameter"):
+            raise CellMistake(f"{cell.__name__}: a mean is taken over the layer's units, not over {read!r}")
+        if not (read.signal or read.op == "state"):
+            keep(read)
+        if not node.signal:
+            keep(node)
+    while node := _unkept_sum(roots, delayed):
+        keep(node)
+    while node := _read_by_several(roots):
+        keep(node)
+
+
+def _maps_in(node: Node) -> list[Node]:
+    """The matrix maps among the summands of a sum that has no name."""
+    return [] if node.signal else [term for term in terms(node) if term.op == "linear" and not term.width]
+
+
+def _unkept_sum(roots: list[Node], delayed: set[Node]) -> Node | None:
+    """A sum of matrix maps that is more than the argument of one signal's activation, and so needs a record.
+
+    What reads states only and belongs to one signal is left: programs multiply it on its way (the GRU's r ⊙ (U h + b)).
+    """
+    nodes = walk(roots)
+    parents: dict[Node, list[Node]] = {}
+    for node in nodes:
+        for read in dict.fromkeys(node.reads):
+            parents.setdefault(read, []).append(node)
+    readers = _readers(nodes)
+    for node in nodes:
+        maps, above = _maps_in(node), parents.get(node, [])
+        if not maps or (len(above) == 1 and above[0].op == "add" and not above[0].signal):
+            continue  # no sum, or a part of a longer one
+        squashed = len(above) == 1 and above[0].op in ACTIVATIONS and above[0].signal
+        by_state = len(readers[node]) == 1 and not any(each.reads[0] in delayed for each in maps)
+        if not squashed and not by_state:
+            return node
+    return None
+
+
+def _read_by_several(roots: list[Node]) -> Node | None:
+    """An expression that several records are made of, the widest first: it is computed once."""
+    nodes = walk(roots)
+    readers = _readers(nodes)
+    for node in reversed(nodes):
+        kept = node.signal or node.op in LEAVES or OPERATIONS[node.op].kind == "map"
+        if not kept and len(readers[node]) > 1:
+            return node
+    return None
+
+
+def _readers(nodes: list[Node]) -> dict[Node, set[Node]]:
+    """For each node the records in whose own expressions it occurs."""
+    readers: dict[Node, set[Node]] = {node: set() for node in nodes}
+    for record in nodes:
+        pending = list(record.reads) if record.signal else []
+        while pending:
+            node = pending.pop()
+            if record not in readers[node]:
+                readers[node].add(record)
+                if not node.signal:
+                    pending += node.reads
+    return readers
