@@ -1,51 +1,86 @@
 """The API's own description, made plain enough for a page."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gatescope.app.pages.documentation import anchor
+
+MEDIA_TYPE = "application/json"
 
 
-def operations(schema: dict) -> list[dict]:
-    """Every operation of an OpenAPI schema: {method, path, summary, fields, answers}, in the schema's order."""
-    found = []
-    for path, methods in schema["paths"].items():
-        for method, operation in methods.items():
-            answers = [answer["description"] for answer in operation["responses"].values()]
-            fields = [*parameters(operation), *body_fields(schema, operation)]
-            entry = {"method": method.upper(), "path": path, "summary": operation["description"]}
-            found.append(entry | {"fields": fields, "answers": answers})
-    return found
+@dataclass(frozen=True)
+class Field:
+    """One field of a request: where it stands (query, path, header or body), what it may hold, and its default."""
+
+    name: str
+    place: str
+    type: str
+    required: bool
+    default: object
+    description: str
 
 
-def parameters(operation: dict) -> Iterator[dict]:
-    """The parameters of an address: {name, place, required, type, description}."""
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path. `answers` are (status, what comes) pairs."""
+
+    method: str
+    path: str
+    description: str
+    fields: tuple[Field, ...]
+    answers: tuple[tuple[str, str], ...]
+
+    @property
+    def anchor(self) -> str:
+        """What the address of its place on the page ends with."""
+        return anchor(f"{self.method} {self.path}")
+
+
+def operations(schema: dict) -> list[Operation]:
+    """Every operation of an OpenAPI schema, in the schema's order."""
+    return [
+        Operation(
+            method.upper(),
+            path,
+            operation["description"],
+            (*parameters(operation), *body_fields(schema, operation)),
+            tuple((status, answer["description"]) for status, answer in operation["responses"].items()),
+        )
+        for path, methods in schema["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def parameters(operation: dict) -> Iterator[Field]:
+    """The parameters of an address and of the request's head."""
     for parameter in operation.get("parameters", []):
         yield field(parameter["name"], parameter["in"], parameter["schema"], parameter.get("required", False))
 
 
-def body_fields(schema: dict, operation: dict) -> Iterator[dict]:
-    """The fields of a JSON body, as `parameters` gives them."""
+def body_fields(schema: dict, operation: dict) -> Iterator[Field]:
+    """The fields of a JSON body."""
     content = operation.get("requestBody", {}).get("content", {})
-    reference = content.get("application/json", {}).get("schema", {}).get("$ref")
+    reference = content.get(MEDIA_TYPE, {}).get("schema", {}).get("$ref")
     if reference:
         body = schema["components"]["schemas"][reference.rpartition("/")[2]]
         for name, properties in body["properties"].items():
             yield field(name, "body", properties, name in body.get("required", []))
 
 
-def field(name: str, place: str, properties: dict, required: bool) -> dict:
-    """One field in words."""
-    default = properties.get("default")
-    said = {"name": name, "place": place, "required": required, "type": kind(properties)}
-    return said | {"default": default, "description": properties.get("description", "")}
+def field(name: str, place: str, properties: dict, required: bool) -> Field:
+    """One field, from its JSON schema."""
+    description = properties.get("description", "")
+    return Field(name, place, type_in_words(properties), required, properties.get("default"), description)
 
 
-def kind(properties: dict) -> str:
+def type_in_words(properties: dict) -> str:
     """What a field may hold, in words."""
     if "enum" in properties:
         return " or ".join(map(str, properties["enum"]))
     if "anyOf" in properties:
-        return " or ".join(kind(option) for option in properties["anyOf"] if option.get("type") != "null")
+        return " or ".join(type_in_words(option) for option in properties["anyOf"] if option.get("type") != "null")
     if properties.get("type") == "array":
-        return f"list of {kind(properties['items'])}"
+        return f"list of {type_in_words(properties['items'])}"
     words = properties.get("type", "any")
     low, high = properties.get("minimum"), properties.get("maximum")
     if low is not None:
