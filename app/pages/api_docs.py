@@ -22,7 +22,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one path. `answers` are (status, what comes) pairs."""
+    """One method of one path. `answers` are (status, what comes) pairs, without those that go without saying."""
 
     method: str
     path: str
@@ -38,17 +38,25 @@ class Operation:
 
 def operations(schema: dict) -> list[Operation]:
     """Every operation of an OpenAPI schema, in the schema's order."""
+    bodies = schema["components"]["schemas"]
     return [
         Operation(
             method.upper(),
             path,
             operation["description"],
-            (*parameters(operation), *body_fields(schema, operation)),
-            tuple((status, answer["description"]) for status, answer in operation["responses"].items()),
+            (*parameters(operation), *body_fields(operation, bodies)),
+            tuple(answers(operation)),
         )
         for path, methods in schema["paths"].items()
         for method, operation in methods.items()
     ]
+
+
+def answers(operation: dict) -> Iterator[tuple[str, str]]:
+    """What comes at which status; a problem may always come, and a success that is not described speaks for itself."""
+    for status, answer in operation["responses"].items():
+        if status != "422" and answer["description"] != "Successful Response":
+            yield status, answer["description"]
 
 
 def parameters(operation: dict) -> Iterator[Field]:
@@ -57,30 +65,38 @@ def parameters(operation: dict) -> Iterator[Field]:
         yield field(parameter["name"], parameter["in"], parameter["schema"], parameter.get("required", False))
 
 
-def body_fields(schema: dict, operation: dict) -> Iterator[Field]:
-    """The fields of a JSON body."""
+def body_fields(operation: dict, bodies: dict) -> Iterator[Field]:
+    """The fields of a JSON body; bodies: the schemas that are referred to, by name."""
     content = operation.get("requestBody", {}).get("content", {})
-    reference = content.get(MEDIA_TYPE, {}).get("schema", {}).get("$ref")
-    if reference:
-        body = schema["components"]["schemas"][reference.rpartition("/")[2]]
+    body_schema = content.get(MEDIA_TYPE, {}).get("schema", {})
+    if "$ref" in body_schema:
+        body = referred(body_schema, bodies)
         for name, properties in body["properties"].items():
-            yield field(name, "body", properties, name in body.get("required", []))
+            yield field(name, "body", properties, name in body.get("required", []), bodies)
 
 
-def field(name: str, place: str, properties: dict, required: bool) -> Field:
+def referred(reference: dict, bodies: dict) -> dict:
+    """The schema that is referred to."""
+    return bodies[reference["$ref"].rpartition("/")[2]]
+
+
+def field(name: str, place: str, properties: dict, required: bool, bodies: dict | None = None) -> Field:
     """One field, from its JSON schema."""
     description = properties.get("description", "")
-    return Field(name, place, type_in_words(properties), required, properties.get("default"), description)
+    return Field(name, place, type_in_words(properties, bodies), required, properties.get("default"), description)
 
 
-def type_in_words(properties: dict) -> str:
-    """What a field may hold, in words."""
+def type_in_words(properties: dict, bodies: dict | None = None) -> str:
+    """What a field may hold, in words; of what is an object, its own fields."""
+    if "$ref" in properties:
+        return f"{{{', '.join(referred(properties, bodies or {})['properties'])}}}"
     if "enum" in properties:
         return " or ".join(map(str, properties["enum"]))
     if "anyOf" in properties:
-        return " or ".join(type_in_words(option) for option in properties["anyOf"] if option.get("type") != "null")
+        options = [option for option in properties["anyOf"] if option.get("type") != "null"]
+        return " or ".join(type_in_words(option, bodies) for option in options)
     if properties.get("type") == "array":
-        return f"list of {type_in_words(properties['items'])}"
+        return f"list of {type_in_words(properties['items'], bodies)}"
     words = properties.get("type", "any")
     low, high = properties.get("minimum"), properties.get("maximum")
     if low is not None:
