@@ -6,7 +6,7 @@ import ast
 import inspect
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from gatescope.models.cells import cells
 from gatescope.models.inspection.trace import trace
 from gatescope.models.network.network import untrained
 from gatescope.models.network.task import Task
+from gatescope.models.pretrained import shipped
 from gatescope.models.training.dataset import ExampleDataset
 from tests.service import events_of, serve
 
@@ -56,7 +57,7 @@ def rows(source: str, head: str) -> list[list[str]]:
     return found
 
 
-def missing(names: Iterator[str] | set[str] | list[str], id: str) -> list[str]:
+def missing(names: Iterable[str], id: str) -> list[str]:
     """The names that are no piece of code of a page, exactly as they are."""
     return sorted(set(names) - SPANS[id])
 
@@ -111,7 +112,7 @@ def test_the_documented_commands_and_options_are_those_there_are():
     for command, id in ((train, "training"), (convert, "your-network")):
         options = [f"--{name.replace('_', '-')}" for name in inspect.signature(command).parameters]
         assert set(missing(options, id)) <= {"--text-file", "--weights"}  # the arguments
-    written = re.findall(r"gatescope (\w+) ((?:[^\n`]|\\\n)*)", "\n".join(DOCUMENTS.values()))
+    written = re.findall(r"gatescope (\w+) ((?:\\\n|[^\n`])*)", "\n".join(DOCUMENTS.values()))
     by_name = {command.callback.__name__: command.callback for command in cli.registered_commands}
     for name, rest in written:
         if name in by_name:
@@ -123,6 +124,10 @@ def test_the_documented_metadata_of_imports_is_what_is_read():
     keys = set(inspect.signature(convert).parameters) - {"weights", "out"} | set(Task.__dataclass_fields__)
     listed = {re.match(r"`(\w+)`", row[0])[1] for row in rows(PAGES["your-network"], "key")}
     assert listed == keys
+
+
+def test_every_network_that_comes_with_it_is_documented():
+    assert missing(shipped(), "networks") == []
 
 
 def test_every_kind_of_cell_is_documented():
