@@ -1,3 +1,4 @@
+import html
 import json
 import re
 
@@ -78,6 +79,16 @@ def test_the_page_of_the_api_has_every_operation_with_its_fields(client):
         assert [field.name for field in operation.fields if f"<code>{field.name}</code>" not in section] == []
     for words in ("temperature", "precision", "from 1 to 2,000"):
         assert words in page
+
+
+def test_the_page_of_the_cells_has_every_cell_with_its_equations(client):
+    page = html.unescape(client.get("/docs/cells").text)
+    for cell in client.get("/api/cells").json()["cells"]:
+        section = page.partition(f'<h3 id="{cell["id"]}">')[2].partition("</section>")[0]
+        wanted = [signal["equation"] for signal in cell["signals"]] + [
+            f"<code>{name}</code>" for name in cell["options"]
+        ]
+        assert section and [each for each in wanted if each not in section] == []
 
 
 def addresses(page: str) -> set[str]:

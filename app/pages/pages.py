@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from gatescope.app.api.cells import descriptions
 from gatescope.app.pages.api_docs import operations
-from gatescope.app.pages.documentation import documentation, markdown_html
+from gatescope.app.pages.documentation import Heading, documentation, markdown_html
 from gatescope.app.pages.first_paint import first_paint, json_in_html
 from gatescope.app.pages.paths import STATIC, TEMPLATES
 
@@ -22,7 +22,8 @@ templates = Jinja2Templates(directory=TEMPLATES)
 GATESCOPE, PLOTLY = version("gatescope"), version("plotly")
 templates.env.globals |= {"version": GATESCOPE, "plotly_version": PLOTLY}
 templates.env.filters["markdown"] = markdown_html
-API = "api"  # the page of the documentation that lists every operation
+# What is read off the programs and follows the text of a page, by the page's id; it is drawn by docs_<id>.html.
+APPENDED = {"api": Heading(2, "every-operation", "Every operation"), "cells": Heading(2, "every-cell", "Every cell")}
 FOR_A_YEAR = "public, max-age=31536000, immutable"
 
 
@@ -93,14 +94,14 @@ def docs(request: Request) -> HTMLResponse:
 
 @router.get("/docs/{id}")
 def docs_page(request: Request, id: str) -> HTMLResponse:
-    """One page of the documentation; `api` has every operation with its fields below its text."""
+    """One page of the documentation; below the text of some stands what is read off the programs."""
     documents = documentation()
     if id not in documents:
         raise HTTPException(404)
     place = list(documents).index(id)
     before, page, after = [None, *documents.values(), None][place : place + 3]
-    context = {"documentation": documents, "page": page, "before": before, "after": after}
-    context["operations"] = operations(request.app.openapi()) if id == API else []
+    context = {"documentation": documents, "page": page, "before": before, "after": after, "appended": APPENDED.get(id)}
+    context |= {"operations": operations(request.app.openapi()), "cells": descriptions()}
     return templates.TemplateResponse(request, "docs_page.html", context)
 
 
