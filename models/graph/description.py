@@ -57,7 +57,7 @@ def describe(cell: type[Cell]) -> dict:
             for name, allowed in cell.options.items()
         },
         "chosen": cell.chosen,
-        "summary": (cell.__doc__ or "").split("\n")[0],
+        "summary": " ".join((cell.__doc__ or "").partition("\n\n")[0].split()),
         "parameters": list(cell.parameter_shapes(1, 1)),
         "graph": nodes,
     }
