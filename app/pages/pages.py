@@ -92,16 +92,17 @@ def docs(request: Request) -> HTMLResponse:
     return templates.TemplateResponse(request, "docs.html", context)
 
 
-@router.get("/docs/{id}")
-def docs_page(request: Request, id: str) -> HTMLResponse:
+@router.get("/docs/{page}")
+def docs_page(request: Request, page: str) -> HTMLResponse:
     """One page of the documentation; below the text of some stands what is read off the programs."""
     documents = documentation()
-    if id not in documents:
+    if page not in documents:
         raise HTTPException(404)
-    place = list(documents).index(id)
-    before, page, after = [None, *documents.values(), None][place : place + 3]
-    context = {"documentation": documents, "page": page, "before": before, "after": after, "appended": APPENDED.get(id)}
-    context |= {"operations": operations(request.app.openapi()), "cells": descriptions()}
+    place = list(documents).index(page)
+    before, document, after = [None, *documents.values(), None][place : place + 3]
+    context = {"documentation": documents, "page": document, "before": before, "after": after}
+    context |= {"appended": APPENDED.get(page), "cells": descriptions()}
+    context |= {"operations": operations(request.app.openapi())}
     return templates.TemplateResponse(request, "docs_page.html", context)
 
 
