@@ -56,3 +56,8 @@ def test_what_a_signal_reads_is_named():
     assert said("gru", "reads")["n"] == ["x", "r", "h_prev"]
     assert said("lstm", "reads")["c"] == ["f", "c_prev", "i", "g"]
     assert said("lstm", "role") == {"f": "gate", "i": "gate", "g": "candidate", "o": "gate", "c": "state", "h": "state"}
+
+
+def test_a_summary_is_a_whole_sentence():
+    for cell in cells().values():
+        assert describe(cell)["summary"].endswith(".")

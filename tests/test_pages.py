@@ -1,8 +1,11 @@
+import html
 import json
 import re
 
 import pytest
 
+from gatescope.app.pages.api_docs import operations
+from gatescope.app.pages.documentation import documentation, render_page
 from gatescope.app.pages.pages import PLOTLY, views
 
 
@@ -30,7 +33,7 @@ def test_every_view_stands_alone(client):
         assert response.headers["content-security-policy"].endswith("frame-ancestors *")
 
 
-NOT_THERE = ["/embed/none", "/embed/", "/embed/..%2fbench", "/nothing", "/static/", "/static/none.js"]
+NOT_THERE = ["/embed/none", "/embed/", "/embed/..%2fbench", "/nothing", "/static/", "/static/none.js", "/docs/none"]
 OUTSIDE = ["../app/server.py", "%2e%2e/app/server.py", "..%5capp%5cserver.py", "/etc/passwd", "bench.js%00.png"]
 
 
@@ -61,10 +64,65 @@ def test_plotly_is_served_once_a_year(client):
     assert plain.headers["cache-control"] == "no-cache" and plain.content == response.content
 
 
-def test_the_manual_names_every_address_and_field(client):
+def test_the_front_page_leads_to_every_operation(client):
     page = client.get("/docs").text
-    for path in client.get("/openapi.json").json()["paths"]:
-        assert path in page
-    for word in ("temperature", "precision", "from 1 to 2,000"):
-        assert word in page
-    assert not re.findall(r"""(?:src|href)=["']https?:""", page)  # nothing comes from elsewhere
+    for path, methods in client.get("/openapi.json").json()["paths"].items():
+        for method in methods:
+            assert re.search(rf"<b>{method.upper()}</b>\s*<a href=\"[^\"]+\"><code>{re.escape(path)}</code>", page)
+
+
+def test_the_page_of_the_api_has_every_operation_with_its_fields(client):
+    page, schema = client.get("/docs/api").text, client.get("/openapi.json").json()
+    for operation in operations(schema):
+        section = page.partition(f'<h3 id="{operation.anchor}">')[2].partition("</section>")[0]
+        assert f"{operation.method} {operation.path}</code>" in section
+        assert [field.name for field in operation.fields if f"<code>{field.name}</code>" not in section] == []
+    for words in ("temperature", "precision", "from 1 to 2,000"):
+        assert words in page
+
+
+def test_the_page_of_the_cells_has_every_cell_with_its_equations(client):
+    page = html.unescape(client.get("/docs/cells").text)
+    for cell in client.get("/api/cells").json()["cells"]:
+        section = page.partition(f'<h3 id="{cell["id"]}">')[2].partition("</section>")[0]
+        wanted = [signal["equation"] for signal in cell["signals"]] + [
+            f"<code>{name}</code>" for name in cell["options"]
+        ]
+        assert section and [each for each in wanted if each not in section] == []
+
+
+def addresses(page: str) -> set[str]:
+    return set(re.findall(r'(?:href|src)="([^"]+)"', page)) - {"/openapi.json"}
+
+
+def test_every_link_of_the_documentation_leads_somewhere(client):
+    waiting, anchors, links = {"/docs"}, {}, set()
+    while waiting:
+        address = waiting.pop()
+        response = client.get(address)
+        assert response.status_code == 200, address
+        if not address.startswith("/docs"):
+            continue
+        ids = re.findall(r' id="([^"]+)"', response.text)
+        assert len(set(ids)) == len(ids), address
+        anchors[address] = set(ids)
+        found = {each if each.startswith("/") else address + each for each in addresses(response.text) - {"data:"}}
+        links |= {each for each in found if "#" in each}
+        waiting |= {each.partition("#")[0] for each in found if "data:" not in each} - set(anchors)
+    assert len(anchors) == 1 + len(documentation())
+    assert [link for link in links if link.partition("#")[2] not in anchors[link.partition("#")[0]]] == []
+
+
+def test_the_documentation_is_linked_from_every_page_but_the_bare_ones(client):
+    for path in ("/", "/train", "/runs/none", "/docs", "/docs/start"):
+        assert '<a href="/docs"' in client.get(path).text, path
+    for path in ("/embed/text", "/embed/run"):
+        assert 'href="/docs"' not in client.get(path).text, path
+
+
+def test_html_in_markdown_is_shown_and_not_obeyed():
+    page = render_page("page", "# T & t\n\nA `code`\nline.\n\n## Two words\n\n<script>alert(1)</script>\n")
+    assert page.title == "T & t" and page.summary == "A code line."
+    assert [section.anchor for section in page.sections] == ["two-words"]
+    assert '<h2 id="two-words"><a href="#two-words">Two words</a></h2>' in page.html
+    assert "<script" not in page.html and "&lt;script" in page.html

@@ -1,51 +1,102 @@
 """The API's own description, made plain enough for a page."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gatescope.app.pages.documentation import anchor
+
+MEDIA_TYPE = "application/json"
 
 
-def operations(schema: dict) -> list[dict]:
-    """Every operation of an OpenAPI schema: {method, path, summary, fields, answers}, in the schema's order."""
-    found = []
-    for path, methods in schema["paths"].items():
-        for method, operation in methods.items():
-            answers = [answer["description"] for answer in operation["responses"].values()]
-            fields = [*parameters(operation), *body_fields(schema, operation)]
-            entry = {"method": method.upper(), "path": path, "summary": operation["description"]}
-            found.append(entry | {"fields": fields, "answers": answers})
-    return found
+@dataclass(frozen=True)
+class Field:
+    """One field of a request: where it stands (query, path, header or body), what it may hold, and its default."""
+
+    name: str
+    place: str
+    type: str
+    required: bool
+    default: object
+    description: str
 
 
-def parameters(operation: dict) -> Iterator[dict]:
-    """The parameters of an address: {name, place, required, type, description}."""
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path. `answers` are (status, what comes) pairs, without those that go without saying."""
+
+    method: str
+    path: str
+    description: str
+    fields: tuple[Field, ...]
+    answers: tuple[tuple[str, str], ...]
+
+    @property
+    def anchor(self) -> str:
+        """What the address of its place on the page ends with."""
+        return anchor(f"{self.method} {self.path}")
+
+
+def operations(schema: dict) -> list[Operation]:
+    """Every operation of an OpenAPI schema, in the schema's order."""
+    bodies = schema["components"]["schemas"]
+    return [
+        Operation(
+            method.upper(),
+            path,
+            operation["description"],
+            (*parameters(operation), *body_fields(operation, bodies)),
+            tuple(answers(operation)),
+        )
+        for path, methods in schema["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def answers(operation: dict) -> Iterator[tuple[str, str]]:
+    """What comes at which status; a problem may always come, and a success that is not described speaks for itself."""
+    for status, answer in operation["responses"].items():
+        if status != "422" and answer["description"] != "Successful Response":
+            yield status, answer["description"]
+
+
+def parameters(operation: dict) -> Iterator[Field]:
+    """The parameters of an address and of the request's head."""
     for parameter in operation.get("parameters", []):
         yield field(parameter["name"], parameter["in"], parameter["schema"], parameter.get("required", False))
 
 
-def body_fields(schema: dict, operation: dict) -> Iterator[dict]:
-    """The fields of a JSON body, as `parameters` gives them."""
+def body_fields(operation: dict, bodies: dict) -> Iterator[Field]:
+    """The fields of a JSON body; bodies: the schemas that are referred to, by name."""
     content = operation.get("requestBody", {}).get("content", {})
-    reference = content.get("application/json", {}).get("schema", {}).get("$ref")
-    if reference:
-        body = schema["components"]["schemas"][reference.rpartition("/")[2]]
+    body_schema = content.get(MEDIA_TYPE, {}).get("schema", {})
+    if "$ref" in body_schema:
+        body = referred(body_schema, bodies)
         for name, properties in body["properties"].items():
-            yield field(name, "body", properties, name in body.get("required", []))
+            yield field(name, "body", properties, name in body.get("required", []), bodies)
 
 
-def field(name: str, place: str, properties: dict, required: bool) -> dict:
-    """One field in words."""
-    default = properties.get("default")
-    said = {"name": name, "place": place, "required": required, "type": kind(properties)}
-    return said | {"default": default, "description": properties.get("description", "")}
+def referred(reference: dict, bodies: dict) -> dict:
+    """The schema that is referred to."""
+    return bodies[reference["$ref"].rpartition("/")[2]]
 
 
-def kind(properties: dict) -> str:
-    """What a field may hold, in words."""
+def field(name: str, place: str, properties: dict, required: bool, bodies: dict | None = None) -> Field:
+    """One field, from its JSON schema."""
+    description = properties.get("description", "")
+    return Field(name, place, type_in_words(properties, bodies), required, properties.get("default"), description)
+
+
+def type_in_words(properties: dict, bodies: dict | None = None) -> str:
+    """What a field may hold, in words; of what is an object, its own fields."""
+    if "$ref" in properties:
+        return f"{{{', '.join(referred(properties, bodies or {})['properties'])}}}"
     if "enum" in properties:
         return " or ".join(map(str, properties["enum"]))
     if "anyOf" in properties:
-        return " or ".join(kind(option) for option in properties["anyOf"] if option.get("type") != "null")
+        options = [option for option in properties["anyOf"] if option.get("type") != "null"]
+        return " or ".join(type_in_words(option, bodies) for option in options)
     if properties.get("type") == "array":
-        return f"list of {kind(properties['items'])}"
+        return f"list of {type_in_words(properties['items'], bodies)}"
     words = properties.get("type", "any")
     low, high = properties.get("minimum"), properties.get("maximum")
     if low is not None:

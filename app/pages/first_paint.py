@@ -35,7 +35,7 @@ class Address(BaseModel):
     unit: int | None = None
 
 
-def example(network: Network) -> dict[str, str]:
+def example_input(network: Network) -> dict[str, str]:
     """Something that the network can read, as an address has it: its own example, else the usual text as far as the
     network knows it, or waves.
     """
@@ -43,15 +43,15 @@ def example(network: Network) -> dict[str, str]:
     if channels:
         steps = 1 if task.pattern == "one-to-many" else max(2, min(STEPS, NUMBERS // channels))
         waves = [[round(math.sin(t / (2 + i)), 3) for i in range(channels)] for t in range(steps)]
-        return {"values": format_rows(task.example if _reads(network, task.example) else waves)}
-    if _reads(network, task.example):
+        return {"values": format_rows(task.example if can_read(network, task.example) else waves)}
+    if can_read(network, task.example):
         return {"text": task.example}
     legible = [token for token in network.vocabulary if task.cut(token) == [token]]
     known = max([token for token in task.cut(TEXT) if token in legible], legible[:FEW], key=len)
     return {"text": task.join(known[:1] if task.pattern == "one-to-many" else known)}
 
 
-def _reads(network: Network, inputs: str | tuple) -> bool:
+def can_read(network: Network, inputs: str | tuple) -> bool:
     """Whether this is something, and the network can read it."""
     try:
         return bool(inputs) and bool(network.example_of(inputs if network.channels else network.tokens(inputs)))
@@ -59,27 +59,27 @@ def _reads(network: Network, inputs: str | tuple) -> bool:
         return False
 
 
-def picture(networks: Networks, address: Address, limit: int) -> dict:
+def first_picture(networks: Networks, address: Address, limit: int) -> dict:
     """The trace and the unit's arithmetic that an address asks for; a Problem where it asks for what there is not."""
     network = networks.get(address.model)
-    given = address.model_dump(include={"text", "values"}, exclude_none=True) or example(network)
-    inputs = inputs_of(network, limit, **given)
+    fields = address.model_dump(include={"text", "values"}, exclude_none=True) or example_input(network)
+    inputs = inputs_of(network, limit, **fields)
     targets = targets_of(network, address.target, limit, "target")
     check_unit(network, address.layer, address.unit or 0)
     try:
         events = list(stream(network, inputs, loss=address.loss, targets=targets))
-        unit = liveliest(events, address.layer) if address.unit is None else address.unit
+        unit = liveliest_unit(events, address.layer) if address.unit is None else address.unit
         summands = preactivations(network, inputs, address.layer, unit, targets=targets)
     except ValueError as error:
         raise of_models(error, {"targets": "target", "tokens": "text"}) from None
     return {
         "events": events,
         "arithmetic": orjson.Fragment(to_json(summands)),
-        "address": address.model_dump(exclude_none=True) | given | {"unit": unit},
+        "address": address.model_dump(exclude_none=True) | fields | {"unit": unit},
     }
 
 
-def liveliest(events: list[tuple[str, dict]], layer: int) -> int:
+def liveliest_unit(events: list[tuple[str, dict]], layer: int) -> int:
     """The unit whose first signal moves most while the text is read: the one to look at when none is named."""
     frames = [data["layers"][layer] for name, data in events if name == "forward"]
     return int(np.concatenate([frame[next(iter(frame))] for frame in frames]).std(axis=0).argmax())
@@ -90,20 +90,25 @@ def first_paint(networks: Networks, query: Mapping[str, str], limit: int) -> Mar
 
     A bad address gives the example and a notice that says what was wrong.
     """
-    carried = {
-        "models": [network.details() for network in shown(networks, query)],
+    content = {
+        "models": [network.details() for network in offered_networks(networks, query)],
         "cells": descriptions(),
     }
     try:
-        carried |= picture(networks, Address.model_validate(dict(query)), limit)
+        content |= first_picture(networks, Address.model_validate(dict(query)), limit)
     except ValidationError as error:
-        carried |= picture(networks, Address(), limit) | {"notice": notice(*field_error(error.errors()[0]))}
+        content |= first_picture(networks, Address(), limit) | {"notice": notice(*field_error(error.errors()[0]))}
     except Problem as problem:
-        carried |= picture(networks, Address(), limit) | {"notice": notice(*problem.errors[0])}
-    return Markup(to_json(carried, "float16").replace(b"<", rb"\u003c").decode())
+        content |= first_picture(networks, Address(), limit) | {"notice": notice(*problem.errors[0])}
+    return json_in_html(content)
 
 
-def shown(networks: Networks, query: Mapping[str, str]) -> list[Network]:
+def json_in_html(content: dict) -> Markup:
+    """JSON that may stand inside a script element; its arrays are base64 of float16."""
+    return Markup(to_json(content, "float16").replace(b"<", rb"\u003c").decode())
+
+
+def offered_networks(networks: Networks, query: Mapping[str, str]) -> list[Network]:
     """The listed networks, and one that is not listed where the address names it."""
     listed = networks.all()
     try:

@@ -9,18 +9,21 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from fastapi.templating import Jinja2Templates
-from markupsafe import Markup
 from starlette.exceptions import HTTPException
 
 from gatescope.app.api.cells import descriptions
-from gatescope.app.http.encoding import to_json
 from gatescope.app.pages.api_docs import operations
-from gatescope.app.pages.first_paint import first_paint
+from gatescope.app.pages.documentation import Heading, documentation, markdown_html
+from gatescope.app.pages.first_paint import first_paint, json_in_html
 from gatescope.app.pages.paths import STATIC, TEMPLATES
 
 router = APIRouter(include_in_schema=False)
 templates = Jinja2Templates(directory=TEMPLATES)
 GATESCOPE, PLOTLY = version("gatescope"), version("plotly")
+templates.env.globals |= {"version": GATESCOPE, "plotly_version": PLOTLY}
+templates.env.filters["markdown"] = markdown_html
+# What is read off the programs and follows the text of a page, by the page's id; it is drawn by docs_<id>.html.
+APPENDED = {"api": Heading(2, "every-operation", "Every operation"), "cells": Heading(2, "every-cell", "Every cell")}
 FOR_A_YEAR = "public, max-age=31536000, immutable"
 
 
@@ -37,43 +40,41 @@ def plotly(compressed: bool) -> bytes:
     return gzip.compress(content, compresslevel=6) if compressed else content
 
 
-def page(request: Request, template: str, view: str | None = None) -> HTMLResponse:
+def trace_page(request: Request, template: str, view: str | None = None) -> HTMLResponse:
     """A page that carries its first picture."""
-    settings = request.app.state.settings
-    carried = first_paint(request.app.state.networks, request.query_params, settings.text_limit_get)
-    context = {"first_light": carried, "view": view, "version": GATESCOPE, "plotly_version": PLOTLY}
-    return templates.TemplateResponse(request, template, context)
+    state = request.app.state
+    carried = first_paint(state.networks, request.query_params, state.settings.text_limit_get)
+    return templates.TemplateResponse(request, template, {"first_light": carried, "view": view})
 
 
-def page_of_runs(request: Request, template: str) -> HTMLResponse:
+def training_page(request: Request, template: str) -> HTMLResponse:
     """A page that knows the cells and is told the rest by the log of its runs."""
-    carried = Markup(to_json({"cells": descriptions()}, "float16").replace(b"<", rb"\u003c").decode())
-    context = {"first_light": carried, "version": GATESCOPE, "plotly_version": PLOTLY}
-    return templates.TemplateResponse(request, template, context)
+    carried = json_in_html({"cells": descriptions()})
+    return templates.TemplateResponse(request, template, {"first_light": carried})
 
 
 @router.get("/")
 def bench(request: Request) -> HTMLResponse:
     """The bench: every view over one text."""
-    return page(request, "bench.html")
+    return trace_page(request, "bench.html")
 
 
 @router.get("/train")
 def train(request: Request) -> HTMLResponse:
     """A text becomes a run; the runs this browser owns."""
-    return page_of_runs(request, "train.html")
+    return training_page(request, "train.html")
 
 
 @router.get("/runs/{ids}")
 def run(request: Request, ids: str) -> HTMLResponse:
     """A run live and afterwards, or up to four over each other: ids with commas between."""
-    return page_of_runs(request, "run.html")
+    return training_page(request, "run.html")
 
 
 @router.get("/embed/run")
 def embed_run(request: Request) -> HTMLResponse:
     """A run to be framed, without what would change it: `?run=` names it."""
-    return page_of_runs(request, "embed_run.html")
+    return training_page(request, "embed_run.html")
 
 
 @router.get("/embed/{view}")
@@ -81,14 +82,28 @@ def embed(request: Request, view: str) -> HTMLResponse:
     """One view alone, to be framed."""
     if view not in views():
         raise HTTPException(404)
-    return page(request, "embed.html", view)
+    return trace_page(request, "embed.html", view)
 
 
 @router.get("/docs")
 def docs(request: Request) -> HTMLResponse:
-    """The API in words."""
-    schema = request.app.openapi()
-    return templates.TemplateResponse(request, "docs.html", {"operations": operations(schema), "version": GATESCOPE})
+    """The front page of the documentation: its pages, and every route."""
+    context = {"documentation": documentation(), "operations": operations(request.app.openapi())}
+    return templates.TemplateResponse(request, "docs.html", context)
+
+
+@router.get("/docs/{page}")
+def docs_page(request: Request, page: str) -> HTMLResponse:
+    """One page of the documentation; below the text of some stands what is read off the programs."""
+    documents = documentation()
+    if page not in documents:
+        raise HTTPException(404)
+    place = list(documents).index(page)
+    before, document, after = [None, *documents.values(), None][place : place + 3]
+    context = {"documentation": documents, "page": document, "before": before, "after": after}
+    context |= {"appended": APPENDED.get(page), "cells": descriptions()}
+    context |= {"operations": operations(request.app.openapi())}
+    return templates.TemplateResponse(request, "docs_page.html", context)
 
 
 @router.get("/plotly.min.js")

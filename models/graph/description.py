@@ -50,7 +50,7 @@ def describe(cell: type[Cell]) -> dict[str, Any]:
             for name, allowed in cell.options.items()
         },
         "chosen": cell.chosen,
-        "summary": (cell.__doc__ or "").split("\n")[0],
+        "summary": " ".join((cell.__doc__ or "").partition("\n\n")[0].split()),
         "parameters": list(cell.parameter_shapes(1, 1)),
         "graph": _nodes(graph),
         "operations": described(),
