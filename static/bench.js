@@ -1,15 +1,15 @@
 // The bench: every view over one text, one clock, one axis.
 
-import { readAddress } from "./core/address.js";
-import { Stage } from "./core/stage.js";
-import { mountSentence } from "./core/sentence.js";
-import { mountOpen } from "./core/open.js";
-import { mountShare, watchFolds } from "./core/share.js";
-import { mountTransport } from "./core/transport.js";
-import { playUntilTouched, watchKeys, watchTracks } from "./core/hands.js";
-import { showNotice } from "./core/notice.js";
-import { mountTabs } from "./core/tabs.js";
-import { mountTheme } from "./core/theme.js";
+import { readAddress } from "./data/address.js";
+import { Stage } from "./stage/stage.js";
+import { mountSentence } from "./controls/sentence.js";
+import { mountOpen } from "./controls/open.js";
+import { mountShare, watchFolds } from "./controls/share.js";
+import { mountTransport } from "./controls/transport.js";
+import { playUntilTouched, watchKeys, watchTracks } from "./controls/hands.js";
+import { showNotice } from "./controls/notice.js";
+import { mountTabs } from "./controls/tabs.js";
+import { mountTheme } from "./controls/theme.js";
 import unfold from "./views/unfold.js";
 import text from "./views/text.js";
 import gates from "./views/gates.js";

@@ -1,12 +1,12 @@
 // A run's page, live and afterwards, alone or two or three over each other; in a frame without what would change anything.
 
-import { readAddress } from "./core/address.js";
-import { watchKeys, watchTracks } from "./core/hands.js";
-import { readJson } from "./core/stream.js";
-import { mountTabs } from "./core/tabs.js";
-import { mountTheme } from "./core/theme.js";
-import { TrainingStage } from "./core/training.js";
-import { choiceWord } from "./core/controls.js";
+import { readAddress } from "./data/address.js";
+import { watchKeys, watchTracks } from "./controls/hands.js";
+import { readJson } from "./data/stream.js";
+import { mountTabs } from "./controls/tabs.js";
+import { mountTheme } from "./controls/theme.js";
+import { TrainingStage } from "./stage/training.js";
+import { choiceWord } from "./controls/controls.js";
 import facts from "./views/run/facts.js";
 import loss from "./views/run/loss.js";
 import norms from "./views/run/norms.js";

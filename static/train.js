@@ -1,9 +1,9 @@
 // From a text to a run: what the network would see and cost is asked first, then it is started and watched.
 
-import { readAddress } from "./core/address.js";
-import { proof, runs as owned } from "./core/owner.js";
-import { readJson } from "./core/stream.js";
-import { mountTheme } from "./core/theme.js";
+import { readAddress } from "./data/address.js";
+import { proof, runs as owned } from "./data/owner.js";
+import { readJson } from "./data/stream.js";
+import { mountTheme } from "./controls/theme.js";
 import { mountIntake } from "./train/intake.js";
 import { mountOwned } from "./train/owned.js";
 import { mountRecipe } from "./train/recipe.js";

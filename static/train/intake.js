@@ -1,7 +1,7 @@
 // A text from anywhere: dropped, picked, pasted, handed over from the bench, or made here.
 
-import { watchDrops } from "../core/drops.js";
-import { takeHanded } from "../core/handed.js";
+import { watchDrops } from "../controls/drops.js";
+import { takeHanded } from "../data/handed.js";
 import { make } from "../figures/figure.js";
 import { EXAMPLES, fileOf } from "./examples.js";
 

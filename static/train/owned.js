@@ -1,10 +1,10 @@
 // The runs this browser owns, each with its state and its loss so far; two and more can be laid over each other.
 
-import { watchRun } from "../core/events.js";
-import { runs as owned } from "../core/owner.js";
-import { Run, thinned } from "../core/run.js";
-import { readJson } from "../core/stream.js";
-import { number, percent } from "../core/words.js";
+import { watchRun } from "../data/events.js";
+import { runs as owned } from "../data/owner.js";
+import { Run, thinned } from "../data/run.js";
+import { readJson } from "../data/stream.js";
+import { number, percent } from "../data/words.js";
 import { make } from "../figures/figure.js";
 
 const WATCHED = 12, MOST = 4; // runs whose log is read; runs over each other

@@ -1,7 +1,7 @@
 // The training as a sentence whose words are the controls, with everything else the service takes behind “more”.
 
-import { choiceWord, numberWord } from "../core/controls.js";
-import { duration, rounded, whole } from "../core/amounts.js";
+import { choiceWord, numberWord } from "../controls/controls.js";
+import { duration, rounded, whole } from "../data/amounts.js";
 import { make } from "../figures/figure.js";
 
 const MINUTES = [0.5, 1, 3, 10, 30, 60];

@@ -1,7 +1,7 @@
 // What the network will see of the text, before anything is started.
 
-import { whole } from "../core/amounts.js";
-import { visible } from "../core/words.js";
+import { whole } from "../data/amounts.js";
+import { visible } from "../data/words.js";
 import { make } from "../figures/figure.js";
 
 const MOST = 400; // characters of the vocabulary that are shown

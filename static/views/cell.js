@@ -1,6 +1,6 @@
 // The cell at the cursor: its wiring with the real vectors in it, one signal opened, and what it does to one unit in words and numbers.
 
-import { number } from "../core/words.js";
+import { number } from "../data/words.js";
 import { chosenLayer, chosenUnit, givenBy, statesOf } from "../figures/description.js";
 import { drawnFrom, make, newly, restyle, retext } from "../figures/figure.js";
 import { drawCell } from "./cell/drawing.js";

@@ -1,6 +1,6 @@
 // One signal of one layer, every unit at every step; its gradient over it when the gradient comes back, or when asked for.
 
-import { number } from "../core/words.js";
+import { number } from "../data/words.js";
 import { chosenLayer, chosenUnit, isSigned, signalOf, shortTitle } from "../figures/description.js";
 import { signalChips, wordRow } from "../figures/choices.js";
 import {

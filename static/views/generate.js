@@ -1,11 +1,11 @@
 // The network writes: each character as it comes, coloured by the chosen unit, and beside it the gates that wrote it.
 
-import { decode } from "../core/timeline.js";
-import { readEvents } from "../core/stream.js";
-import { asInterventions } from "../core/clamps.js";
-import { stepsOf } from "../core/networks.js";
-import { inOneLine, number, percent, visible } from "../core/words.js";
-import { writeAddress } from "../core/address.js";
+import { decode } from "../data/timeline.js";
+import { readEvents } from "../data/stream.js";
+import { asInterventions } from "../data/clamps.js";
+import { stepsOf } from "../data/networks.js";
+import { inOneLine, number, percent, visible } from "../data/words.js";
+import { writeAddress } from "../data/address.js";
 
 const SHOW_EVERY = 30; // ms between two characters: quick to wait for, slow enough to follow
 const FIELDS = [

@@ -1,6 +1,6 @@
 // How much of the gradient is left at every step: norms against time on a log axis, read from right to left.
 
-import { number, percent } from "../core/words.js";
+import { number, percent } from "../data/words.js";
 import { chosenLayer, gatesOf, powerOfTen, statesOf } from "../figures/description.js";
 import { wordRow } from "../figures/choices.js";
 import {

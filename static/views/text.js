@@ -1,8 +1,8 @@
 // The text as the plot: each character coloured by one unit of one signal, and what was guessed to come after the one at the cursor.
 
-import { changedGuesses } from "../core/clamps.js";
-import { inNumbers } from "../core/lesson.js";
-import { number, percent, unitName } from "../core/words.js";
+import { changedGuesses } from "../data/clamps.js";
+import { inNumbers } from "../data/lesson.js";
+import { number, percent, unitName } from "../data/words.js";
 import { chosenUnit, windowOf } from "../figures/description.js";
 import { drawInput } from "./text/input.js";
 import { pageOf, setInLines } from "./text/lines.js";

@@ -1,7 +1,7 @@
 // The unfolded network: one column a character, the layers' units, their memories' road, gates and guesses; backwards, the gradient coming back.
 
-import { inNumbers } from "../core/lesson.js";
-import { percent, number } from "../core/words.js";
+import { inNumbers } from "../data/lesson.js";
+import { percent, number } from "../data/words.js";
 import { chosenLayer, chosenUnit, windowOf } from "../figures/description.js";
 import {
   clearPlot,

@@ -2,7 +2,7 @@
 
 import { chosenLayer, sampleUnits, isSigned, signalOf } from "../../figures/description.js";
 import { pulse, retext } from "../../figures/figure.js";
-import { number, signed } from "../../core/words.js";
+import { number, signed } from "../../data/words.js";
 
 const ROWS = 12;
 const SPACE = "http://www.w3.org/2000/svg";

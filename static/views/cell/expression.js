@@ -1,7 +1,7 @@
 // A state's equation for one unit, read off the graph: letters above, numbers beneath, and the same in words.
 
 import { inside } from "./wiring.js";
-import { percent, signed } from "../../core/words.js";
+import { percent, signed } from "../../data/words.js";
 
 const SIGNS = { add: "+", sub: "−", mul: "×" };
 

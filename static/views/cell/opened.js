@@ -2,7 +2,7 @@
 
 import { isSigned, signalOf } from "../../figures/description.js";
 import { make, restyle, retext } from "../../figures/figure.js";
-import { signed } from "../../core/words.js";
+import { signed } from "../../data/words.js";
 import { squash } from "./expression.js";
 
 /** Builds the lines for a signal from its summands (null: not there yet); returns step(t), which changes bars and numbers only. */

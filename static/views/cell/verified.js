@@ -1,7 +1,7 @@
 // The mark that the gradients on the page are right: asked once a trace, when the page rests.
 
-import { LONGEST_TEXT } from "../../core/address.js";
-import { postJson } from "../../core/stream.js";
+import { LONGEST_TEXT } from "../../data/address.js";
+import { postJson } from "../../data/stream.js";
 import { make, retext } from "../../figures/figure.js";
 
 const REST = 700; // ms without play or a new text before the service is asked

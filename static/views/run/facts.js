@@ -1,9 +1,9 @@
 // What a run is, how far it has come, and what its owner may do with it.
 
 import { make, restyle, retext } from "../../figures/figure.js";
-import { proof, runs as owned } from "../../core/owner.js";
-import { readJson } from "../../core/stream.js";
-import { duration, rounded, whole } from "../../core/amounts.js";
+import { proof, runs as owned } from "../../data/owner.js";
+import { readJson } from "../../data/stream.js";
+import { duration, rounded, whole } from "../../data/amounts.js";
 import { hueOf, numberOf } from "./marks.js";
 
 const STATES = { queued: "waiting", running: "training", paused: "paused", finished: "finished", stopped: "stopped", failed: "failed", deleted: "gone" };

@@ -1,8 +1,8 @@
 // The loss while it falls: every report as it is, a calmer line through them, and what is held out.
 
 import { clearPlot, drawPlot, make, restyle, retext } from "../../figures/figure.js";
-import { number } from "../../core/words.js";
-import { entryAt, thinned } from "../../core/run.js";
+import { number } from "../../data/words.js";
+import { entryAt, thinned } from "../../data/run.js";
 import { DASHES, hueOf, nameEnds, nameTicks, numberOf } from "./marks.js";
 
 const TOP = 22, BOTTOM = 4; // px; the readings stand in the top

@@ -3,8 +3,8 @@
 import { clearPlot, drawPlot, make, restyle, retext } from "../../figures/figure.js";
 import { powerOfTen } from "../../figures/description.js";
 import { wordRow } from "../../figures/choices.js";
-import { number, percent } from "../../core/words.js";
-import { entryAt, thinned } from "../../core/run.js";
+import { number, percent } from "../../data/words.js";
+import { entryAt, thinned } from "../../data/run.js";
 import { DASHES, hueOf, nameEnds, nameTicks, numberOf } from "./marks.js";
 
 const TOP = 26, BOTTOM = 6, MOST = 600;

@@ -3,8 +3,8 @@
 import { clearPlot, drawPlot, make, restyle, retext } from "../../figures/figure.js";
 import { gatesOf, outputOf, shortTitle } from "../../figures/description.js";
 import { watchPointer } from "../../figures/pointer.js";
-import { percent, number } from "../../core/words.js";
-import { entryAt, thinned } from "../../core/run.js";
+import { percent, number } from "../../data/words.js";
+import { entryAt, thinned } from "../../data/run.js";
 import { numberOf } from "./marks.js";
 
 const MOST = 400, GAP = 1.6, TALLEST = 120, SMALLEST = 21, PROFILE = 34; // columns; bins; px a row; px that the fullest bin is wide

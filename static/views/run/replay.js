@@ -1,8 +1,8 @@
 // Beneath the tracks: the training as a slider, on the tracks' own axis, and play to see it once more.
 
 import { make, retext } from "../../figures/figure.js";
-import { icon } from "../../core/transport.js";
-import { whole } from "../../core/amounts.js";
+import { icon } from "../../controls/transport.js";
+import { whole } from "../../data/amounts.js";
 
 function mount(element, stage) {
   const { clock } = stage;

@@ -1,8 +1,8 @@
 // What the network writes as it learns: the sample of the step that is looked at, and those before it, each with its age.
 
 import { make } from "../../figures/figure.js";
-import { placeAt } from "../../core/run.js";
-import { rounded, whole } from "../../core/amounts.js";
+import { placeAt } from "../../data/run.js";
+import { rounded, whole } from "../../data/amounts.js";
 import { numberOf } from "./marks.js";
 
 const OLDER = 12;

@@ -2,8 +2,8 @@
 
 import { clearPlot, drawPlot, make, restyle } from "../../figures/figure.js";
 import { watchPointer } from "../../figures/pointer.js";
-import { percent } from "../../core/words.js";
-import { entryAt, thinned } from "../../core/run.js";
+import { percent } from "../../data/words.js";
+import { entryAt, thinned } from "../../data/run.js";
 import { numberOf } from "./marks.js";
 
 const LEFT = 44, BOTTOM = 34, EDGE = 26, DOT = 20, MOST = 300, NEAR = 16;

@@ -1,7 +1,7 @@
 // The network of a run writes, as it is at its latest checkpoint: the bench's own view, once there is something to write with.
 
 import { make } from "../../figures/figure.js";
-import { legible } from "../../core/networks.js";
+import { legible } from "../../data/networks.js";
 import generate from "../generate.js";
 
 const PROMPT = "The ";

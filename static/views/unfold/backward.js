@@ -1,7 +1,7 @@
 // The gradient coming back: for every state a ribbon of arrows whose width is its norm, with the number every few columns.
 
 import { largest, statesOf } from "../../figures/description.js";
-import { number } from "../../core/words.js";
+import { number } from "../../data/words.js";
 import { Path, ribbon, ribbonWidth } from "./paths.js";
 
 const NUMBER_WIDTH = 56; // px a printed norm takes

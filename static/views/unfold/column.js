@@ -1,7 +1,7 @@
 // One step of the network as one painted column: a card of the deck while the network folds, and the folded cell itself.
 
-import { percent, shortened } from "../../core/words.js";
-import { inNumbers } from "../../core/lesson.js";
+import { percent, shortened } from "../../data/words.js";
+import { inNumbers } from "../../data/lesson.js";
 import { tileGap } from "./paths.js";
 
 const FAINT = 0.38;

@@ -1,6 +1,6 @@
 // The network folded: the same cell at every step, what it remembers going round in loops.
 
-import { number } from "../../core/words.js";
+import { number } from "../../data/words.js";
 import { chosenLayer, chosenUnit, shortTitle } from "../../figures/description.js";
 import { make, pulse, restyle, retext } from "../../figures/figure.js";
 import { widestNorm } from "./backward.js";

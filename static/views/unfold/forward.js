@@ -1,7 +1,7 @@
 // The forward pass as a drawing: unit tiles, the gates' mean openness, wires, characters and guesses.
 
 import { gatesOf } from "../../figures/description.js";
-import { escapeLabel, shortened } from "../../core/words.js";
+import { escapeLabel, shortened } from "../../data/words.js";
 import { numberLines } from "./numbers.js";
 import { arrow, halfTile, Path, stub, tileGap } from "./paths.js";
 

@@ -1,6 +1,6 @@
 // The words in the gutter of the unfolded network, and where the arrows' scale is told.
 
-import { number } from "../../core/words.js";
+import { number } from "../../data/words.js";
 import { chosenLayer, shortTitle } from "../../figures/description.js";
 import { make } from "../../figures/figure.js";
 import { widestNorm } from "./backward.js";

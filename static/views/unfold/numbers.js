@@ -1,6 +1,6 @@
 // Numbers over time as lines within a band: what is given where it is no character, and what is given back beside what was wanted.
 
-import { number } from "../../core/words.js";
+import { number } from "../../data/words.js";
 
 export const MOST_LINES = 4;
 const PAD = 3; // px above and below

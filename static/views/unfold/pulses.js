@@ -1,6 +1,6 @@
 // What moves with a step: the pulse from the input to the guess, the one along the state arrows, and the gradient's on its way back.
 
-import { number } from "../../core/words.js";
+import { number } from "../../data/words.js";
 import { windowOf } from "../../figures/description.js";
 import { make, pulse, restyle, retext } from "../../figures/figure.js";
 import { ribbonBands } from "./backward.js";

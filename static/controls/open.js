@@ -2,10 +2,10 @@
 // a text is taken to where networks are trained.
 
 import { watchDrops } from "./drops.js";
-import { hand } from "./handed.js";
+import { hand } from "../data/handed.js";
 import { mountOffer } from "./offer.js";
-import { BadFile, Safetensors } from "./safetensors.js";
-import { isTrace, readTrace } from "./tracefile.js";
+import { BadFile, Safetensors } from "../data/safetensors.js";
+import { isTrace, readTrace } from "../data/tracefile.js";
 
 const TEXT = /\.(txt|md|tex|csv|html?|xml|srt|py|js|c|java)$/i;
 

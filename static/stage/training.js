@@ -1,12 +1,12 @@
 // The stage of a training: its runs, one axis of steps, the place on it that is looked at, and the views that show them.
 
-import { AddressBar } from "./address.js";
+import { AddressBar } from "../data/address.js";
 import { Band } from "./band.js";
 import { Colour } from "./colour.js";
-import { watchRun } from "./events.js";
-import { readable } from "./networks.js";
-import { Run } from "./run.js";
-import { readJson } from "./stream.js";
+import { watchRun } from "../data/events.js";
+import { readable } from "../data/networks.js";
+import { Run } from "../data/run.js";
+import { readJson } from "../data/stream.js";
 import { Views } from "./views.js";
 
 const NARROW = 640, EDGE = 4, READINGS = 96; // px; readings stand at the right of every track

@@ -1,8 +1,8 @@
 // Holding a unit, or a whole signal, at a value while the network reads: what is held, for how long, and what became of the guesses.
 
-import { changedGuesses, MOST_CLAMPS } from "./clamps.js";
+import { changedGuesses, MOST_CLAMPS } from "../data/clamps.js";
 import { choiceWord } from "./controls.js";
-import { number } from "./words.js";
+import { number } from "../data/words.js";
 
 const PAUSE = 120; // ms: a slider says many values on its way
 const FURTHEST = 100000;

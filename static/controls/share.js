@@ -1,6 +1,6 @@
 // Share: the address of this picture, and each view as a frame for somebody else's page.
 
-import { writeAddress } from "./address.js";
+import { writeAddress } from "../data/address.js";
 
 /** Fills the fold; `views` are the views that stand alone. */
 export function mountShare(fold, stage, views) {

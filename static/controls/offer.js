@@ -1,8 +1,8 @@
 // A network of one's own: what the service recognises in it is said first, then it is brought in, and it can be deleted again.
 
-import { legible, readable } from "./networks.js";
-import { networks as owned, proof } from "./owner.js";
-import { readJson } from "./stream.js";
+import { legible, readable } from "../data/networks.js";
+import { networks as owned, proof } from "../data/owner.js";
+import { readJson } from "../data/stream.js";
 
 const BYTES = { "Content-Type": "application/octet-stream" };
 

@@ -2,9 +2,9 @@
 
 import { choiceWord, numberWord } from "./controls.js";
 import { mountHeld } from "./held.js";
-import { exampleOf } from "./networks.js";
+import { exampleOf } from "../data/networks.js";
 import { targetWord } from "./target.js";
-import { inOneLine } from "./words.js";
+import { inOneLine } from "../data/words.js";
 
 const TYPING_PAUSE = 300; // ms
 

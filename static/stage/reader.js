@@ -1,10 +1,10 @@
 // Asks the server for traces and arithmetic; the picture changes only when a good answer has begun to come.
 
-import { LONGEST_TEXT, LONGEST_VALUES } from "./address.js";
-import { asInterventions, holds } from "./clamps.js";
-import { asked as askedFor, legible, stepsOf, targetOf, wayOf } from "./networks.js";
-import { postJson, Problem, readEvents } from "./stream.js";
-import { Timeline } from "./timeline.js";
+import { LONGEST_TEXT, LONGEST_VALUES } from "../data/address.js";
+import { asInterventions, holds } from "../data/clamps.js";
+import { asked as askedFor, legible, stepsOf, targetOf, wayOf } from "../data/networks.js";
+import { postJson, Problem, readEvents } from "../data/stream.js";
+import { Timeline } from "../data/timeline.js";
 
 /** The trace that came with the page. */
 export function firstTimeline({ events, cells }) {

@@ -1,12 +1,12 @@
 // The stage holds what is chosen, the trace, the clock and the axis, and tells every mounted view what to do and when.
 
-import { AddressBar, withDefaults } from "./address.js";
+import { AddressBar, withDefaults } from "../data/address.js";
 import { Axis } from "./axis.js";
 import { Clock } from "./clock.js";
 import { Colour } from "./colour.js";
 import { Band } from "./band.js";
-import { Lesson } from "./lesson.js";
-import { legible, readable, textOf, wayOf } from "./networks.js";
+import { Lesson } from "../data/lesson.js";
+import { legible, readable, textOf, wayOf } from "../data/networks.js";
 import { firstTimeline, Reader } from "./reader.js";
 import { Views } from "./views.js";
 

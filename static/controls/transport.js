@@ -1,8 +1,8 @@
 // Play, back, forward, the slider over both passes, the speed, and the status line.
 
 import { Phases } from "./phases.js";
-import { inNumbers } from "./lesson.js";
-import { number, percent } from "./words.js";
+import { inNumbers } from "../data/lesson.js";
+import { number, percent } from "../data/words.js";
 
 const SPEEDS = [[1250, "slow"], [400, "½×"], [200, "1×"], [100, "2×"], [50, "4×"]];
 const SAY_EVERY = 1500; // ms: a screen reader is not to be talked over
