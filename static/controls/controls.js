@@ -1,15 +1,24 @@
 // Words of a sentence that are controls.
 
-/** A word that opens the browser's own list: the select lies unseen over the word, so that the sentence keeps its width and the keyboard its list. */
+/**
+ * A word that opens the browser's own list: the select lies unseen over the word, so that the sentence keeps its width
+ * and the keyboard its list.
+ */
 export function choiceWord(label, change) {
-  const word = document.createElement("span"), shown = document.createElement("span"), select = document.createElement("select");
+  const word = document.createElement("span");
+  const shown = document.createElement("span");
+  const select = document.createElement("select");
   word.className = "control";
   shown.setAttribute("aria-hidden", "true");
   select.setAttribute("aria-label", label);
   word.append(shown, select);
   let byPointer = false;
-  select.addEventListener("pointerdown", () => { byPointer = true; });
-  select.addEventListener("keydown", () => { byPointer = false; });
+  select.addEventListener("pointerdown", () => {
+    byPointer = true;
+  });
+  select.addEventListener("keydown", () => {
+    byPointer = false;
+  });
   select.addEventListener("change", () => {
     change(select.value);
     if (byPointer) select.blur(); // so that space and arrows drive the clock again
@@ -36,7 +45,8 @@ export function choiceWord(label, change) {
 
 /** A whole number that is typed or turned. */
 export function numberWord(label, change) {
-  const word = document.createElement("span"), field = document.createElement("input");
+  const word = document.createElement("span");
+  const field = document.createElement("input");
   word.className = "control number";
   Object.assign(field, { type: "number", min: 0, step: 1, inputMode: "numeric" });
   field.setAttribute("aria-label", label);

@@ -10,7 +10,9 @@ export function watchDrops(words, take) {
   zone.textContent = words;
   document.body.append(zone);
   let timer = 0;
-  const hide = () => { zone.hidden = true; };
+  const hide = () => {
+    zone.hidden = true;
+  };
   for (const name of ["dragenter", "dragover"]) {
     document.addEventListener(name, (event) => {
       if (!event.dataTransfer?.types.includes("Files")) return;

@@ -25,13 +25,21 @@ export function watchKeys(element, stage, { everywhere }) {
     " ": () => clock.toggle(),
     ArrowLeft: () => clock.step(-1),
     ArrowRight: () => clock.step(1),
-    Home: () => { clock.pause(); clock.seek(0); },
-    End: () => { clock.pause(); clock.seek(Infinity); },
+    Home: () => {
+      clock.pause();
+      clock.seek(0);
+    },
+    End: () => {
+      clock.pause();
+      clock.seek(Infinity);
+    },
     Escape: () => stage.hover(null),
   };
-  if (everywhere && stage.state.fold) actions.f = actions.F = () => stage.choose({ fold: stage.state.fold === "1" ? "0" : "1" });
+  if (everywhere && stage.state.fold)
+    actions.f = actions.F = () => stage.choose({ fold: stage.state.fold === "1" ? "0" : "1" });
   document.addEventListener("keydown", (event) => {
-    const { target } = event, action = actions[event.key];
+    const { target } = event;
+    const action = actions[event.key];
     if (!action || event.ctrlKey || event.metaKey || event.altKey) return;
     if (!everywhere && (target === document.body || !element.contains(target))) return;
     const typing = target.closest("textarea, select, [contenteditable], input:not([type=range])");
@@ -53,12 +61,16 @@ export function playUntilTouched(stage, chosen) {
     if (!event.target.closest?.(".buttons, .line, .unfold-fold")) stage.clock.pause();
   };
   document.addEventListener("pointerdown", touch, { capture: true });
-  document.addEventListener("keydown", (event) => {
-    const driving = [" ", "ArrowLeft", "ArrowRight"].includes(event.key) || event.code === "KeyF";
-    if (stage.touched) return;
-    if (driving) stage.touched = true;
-    else if (!["Shift", "Control", "Alt", "Meta"].includes(event.key)) touch(event);
-  }, { capture: true });
+  document.addEventListener(
+    "keydown",
+    (event) => {
+      const driving = [" ", "ArrowLeft", "ArrowRight"].includes(event.key) || event.code === "KeyF";
+      if (stage.touched) return;
+      if (driving) stage.touched = true;
+      else if (!["Shift", "Control", "Alt", "Meta"].includes(event.key)) touch(event);
+    },
+    { capture: true },
+  );
   const wanted = chosen.play === "1" || (chosen.play === undefined && chosen.t === undefined);
   if (wanted && !calm) stage.clock.play();
 }

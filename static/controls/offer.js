@@ -1,4 +1,5 @@
-// A network of one's own: what the service recognises in it is said first, then it is brought in, and it can be deleted again.
+// A network of one's own: what the service recognises in it is said first, then it is brought in, and it can be deleted
+// again.
 
 import { legible, readable } from "../data/networks.js";
 import { networks as owned, proof } from "../data/owner.js";
@@ -8,12 +9,19 @@ const BYTES = { "Content-Type": "application/octet-stream" };
 
 /** A line in the fold; returns {consider(file), train(file, agreed)}, which ask before anything is kept. */
 export function mountOffer(fold, stage) {
-  const line = document.createElement("p"), said = document.createElement("span"), accept = button("Bring it in"), refuse = button("No"), remove = button("Delete it again"), learn = button("Train on it");
+  const line = document.createElement("p");
+  const said = document.createElement("span");
+  const accept = button("Bring it in");
+  const refuse = button("No");
+  const remove = button("Delete it again");
+  const learn = button("Train on it");
   line.className = "offer";
   said.setAttribute("role", "status");
   line.append(said, " ", accept, " ", refuse, " ", remove, " ", learn);
   fold.append(line);
-  let offered = null, before = null, gone = ""; // what was read before it came; what was deleted last
+  let offered = null;
+  let before = null;
+  let gone = ""; // what was read before it came; what was deleted last
 
   const say = (text, ...buttons) => {
     said.textContent = text;
@@ -23,7 +31,8 @@ export function mountOffer(fold, stage) {
   const rest = () => {
     if (offered) return;
     const { network } = stage;
-    if (network.origin === "upload" && owned.recall(network.id)) say(`“${network.title}” is yours: whoever knows its address can open it, nobody else finds it.`, remove);
+    if (network.origin === "upload" && owned.recall(network.id))
+      say(`“${network.title}” is yours: whoever knows its address can open it, nobody else finds it.`, remove);
     else say(gone);
     gone = "";
   };
@@ -37,29 +46,37 @@ export function mountOffer(fold, stage) {
     }
   };
 
-  accept.addEventListener("click", () => trying(async () => {
-    const { file } = offered;
-    say(`“${file.name}” is on its way …`);
-    const { id, owner_token: token } = await readJson("/api/models", { method: "POST", headers: BYTES, body: file });
-    owned.remember(id, token);
-    const network = readable(await readJson(`/api/models/${id}`));
-    stage.models.push(network);
-    [offered, before] = [null, { model: stage.state.model, text: stage.state.text }];
-    stage.choose({ model: id, text: legible(stage.state.text, network) });
-  }));
+  accept.addEventListener("click", () =>
+    trying(async () => {
+      const { file } = offered;
+      say(`“${file.name}” is on its way …`);
+      const { id, owner_token: token } = await readJson("/api/models", { method: "POST", headers: BYTES, body: file });
+      owned.remember(id, token);
+      const network = readable(await readJson(`/api/models/${id}`));
+      stage.models.push(network);
+      [offered, before] = [null, { model: stage.state.model, text: stage.state.text }];
+      stage.choose({ model: id, text: legible(stage.state.text, network) });
+    }),
+  );
   refuse.addEventListener("click", () => {
     offered = null;
     rest();
   });
-  remove.addEventListener("click", () => trying(async () => {
-    const { id, title } = stage.network;
-    await readJson(`/api/models/${id}`, { method: "DELETE", headers: proof(owned.recall(id)) });
-    owned.forget(id);
-    stage.models.splice(stage.models.findIndex((model) => model.id === id), 1);
-    const [first] = stage.models, stays = stage.models.some((model) => model.id === before?.model);
-    gone = `“${title}” is deleted.`;
-    stage.choose(stays ? before : { model: first.id, text: legible(stage.state.text, first) });
-  }));
+  remove.addEventListener("click", () =>
+    trying(async () => {
+      const { id, title } = stage.network;
+      await readJson(`/api/models/${id}`, { method: "DELETE", headers: proof(owned.recall(id)) });
+      owned.forget(id);
+      stage.models.splice(
+        stage.models.findIndex((model) => model.id === id),
+        1,
+      );
+      const [first] = stage.models;
+      const stays = stage.models.some((model) => model.id === before?.model);
+      gone = `“${title}” is deleted.`;
+      stage.choose(stays ? before : { model: first.id, text: legible(stage.state.text, first) });
+    }),
+  );
   stage.addEventListener("taken", rest);
   rest();
 
@@ -71,14 +88,19 @@ export function mountOffer(fold, stage) {
       learn.onclick = agreed;
       learn.focus();
     },
-    consider: (file) => trying(async () => {
-      offered = null;
-      say(`Looking into “${file.name}” …`);
-      const { recognised, cell } = await readJson("/api/models?dry_run=true", { method: "POST", headers: BYTES, body: file });
-      offered = { file };
-      say(inWords(file.name, recognised, stage.cells.find(({ id }) => id === cell).title), accept, refuse);
-      accept.focus();
-    }),
+    consider: (file) =>
+      trying(async () => {
+        offered = null;
+        say(`Looking into “${file.name}” …`);
+        const { recognised, cell } = await readJson("/api/models?dry_run=true", {
+          method: "POST",
+          headers: BYTES,
+          body: file,
+        });
+        offered = { file };
+        say(inWords(file.name, recognised, stage.cells.find(({ id }) => id === cell).title), accept, refuse);
+        accept.focus();
+      }),
   };
 }
 
@@ -88,22 +110,39 @@ function button(label) {
   return made;
 }
 
-const WHEN = { "many-to-many": "at every step", "many-to-one": "at the last step", "one-to-many": "at every step, from one input on" };
+const WHEN = {
+  "many-to-many": "at every step",
+  "many-to-one": "at the last step",
+  "one-to-many": "at every step, from one input on",
+};
 const LISTED = 5;
 const listed = (names) => names.slice(0, LISTED).join(", ") + (names.length > LISTED ? ", …" : "");
 const counted = (many, one, more) => `${many} ${many === 1 ? one : more}`;
 
 // What was recognised, and what that means for what can be seen.
-function inWords(name, { module, options, layers, hidden, directions, projection, biases, numbers, readout, outputs, form, ...input }, title) {
-  const chosen = Object.entries(options).filter(([option]) => option !== "projection").map(([option, value]) => ` with ${option} ${value}`).join("");
-  const ways = directions === 2 ? " in both directions" : "", narrow = projection ? `, projected to ${projection}` : "";
+function inWords(
+  name,
+  { module, options, layers, hidden, directions, projection, biases, numbers, readout, outputs, form, ...input },
+  title,
+) {
+  const chosen = Object.entries(options)
+    .filter(([option]) => option !== "projection")
+    .map(([option, value]) => ` with ${option} ${value}`)
+    .join("");
+  const ways = directions === 2 ? " in both directions" : "";
+  const narrow = projection ? `, projected to ${projection}` : "";
   const parts = [
-    `“${name}” holds a network: ${title}${module ? ` (${module})` : ""}${chosen}, ${counted(layers, "layer", "layers")} of ${hidden} units${ways}${narrow}${biases ? "" : " without biases"}, ${numbers}.`,
+    `“${name}” holds a network: ${title}${module ? ` (${module})` : ""}${chosen}, ` +
+      `${counted(layers, "layer", "layers")} of ${hidden} ` +
+      `units${ways}${narrow}${biases ? "" : " without biases"}, ${numbers}.`,
     `It reads ${whatItReads(input, form)}.`,
   ];
   if (!readout) parts.push("It has no readout, so it guesses nothing and no gradient comes back.");
   else if (form.gives !== "next") {
-    const what = form.gives === "classes" ? `tells one of ${counted(outputs, "class", "classes")}` : `gives ${counted(outputs, "number", "numbers")}`;
+    const what =
+      form.gives === "classes"
+        ? `tells one of ${counted(outputs, "class", "classes")}`
+        : `gives ${counted(outputs, "number", "numbers")}`;
     parts.push(`It ${what}${form.labels.length ? ` (${listed(form.labels)})` : ""} ${WHEN[form.pattern]}.`);
   }
   return parts.join(" ");
@@ -111,6 +150,10 @@ function inWords(name, { module, options, layers, hidden, directions, projection
 
 function whatItReads({ input, embedding, tokens, channels, vocabulary }, { reads }) {
   if (channels) return `${counted(channels, "number", "numbers")} a step`;
-  const way = input === "embedding" ? `through an embedding of ${embedding}` : "one-hot", kind = reads === "words" ? "words" : "tokens";
-  return `${tokens} ${kind} ${way}${vocabulary ? " and knows their names" : "; without a vocabulary it reads token numbers, no text"}`;
+  const way = input === "embedding" ? `through an embedding of ${embedding}` : "one-hot";
+  const kind = reads === "words" ? "words" : "tokens";
+  return (
+    `${tokens} ${kind} ` +
+    `${way}${vocabulary ? " and knows their names" : "; without a vocabulary it reads token numbers, no text"}`
+  );
 }

@@ -12,7 +12,8 @@ export class Phases {
 
   // The phases a cell has: one without gates goes straight to its memory.
   write() {
-    const { signals } = this.stage.description, slow = this.stage.clock.speed >= SLOW;
+    const { signals } = this.stage.description;
+    const slow = this.stage.clock.speed >= SLOW;
     const gated = signals.some((signal) => signal.role === "gate");
     const names = { forward: [...(gated ? ["gates"] : []), "memory", "output"], backward: ["loss", "gradient back"] };
     const key = slow ? names.forward.join() : "";
@@ -39,11 +40,16 @@ export class Phases {
     for (const label of [...this.labels.forward, ...this.labels.backward]) {
       for (const running of label.getAnimations()) running.cancel();
     }
-    const { clock } = this.stage, [loss, back] = this.labels.backward;
-    const lit = pass === "forward" ? this.labels.forward : s === clock.steps ? [loss, back] : [back], each = clock.speed / lit.length;
+    const { clock } = this.stage;
+    const [loss, back] = this.labels.backward;
+    const lit = pass === "forward" ? this.labels.forward : s === clock.steps ? [loss, back] : [back];
+    const each = clock.speed / lit.length;
     lit.forEach((label, k) => {
       const bright = { opacity: 1, background: "var(--band)" };
-      label.animate([bright, bright], { delay: this.calm.matches ? 0 : k * each, duration: this.calm.matches ? clock.speed : each });
+      label.animate([bright, bright], {
+        delay: this.calm.matches ? 0 : k * each,
+        duration: this.calm.matches ? clock.speed : each,
+      });
     });
   }
 }

@@ -1,15 +1,17 @@
 // What is chosen, as a sentence whose underlined words are the controls.
 
+import { exampleOf } from "../data/networks.js";
+import { inOneLine } from "../data/words.js";
 import { choiceWord, numberWord } from "./controls.js";
 import { mountHeld } from "./held.js";
-import { exampleOf } from "../data/networks.js";
 import { targetWord } from "./target.js";
-import { inOneLine } from "../data/words.js";
 
 const TYPING_PAUSE = 300; // ms
 
 function textWord(stage) {
-  const word = document.createElement("span"), shown = document.createElement("span"), field = document.createElement("textarea");
+  const word = document.createElement("span");
+  const shown = document.createElement("span");
+  const field = document.createElement("textarea");
   word.className = "control text";
   shown.className = "shown";
   shown.setAttribute("aria-hidden", "true");
@@ -17,8 +19,11 @@ function textWord(stage) {
   field.setAttribute("aria-label", "Text to read");
   field.setAttribute("autocapitalize", "off");
   word.append(shown, field);
-  let timer = 0, waiting = false;
-  const show = (text) => { shown.textContent = inOneLine(text) || "…"; };
+  let timer = 0;
+  let waiting = false;
+  const show = (text) => {
+    shown.textContent = inOneLine(text) || "…";
+  };
   field.addEventListener("input", () => {
     show(field.value);
     clearTimeout(timer);
@@ -26,14 +31,22 @@ function textWord(stage) {
     timer = setTimeout(() => {
       waiting = false;
       if (field.value.trim() || (field.value && !stage.network.valued)) stage.choose({ text: field.value });
-      else stage.notice(stage.network.valued ? "There is no number: give it at least one." : "The text is empty: give it at least one character.");
+      else
+        stage.notice(
+          stage.network.valued
+            ? "There is no number: give it at least one."
+            : "The text is empty: give it at least one character.",
+        );
     }, TYPING_PAUSE);
   });
-  field.addEventListener("keydown", (event) => { if (event.key === "Escape") field.blur(); });
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") field.blur();
+  });
   return {
     word,
     show(text) {
-      if (waiting || document.activeElement === field) return; // what is being typed is not taken out of someone's hands
+      // what is being typed is not taken out of someone's hands
+      if (waiting || document.activeElement === field) return;
       if (field.value !== text) field.value = text;
       show(text);
     },
@@ -51,20 +64,55 @@ export function mountSentence(element, stage) {
   const quoted = document.createElement("span"); // keeps the quotes beside the text when the sentence breaks
   quoted.className = "quoted";
   quoted.append("“", text.word, "”");
-  const numbers = document.createElement("span"), kind = document.createTextNode(""), coloured = document.createTextNode("");
-  const objective = document.createElement("span"), aim = targetWord(stage);
+  const numbers = document.createElement("span");
+  const kind = document.createTextNode("");
+  const coloured = document.createTextNode("");
+  const objective = document.createElement("span");
+  const aim = targetWord(stage);
   objective.append("; its loss is taken at ", loss.word, kind);
   const subject = document.createTextNode("The network ");
   const example = document.createElement("button");
-  Object.assign(example, { type: "button", className: "plain hold", textContent: "its example", title: "Read the example of this network again" });
+  Object.assign(example, {
+    type: "button",
+    className: "plain hold",
+    textContent: "its example",
+    title: "Read the example of this network again",
+  });
   example.addEventListener("click", () => stage.choose({ text: exampleOf(stage.network) }));
-  element.append(subject, model.word, " reads ", numbers, quoted, " ", example, " in ", layer.word, aim.word, objective,
-    coloured, unit.word, " of ", signal.word, ".");
+  element.append(
+    subject,
+    model.word,
+    " reads ",
+    numbers,
+    quoted,
+    " ",
+    example,
+    " in ",
+    layer.word,
+    aim.word,
+    objective,
+    coloured,
+    unit.word,
+    " of ",
+    signal.word,
+    ".",
+  );
   if (stage.layout === "bench") mountHeld(element, stage);
   const show = () => {
-    const { state, timeline, network, description, colour, reader, lesson } = stage, asked = { ...state, ...reader.asked };
-    const networks = stage.models.map(({ id, title, origin }) => (["upload", "run"].includes(origin) ? [id, origin === "upload" ? `${title} (yours)` : `${title} (a run)`, title] : [id, title && title !== id ? `${id}: ${title}` : id, id]));
-    numbers.textContent = network.numbered ? "token numbers " : network.valued ? (network.channels > 1 ? `${network.channels} numbers a step, ` : "the numbers ") : "";
+    const { state, timeline, network, description, colour, reader, lesson } = stage;
+    const asked = { ...state, ...reader.asked };
+    const networks = stage.models.map(({ id, title, origin }) =>
+      ["upload", "run"].includes(origin)
+        ? [id, origin === "upload" ? `${title} (yours)` : `${title} (a run)`, title]
+        : [id, title && title !== id ? `${id}: ${title}` : id, id],
+    );
+    numbers.textContent = network.numbered
+      ? "token numbers "
+      : network.valued
+        ? network.channels > 1
+          ? `${network.channels} numbers a step, `
+          : "the numbers "
+        : "";
     example.hidden = network.opened || !network.form?.example?.length || exampleOf(network) === asked.text;
     kind.data = ` ${lesson.kind}`;
     coloured.data = `. The ${lesson.reads === "values" ? "input" : "text"} is coloured by unit `;
@@ -72,13 +120,27 @@ export function mountSentence(element, stage) {
     subject.data = network.opened ? "The trace " : "The network ";
     model.show(networks, reader.asked.model ?? (network.opened ? "" : state.model));
     text.show(reader.asked.text ?? (network.opened ? stage.text : state.text));
-    layer.show(timeline.parts.map(({ title }, k) => [k, title, /\d/.test(title) ? title : `the ${title}`]), state.layer);
-    const every = ["every", `every ${lesson.kind}`, "every"], last = ["last", `the last ${lesson.kind} only`, "the last"];
+    layer.show(
+      timeline.parts.map(({ title }, k) => [k, title, /\d/.test(title) ? title : `the ${title}`]),
+      state.layer,
+    );
+    const every = ["every", `every ${lesson.kind}`, "every"];
+    const last = ["last", `the last ${lesson.kind} only`, "the last"];
     aim.show(asked.target);
-    objective.hidden = (network.opened && !stage.objective) || lesson.first > 0 || (timeline.done && timeline.backwardFrom === timeline.steps);
-    loss.show(network.opened ? [every, last].filter(([id]) => id === stage.objective) : [every, last], network.opened ? stage.objective : asked.loss);
+    objective.hidden =
+      (network.opened && !stage.objective) ||
+      lesson.first > 0 ||
+      (timeline.done && timeline.backwardFrom === timeline.steps);
+    loss.show(
+      network.opened ? [every, last].filter(([id]) => id === stage.objective) : [every, last],
+      network.opened ? stage.objective : asked.loss,
+    );
     unit.show(state.unit, timeline.width(state.layer, state.signal) - 1);
-    signal.show(description.signals.map(({ id, title }) => [id, `${id}: ${title}`, id]), state.signal, { color: colour.hue(state.signal) });
+    signal.show(
+      description.signals.map(({ id, title }) => [id, `${id}: ${title}`, id]),
+      state.signal,
+      { color: colour.hue(state.signal) },
+    );
   };
   for (const name of ["taken", "chosen", "drawn"]) stage.addEventListener(name, show);
   show();

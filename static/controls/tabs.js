@@ -1,6 +1,9 @@
 // Tabs: one panel of several is shown; arrows go round.
 
-/** Wires the tabs of a tablist to the panels they control; `opened(tab)` is called when one is opened. Returns what opens one. */
+/**
+ * Wires the tabs of a tablist to the panels they control; `opened(tab)` is called when one is opened. Returns what
+ * opens one.
+ */
 export function mountTabs(list, opened) {
   const tabs = [...list.querySelectorAll("[role=tab]")];
   function open(tab) {

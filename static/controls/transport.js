@@ -1,19 +1,29 @@
 // Play, back, forward, the slider over both passes, the speed, and the status line.
 
-import { Phases } from "./phases.js";
 import { inNumbers } from "../data/lesson.js";
 import { number, percent } from "../data/words.js";
+import { Phases } from "./phases.js";
 
-const SPEEDS = [[1250, "slow"], [400, "½×"], [200, "1×"], [100, "2×"], [50, "4×"]];
+const SPEEDS = [
+  [1250, "slow"],
+  [400, "½×"],
+  [200, "1×"],
+  [100, "2×"],
+  [50, "4×"],
+];
 const SAY_EVERY = 1500; // ms: a screen reader is not to be talked over
 
 const ICONS = {
-  play: "M8 5.5v13l11-6.5z", pause: "M7.5 5.5h3.2v13H7.5zM13.3 5.5h3.2v13h-3.2z",
-  back: "M6 6h2.4v12H6zM18 6v12l-8.6-6z", forward: "M15.6 6H18v12h-2.4zM6 6v12l8.6-6z",
+  play: "M8 5.5v13l11-6.5z",
+  pause: "M7.5 5.5h3.2v13H7.5zM13.3 5.5h3.2v13h-3.2z",
+  back: "M6 6h2.4v12H6zM18 6v12l-8.6-6z",
+  forward: "M15.6 6H18v12h-2.4zM6 6v12l8.6-6z",
 };
 
 export function icon(name) {
-  const space = "http://www.w3.org/2000/svg", svg = document.createElementNS(space, "svg"), path = document.createElementNS(space, "path");
+  const space = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(space, "svg");
+  const path = document.createElementNS(space, "path");
   svg.setAttribute("viewBox", "0 0 24 24");
   svg.setAttribute("aria-hidden", "true");
   path.setAttribute("d", ICONS[name]);
@@ -32,13 +42,18 @@ export function mountTransport(element, stage, { small = false } = {}) {
     </div>
     <div class="line">
       <input type="range" min="0" step="1" aria-label="Position in the two passes">
-      <div class="passes" aria-hidden="true"><span data-pass="forward">forward ▸</span><span data-pass="backward">◂ backward</span></div>
+      <div class="passes" aria-hidden="true">
+        <span data-pass="forward">forward ▸</span><span data-pass="backward">◂ backward</span>
+      </div>
     </div>
     <label class="speed"><span class="unseen">Speed</span><select></select></label>
     <p class="status" aria-hidden="true"></p><p class="unseen" role="status" aria-live="polite"></p>`;
   const find = (selector) => element.querySelector(selector);
-  const [toggle, slider, speed, status, said] = ["[data-do=toggle]", "input", "select", ".status", "[role=status]"].map(find);
-  const passes = [...element.querySelectorAll("[data-pass]")], icons = { play: icon("play"), pause: icon("pause") };
+  const [toggle, slider, speed, status, said] = ["[data-do=toggle]", "input", "select", ".status", "[role=status]"].map(
+    find,
+  );
+  const passes = [...element.querySelectorAll("[data-pass]")];
+  const icons = { play: icon("play"), pause: icon("pause") };
   find("[data-do=back]").append(icon("back"));
   find("[data-do=forward]").append(icon("forward"));
   element.classList.toggle("small", small);
@@ -52,15 +67,27 @@ export function mountTransport(element, stage, { small = false } = {}) {
     if (action === "back") clock.step(-1);
     if (action === "forward") clock.step(1);
   });
-  slider.addEventListener("input", () => { clock.pause(); clock.seek(+slider.value); });
+  slider.addEventListener("input", () => {
+    clock.pause();
+    clock.seek(+slider.value);
+  });
   speed.addEventListener("change", () => stage.choose({ speed: +speed.value }));
 
   const phases = small ? null : new Phases(stage, passes);
-  let playing = null, pass = null, spoken = 0, timer = 0;
+  let playing = null;
+  let pass = null;
+  let spoken = 0;
+  let timer = 0;
   const speak = (sentence) => {
     clearTimeout(timer);
     if (clock.playing) return; // a moving picture is not read out step by step
-    timer = setTimeout(() => { spoken = performance.now(); said.textContent = sentence; }, Math.max(150, spoken + SAY_EVERY - performance.now()));
+    timer = setTimeout(
+      () => {
+        spoken = performance.now();
+        said.textContent = sentence;
+      },
+      Math.max(150, spoken + SAY_EVERY - performance.now()),
+    );
   };
   const show = () => {
     const { position } = stage;
@@ -88,20 +115,37 @@ export function mountTransport(element, stage, { small = false } = {}) {
 
 /** One sentence about where the picture stands. */
 function describe({ timeline, lesson, clock, state }, { t, pass }) {
-  const at = `Step ${t + 1} of ${timeline.steps}`, read = lesson.said(t);
+  const at = `Step ${t + 1} of ${timeline.steps}`;
+  const read = lesson.said(t);
   if (pass === "backward") {
-    if (t < timeline.backwardFrom) return timeline.done ? `${at}. ${lesson.whyNoGradient}` : `${at}, backward: the gradient is on its way.`;
-    return `${at}, backward: the gradient is back at ${read}, ‖∂L/∂${state.signal}‖ = ${number(timeline.gradientNorm(state.layer, state.signal)[t])}.`;
+    if (t < timeline.backwardFrom)
+      return timeline.done ? `${at}. ${lesson.whyNoGradient}` : `${at}, backward: the gradient is on its way.`;
+    return (
+      `${at}, backward: the gradient is back at ${read}, ‖∂L/∂${state.signal}‖ = ` +
+      `${number(timeline.gradientNorm(state.layer, state.signal)[t])}.`
+    );
   }
-  const loss = timeline.losses[t], last = t === timeline.steps - 1 && clock.steps > 1 && timeline.backwardFrom < timeline.steps ? " Now the loss turns it round." : "";
+  const loss = timeline.losses[t];
+  const last =
+    t === timeline.steps - 1 && clock.steps > 1 && timeline.backwardFrom < timeline.steps
+      ? " Now the loss turns it round."
+      : "";
   if (lesson.counts && lesson.outputs(t)) {
-    const target = lesson.target(t), wanted = target ? `; ${lesson.gives === "next" ? "next is" : "wanted is"} ${inNumbers(target)}, squared error ${number(loss)}` : "";
+    const target = lesson.target(t);
+    const wanted = target
+      ? `; ${lesson.gives === "next" ? "next is" : "wanted is"} ${inNumbers(target)}, squared error ${number(loss)}`
+      : "";
     return `${at}, forward: reads ${read}, gives ${inNumbers(lesson.outputs(t))}${wanted}.${last}`;
   }
   const best = timeline.top[t]?.[0];
   if (!best) return `${at}, forward: ${timeline.done ? `reads ${read}` : "still being read"}.`;
-  const next = lesson.wanted(t), chance = `“${lesson.named(best[0])}” (${percent(best[1])})`;
-  const guess = `${at}, forward: reads ${read}, ${lesson.gives === "classes" ? (lesson.judges(t) ? "says" : "would say") : "expects"} ${chance}`;
+  const next = lesson.wanted(t);
+  const chance = `“${lesson.named(best[0])}” (${percent(best[1])})`;
+  const guess =
+    `${at}, forward: reads ${read}, ` +
+    `${lesson.gives === "classes" ? (lesson.judges(t) ? "says" : "would say") : "expects"} ${chance}`;
   if (next === undefined) return `${guess}.${last}`;
-  return `${guess}; ${best[0] === next ? "right" : `${lesson.gives === "classes" ? "it is" : "next is"} “${lesson.named(next)}” (${percent(Math.exp(-loss))})`}.${lesson.gives === "classes" ? last : ""}`;
+  const classes = lesson.gives === "classes";
+  const right = `${classes ? "it is" : "next is"} “${lesson.named(next)}” (${percent(Math.exp(-loss))})`;
+  return `${guess}; ${best[0] === next ? "right" : right}.${classes ? last : ""}`;
 }

@@ -7,8 +7,16 @@ const whole = (low, high) => ({
   write: String,
   expected: `a whole number from ${low} to ${high}`,
 });
-const oneOf = (...words) => ({ read: (text) => (words.includes(text) ? text : undefined), write: String, expected: words.join(" or ") });
-const name = { read: (text) => (/^[\w.-]{1,80}$/.test(text) ? text : undefined), write: String, expected: "a short name" };
+const oneOf = (...words) => ({
+  read: (text) => (words.includes(text) ? text : undefined),
+  write: String,
+  expected: words.join(" or "),
+});
+const name = {
+  read: (text) => (/^[\w.-]{1,80}$/.test(text) ? text : undefined),
+  write: String,
+  expected: "a short name",
+};
 const names = {
   read: (text) => (/^[\w,-]{0,200}$/.test(text) ? text.split(",").filter(Boolean) : undefined),
   write: (list) => list.join(","),
@@ -20,9 +28,21 @@ export const LONGEST_VALUES = 8000; // characters of numbers
 
 const TABLE = {
   model: name,
-  text: { read: (text) => (text && text.length <= LONGEST_TEXT ? text : undefined), write: String, expected: `1 to ${LONGEST_TEXT} characters` },
-  values: { read: (text) => (/^[-+\d.eE,;]+$/.test(text) && text.length <= LONGEST_VALUES ? text : undefined), write: String, expected: "numbers, with ; between steps and , between the numbers of one step" },
-  target: { read: (text) => (text && text.length <= LONGEST_TEXT ? text : undefined), write: String, expected: "what should come out" },
+  text: {
+    read: (text) => (text && text.length <= LONGEST_TEXT ? text : undefined),
+    write: String,
+    expected: `1 to ${LONGEST_TEXT} characters`,
+  },
+  values: {
+    read: (text) => (/^[-+\d.eE,;]+$/.test(text) && text.length <= LONGEST_VALUES ? text : undefined),
+    write: String,
+    expected: "numbers, with ; between steps and , between the numbers of one step",
+  },
+  target: {
+    read: (text) => (text && text.length <= LONGEST_TEXT ? text : undefined),
+    write: String,
+    expected: "what should come out",
+  },
   pass: oneOf("forward", "backward"),
   t: whole(0, 20000),
   layer: whole(0, 63),
@@ -45,19 +65,34 @@ const TABLE = {
   play: oneOf("0", "1"),
 };
 
-const DEFAULTS = { pass: "forward", target: "", loss: "every", speed: 200, theme: "auto", fold: "0", clamp: [], hide: [], gradient: "parameters", panel: "samples" };
+const DEFAULTS = {
+  pass: "forward",
+  target: "",
+  loss: "every",
+  speed: 200,
+  theme: "auto",
+  fold: "0",
+  clamp: [],
+  hide: [],
+  gradient: "parameters",
+  panel: "samples",
+};
 const READ_BY_THE_SERVER = ["model", "text", "values", "target", "loss", "clamp"]; // not what a file shows
 
-/** Query string → {state, notices}: only properties that are there and valid are in `state`; every other is said in a sentence. */
+/**
+ * Query string → {state, notices}: only properties that are there and valid are in `state`; every other is said in a
+ * sentence.
+ */
 export function readAddress(query) {
-  const state = {}, notices = [];
+  const state = {};
+  const notices = [];
   for (const [key, text] of new URLSearchParams(query)) {
     const property = TABLE[key];
     if (!property) continue;
     const value = property.read(text);
     if (value === undefined) notices.push(`The address has a wrong “${key}”: it takes ${property.expected}.`);
     else if (!property.many) state[key] = value;
-    else if ((state[key] ??= []).length < property.many) state[key].push(value);
+    else state[key] = [...(state[key] ?? []), value].slice(0, property.many);
   }
   return { state, notices };
 }
@@ -88,7 +123,9 @@ const PAUSE = 400; // ms; browsers refuse addresses that change too often
 
 /** Puts states into the address bar: at once, then at most every 400 ms, and always the latest in the end. */
 export class AddressBar {
-  constructor() { Object.assign(this, { timer: 0, written: -Infinity }); }
+  constructor() {
+    Object.assign(this, { timer: 0, written: -Infinity });
+  }
 
   write(state) {
     this.latest = state;

@@ -1,6 +1,7 @@
 // Large numbers and times as people say them.
 
-const grouped = new Intl.NumberFormat("en"), compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
+const grouped = new Intl.NumberFormat("en");
+const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
 
 /** A whole number with its thousands apart. */
 export const whole = (value) => grouped.format(value);

@@ -1,16 +1,27 @@
 // Signals held at a value while the network reads: as the address, the requests and the page have them.
 
 export const MOST_CLAMPS = 4;
-const SHAPE = /^(\d{1,2})\.(\w{1,20})\.(all|\d{1,5}(?:,\d{1,5}){0,63})\.(-?\d{1,6}(?:\.\d{1,6})?)\.(\d{1,5})\.(\d{1,5}|end)$/;
+const SHAPE =
+  /^(\d{1,2})\.(\w{1,20})\.(all|\d{1,5}(?:,\d{1,5}){0,63})\.(-?\d{1,6}(?:\.\d{1,6})?)\.(\d{1,5})\.(\d{1,5}|end)$/;
 
-/** One clamp in the address: layer.signal.units.value.from.to, units `all` or numbers with commas, `to` exclusive or `end`. */
+/**
+ * One clamp in the address: layer.signal.units.value.from.to, units `all` or numbers with commas, `to` exclusive or
+ * `end`.
+ */
 export const clampInAddress = {
   many: MOST_CLAMPS,
   read(text) {
     const found = SHAPE.exec(text);
     if (!found) return undefined;
     const [, layer, signal, units, value, from, to] = found;
-    const clamp = { layer: +layer, signal, units: units === "all" ? units : units.split(",").map(Number), value: +value, from: +from, to: to === "end" ? null : +to };
+    const clamp = {
+      layer: +layer,
+      signal,
+      units: units === "all" ? units : units.split(",").map(Number),
+      value: +value,
+      from: +from,
+      to: to === "end" ? null : +to,
+    };
     return clamp.to === null || clamp.to > clamp.from ? clamp : undefined;
   },
   write: ({ layer, signal, units, value, from, to }) => [layer, signal, units, value, from, to ?? "end"].join("."),
@@ -19,13 +30,18 @@ export const clampInAddress = {
 
 /** Whether a network has what a clamp holds; `cells` are the descriptions the page knows. */
 export function holds({ layer, signal, units }, { parts }, cells) {
-  const part = parts[layer], signals = part && cells.find(({ id }) => id === part.cell).signals;
-  return Boolean(signals?.some(({ id }) => id === signal)) && (units === "all" || units.every((unit) => unit < part.hidden));
+  const part = parts[layer];
+  const signals = part && cells.find(({ id }) => id === part.cell).signals;
+  return (
+    Boolean(signals?.some(({ id }) => id === signal)) && (units === "all" || units.every((unit) => unit < part.hidden))
+  );
 }
 
 /** What a request says of them over so many steps; one that begins after the end says nothing. */
 export function asInterventions(clamps, steps) {
-  return clamps.filter(({ from }) => from < steps).map(({ to, ...clamp }) => ({ ...clamp, to: to === null || to >= steps ? null : to }));
+  return clamps
+    .filter(({ from }) => from < steps)
+    .map(({ to, ...clamp }) => ({ ...clamp, to: to === null || to >= steps ? null : to }));
 }
 
 /** At which steps the likeliest guess is another one than in a trace that was left alone. */

@@ -1,5 +1,5 @@
-// The one connection to the service's log of runs. What has been is pulled page by page; what happens now is streamed from there on.
-// Where no stream opens or stays alive, pulling again and again does the same, a little later.
+// The one connection to the service's log of runs. What has been is pulled page by page; what happens now is streamed
+// from there on. Where no stream opens or stays alive, pulling again and again does the same, a little later.
 
 import { readEvents, readJson } from "./stream.js";
 
@@ -17,12 +17,23 @@ export class Connection {
     this.stream = null;
   }
 
-  /** Calls `watcher({run, at, events, over, missing})`: first all there has been, then whatever comes; `at` counts the events before. */
+  /**
+   * Calls `watcher({run, at, events, over, missing})`: first all there has been, then whatever comes; `at` counts the
+   * events before.
+   */
   watch(run, watcher) {
-    let log = this.logs.get(run);
-    if (!log) this.logs.set(run, log = { events: [], last: 0, over: false, missing: "", watchers: new Set(), told: 0, timer: 0 });
+    const empty = { events: [], last: 0, over: false, missing: "", watchers: new Set(), told: 0, timer: 0 };
+    const log = this.logs.get(run) ?? empty;
+    this.logs.set(run, log);
     log.watchers.add(watcher);
-    if (log.events.length || log.missing) watcher({ run, at: 0, events: log.events.slice(0, log.told), over: log.over && !log.timer, missing: log.missing });
+    if (log.events.length || log.missing)
+      watcher({
+        run,
+        at: 0,
+        events: log.events.slice(0, log.told),
+        over: log.over && !log.timer,
+        missing: log.missing,
+      });
     if (!log.last && !log.over) this.stream?.abort(); // the next stream has this run too
     this.#keepReading();
   }
@@ -35,20 +46,24 @@ export class Connection {
     this.stream?.abort();
   }
 
-  #running() { return [...this.logs].filter(([, log]) => !log.over && !log.missing); }
+  #running() {
+    return [...this.logs].filter(([, log]) => !log.over && !log.missing);
+  }
 
   async #keepReading() {
     if (this.busy) return;
     this.busy = true;
     while (this.#running().length) {
-      for (const [run, log] of this.logs) if (!log.over && !log.missing) await this.#pull(run, log); // also what is added meanwhile
+      // also what is added meanwhile
+      for (const [run, log] of this.logs) if (!log.over && !log.missing) await this.#pull(run, log);
       const streamed = this.#running().length === 0 || (await this.#listen());
       if (this.#running().length) await rest(streamed ? AGAIN[0] + Math.random() * (AGAIN[1] - AGAIN[0]) : PULL_EVERY);
     }
     this.busy = false;
   }
 
-  // All that is in the log and not here yet. What cannot be had now is pulled again later; a run that is not there is told.
+  // All that is in the log and not here yet. What cannot be had now is pulled again later; a run that is not there is
+  // told.
   async #pull(run, log) {
     try {
       for (;;) {
@@ -66,8 +81,12 @@ export class Connection {
 
   // One stream for every run that goes on; true when it was alive until it was ended.
   async #listen() {
-    const running = this.#running(), stream = this.stream = new AbortController();
-    let timer = 0, silent = false, alive = false;
+    const running = this.#running();
+    const stream = new AbortController();
+    this.stream = stream;
+    let timer = 0;
+    let silent = false;
+    let alive = false;
     const onBytes = () => {
       alive = true;
       clearTimeout(timer);
@@ -80,11 +99,15 @@ export class Connection {
     onBytes();
     alive = false;
     try {
-      await readEvents(`/api/events?runs=${running.map(([run]) => run).join()}&after=${after}`, { signal: stream.signal, onBytes, onEvent: (name, data, id) => {
-        if (!id) return stream.abort(); // no entry of the log: something is missing or deleted, and pulling says what
-        this.#take(name, data, Number(id));
-        if (!this.#running().length) stream.abort();
-      } });
+      await readEvents(`/api/events?runs=${running.map(([run]) => run).join()}&after=${after}`, {
+        signal: stream.signal,
+        onBytes,
+        onEvent: (name, data, id) => {
+          if (!id) return stream.abort(); // no entry of the log: something is missing or deleted, and pulling says what
+          this.#take(name, data, Number(id));
+          if (!this.#running().length) stream.abort();
+        },
+      });
     } catch (problem) {
       if (problem.name !== "AbortError" && problem.name !== "TypeError" && problem.name !== "Problem") throw problem;
       alive &&= stream.signal.aborted;

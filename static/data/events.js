@@ -1,13 +1,19 @@
-// The log of a run as a page watches it: through the worker that the whole browser shares, or by a connection of its own where a frame may not share.
+// The log of a run as a page watches it: through the worker that the whole browser shares, or by a connection of its
+// own where a frame may not share.
 
 import { Connection } from "./connection.js";
 
 const PATIENCE = 8000; // ms for the worker to begin; it may still come later
 
 class Watched {
-  constructor() { this.watchers = new Map(); }
+  constructor() {
+    this.watchers = new Map();
+  }
 
-  /** Calls `watcher({events: [[name, data]…], over, missing})` for all there has been and whatever comes; one watcher a run. Returns what ends it. */
+  /**
+   * Calls `watcher({events: [[name, data]…], over, missing})` for all there has been and whatever comes; one watcher a
+   * run. Returns what ends it.
+   */
   watch(run, watcher) {
     const known = { watcher, seen: 0, tell: (told) => this.#tell(run, told) };
     this.watchers.set(run, known);
@@ -37,11 +43,15 @@ class Watched {
   #open() {
     let shared;
     try {
-      shared = new SharedWorker(new URL("./events_worker.js", import.meta.url), { type: "module", name: "gatescope events" });
+      shared = new SharedWorker(new URL("./events_worker.js", import.meta.url), {
+        type: "module",
+        name: "gatescope events",
+      });
     } catch {
       return this.#alone(); // a frame without an origin of its own shares nothing
     }
-    const { port } = shared, timer = setTimeout(() => this.#alone(), PATIENCE);
+    const { port } = shared;
+    const timer = setTimeout(() => this.#alone(), PATIENCE);
     this.port = port;
     shared.addEventListener("error", () => {
       this.port = null;
@@ -56,8 +66,12 @@ class Watched {
     port.start();
     for (const run of this.watchers.keys()) this.#ask(run);
     // a page that is left behind is told nothing; it may come back as it was
-    addEventListener("pagehide", () => { for (const run of this.watchers.keys()) this.port?.postMessage({ leave: run }); });
-    addEventListener("pageshow", ({ persisted }) => { if (persisted) for (const run of this.watchers.keys()) this.#ask(run); });
+    addEventListener("pagehide", () => {
+      for (const run of this.watchers.keys()) this.port?.postMessage({ leave: run });
+    });
+    addEventListener("pageshow", ({ persisted }) => {
+      if (persisted) for (const run of this.watchers.keys()) this.#ask(run);
+    });
   }
 
   #alone() {

@@ -1,4 +1,5 @@
-// The worker that all pages and frames of one browser share, so that they have one connection: browsers open only six to a server.
+// The worker that all pages and frames of one browser share, so that they have one connection: browsers open only six
+// to a server.
 
 import { Connection } from "./connection.js";
 

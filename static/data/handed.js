@@ -1,6 +1,8 @@
-// A file handed from one page to the next: dropped on the bench, trained on elsewhere. The browser keeps it until it is taken.
+// A file handed from one page to the next: dropped on the bench, trained on elsewhere. The browser keeps it until it is
+// taken.
 
-const STORE = "handed", KEY = "file";
+const STORE = "handed";
+const KEY = "file";
 
 function withStore(mode, work) {
   return new Promise((resolve, reject) => {
@@ -8,7 +10,8 @@ function withStore(mode, work) {
     opening.addEventListener("upgradeneeded", () => opening.result.createObjectStore(STORE));
     opening.addEventListener("error", () => reject(opening.error));
     opening.addEventListener("success", () => {
-      const transaction = opening.result.transaction(STORE, mode), request = work(transaction.objectStore(STORE));
+      const transaction = opening.result.transaction(STORE, mode);
+      const request = work(transaction.objectStore(STORE));
       transaction.addEventListener("complete", () => resolve(request.result));
       transaction.addEventListener("abort", () => reject(transaction.error));
     });

@@ -1,10 +1,13 @@
-// What this browser owns: the tokens it was told once. A browser may forbid it to remember; then it knows until the page is left.
+// What this browser owns: the tokens it was told once. A browser may forbid it to remember; then it knows until the
+// page is left.
 
 const told = new Map();
 
 class Owned {
   /** `memory` is what the browser's names for these tokens begin with. */
-  constructor(memory) { this.memory = memory; }
+  constructor(memory) {
+    this.memory = memory;
+  }
 
   remember(id, token) {
     told.set(this.memory + id, token);

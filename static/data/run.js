@@ -3,9 +3,19 @@
 const LIVE = ["queued", "running", "paused"];
 
 export class Run {
-  /** `facts`: the run as the API describes it; `place`: which of the runs on this page it is. `model` comes with the first checkpoint. */
+  /**
+   * `facts`: the run as the API describes it; `place`: which of the runs on this page it is. `model` comes with the
+   * first checkpoint.
+   */
   constructor(facts, place, cells) {
-    Object.assign(this, { id: facts.id, facts, place, recipe: facts.recipe, cell: cells.find(({ id }) => id === facts.recipe.cell), model: null });
+    Object.assign(this, {
+      id: facts.id,
+      facts,
+      place,
+      recipe: facts.recipe,
+      cell: cells.find(({ id }) => id === facts.recipe.cell),
+      model: null,
+    });
     Object.assign(this, { progress: [], validations: [], gates: [], samples: [], checkpoints: 0, over: false });
     this.state = facts.state;
     this.reason = facts.reason ?? "";
@@ -25,17 +35,25 @@ export class Run {
   }
 
   /** Whether more may come. */
-  get live() { return !this.over && LIVE.includes(this.state); }
+  get live() {
+    return !this.over && LIVE.includes(this.state);
+  }
 
   /** The latest step there is something about. */
-  get step() { return this.progress.at(-1)?.step ?? 0; }
+  get step() {
+    return this.progress.at(-1)?.step ?? 0;
+  }
 
   /** The steps that are planned. */
-  get steps() { return this.progress.at(-1)?.steps ?? this.recipe.steps; }
+  get steps() {
+    return this.progress.at(-1)?.steps ?? this.recipe.steps;
+  }
 }
 
 /** The latest entry of a list that is no later than a step, or the first; undefined of an empty list. */
-export function entryAt(list, step) { return list[placeAt(list, step)]; }
+export function entryAt(list, step) {
+  return list[placeAt(list, step)];
+}
 
 /** Its place in the list. */
 export function placeAt(list, step) {

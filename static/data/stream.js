@@ -31,11 +31,23 @@ export async function readJson(url, options = {}) {
 }
 
 /** The JSON answer to a JSON body; throws Problem. */
-export const postJson = (url, body, signal) => readJson(url, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal });
+export const postJson = (url, body, signal) =>
+  readJson(url, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+    signal,
+  });
 
-/** Calls `onEvent(name, data, id)` for every event of a stream until it ends, `onBytes()` for whatever comes; `body` is sent as JSON by POST. Throws Problem. */
+/**
+ * Calls `onEvent(name, data, id)` for every event of a stream until it ends, `onBytes()` for whatever comes; `body` is
+ * sent as JSON by POST. Throws Problem.
+ */
 export async function readEvents(url, { body, signal, onEvent, onBytes }) {
-  const options = body === undefined ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  const options =
+    body === undefined
+      ? {}
+      : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
   const response = await ask(url, { ...options, signal });
   if (!response.body) return; // 204: there is nothing to come
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -47,7 +59,8 @@ export async function readEvents(url, { body, signal, onEvent, onBytes }) {
     const blocks = (rest + value).replaceAll("\r\n", "\n").split("\n\n");
     rest = blocks.pop();
     for (const block of blocks) {
-      let name = "message", id = "";
+      let name = "message";
+      let id = "";
       const data = [];
       for (const line of block.split("\n")) {
         if (line.startsWith("event:")) name = line.slice(6).trim();

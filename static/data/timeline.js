@@ -5,13 +5,18 @@ import { partsOf } from "./parts.js";
 
 /** Base64 of little-endian float16 → Float32Array. */
 export function decode(base64) {
-  const bytes = atob(base64), values = new Float32Array(bytes.length / 2);
-  for (let i = 0; i < values.length; i++) values[i] = SINGLE[bytes.charCodeAt(2 * i) | (bytes.charCodeAt(2 * i + 1) << 8)];
+  const bytes = atob(base64);
+  const values = new Float32Array(bytes.length / 2);
+  for (let i = 0; i < values.length; i++)
+    values[i] = SINGLE[bytes.charCodeAt(2 * i) | (bytes.charCodeAt(2 * i + 1) << 8)];
   return values;
 }
 
 export class Timeline {
-  /** From the data of a `begin` event and the list of cells the page knows. `layer` counts the parts from the input on, everywhere. */
+  /**
+   * From the data of a `begin` event and the list of cells the page knows. `layer` counts the parts from the input on,
+   * everywhere.
+   */
   constructor(begin, cells) {
     const { model, tokens, values, labels, pattern = "many-to-many" } = begin;
     Object.assign(this, { model, tokens: tokens ?? [], given: values ?? null, labels, pattern, targets: null });
@@ -42,7 +47,9 @@ export class Timeline {
 
   #addForward({ t, n, layers, loss, top, outputs }) {
     this.losses.set(decode(loss), t);
-    top?.forEach((guesses, k) => { this.top[t + k] = guesses; });
+    top?.forEach((guesses, k) => {
+      this.top[t + k] = guesses;
+    });
     if (outputs) this.#setOutputs(decode(outputs), t, n);
     layers.forEach((signals, layer) => {
       for (const [signal, base64] of Object.entries(signals)) {
@@ -63,13 +70,16 @@ export class Timeline {
   #addBackward({ t, n, layers, norms, gradient_norms: sizes = [] }) {
     layers.forEach((signals, layer) => {
       for (const [signal, base64] of Object.entries(signals)) {
-        const rows = decode(base64), width = rows.length / n;
+        const rows = decode(base64);
+        const width = rows.length / n;
         this.setWidth(layer, signal, width);
         const table = this.gradients(layer, signal);
         for (let k = 0; k < n; k++) table.set(rows.subarray(k * width, (k + 1) * width), (t - k) * width);
       }
     });
-    const fill = (table, numbers) => { for (let k = 0; k < n; k++) table[t - k] = numbers[k]; };
+    const fill = (table, numbers) => {
+      for (let k = 0; k < n; k++) table[t - k] = numbers[k];
+    };
     norms.forEach((parameters, layer) => {
       for (const [parameter, base64] of Object.entries(parameters)) fill(this.norms(layer, parameter), decode(base64));
     });
@@ -89,23 +99,39 @@ export class Timeline {
   }
 
   /** How many numbers a signal of a layer has at each step: not every one has as many as the layer has units. */
-  width(layer, signal) { return this.widths.get(`${layer} ${signal}`) ?? this.parts[layer].hidden; }
-  setWidth(layer, signal, width) { this.widths.set(`${layer} ${signal}`, width); }
+  width(layer, signal) {
+    return this.widths.get(`${layer} ${signal}`) ?? this.parts[layer].hidden;
+  }
+  setWidth(layer, signal, width) {
+    this.widths.set(`${layer} ${signal}`, width);
+  }
 
   /** What a signal was, every step and unit: Float32Array (N·width), index t·width + unit. */
-  values(layer, signal) { return this.#table("value", layer, signal, this.steps * this.width(layer, signal)); }
+  values(layer, signal) {
+    return this.#table("value", layer, signal, this.steps * this.width(layer, signal));
+  }
 
   /** ∂L/∂signal, laid out as `values`. */
-  gradients(layer, signal) { return this.#table("gradient", layer, signal, this.steps * this.width(layer, signal)); }
+  gradients(layer, signal) {
+    return this.#table("gradient", layer, signal, this.steps * this.width(layer, signal));
+  }
 
   /** One number of a signal; NaN where there is none. */
-  valueAt(layer, signal, t, unit) { return this.#one(this.values(layer, signal), this.width(layer, signal), t, unit); }
-  gradientAt(layer, signal, t, unit) { return this.#one(this.gradients(layer, signal), this.width(layer, signal), t, unit); }
+  valueAt(layer, signal, t, unit) {
+    return this.#one(this.values(layer, signal), this.width(layer, signal), t, unit);
+  }
+  gradientAt(layer, signal, t, unit) {
+    return this.#one(this.gradients(layer, signal), this.width(layer, signal), t, unit);
+  }
 
-  #one(table, width, t, unit) { return unit < width && t >= 0 && t < this.steps ? table[t * width + unit] : NaN; }
+  #one(table, width, t, unit) {
+    return unit < width && t >= 0 && t < this.steps ? table[t * width + unit] : NaN;
+  }
 
   /** Norm of each step's share of one parameter's gradient: Float32Array (N). */
-  norms(layer, parameter) { return this.#table("norm", layer, parameter, this.steps); }
+  norms(layer, parameter) {
+    return this.#table("norm", layer, parameter, this.steps);
+  }
 
   /** Names of the parameters of a layer whose norms have come. */
   parameters(layer) {
@@ -113,24 +139,52 @@ export class Timeline {
     return [...this.tables.keys()].filter((key) => key.startsWith(start)).map((key) => key.slice(start.length));
   }
 
-  /** ‖∂L/∂signal_t‖₂ over the units: Float32Array (N). As the server sent it: half precision ends where gradients vanish. */
+  /**
+   * ‖∂L/∂signal_t‖₂ over the units: Float32Array (N). As the server sent it: half precision ends where gradients
+   * vanish.
+   */
   gradientNorm(layer, signal) {
-    return this.tables.get(`size ${layer} ${signal}`) ?? this.#perStep(this.gradientNorms, layer, signal, this.gradients(layer, signal), (sum, value) => sum + value * value, Math.sqrt);
+    return (
+      this.tables.get(`size ${layer} ${signal}`) ??
+      this.#perStep(
+        this.gradientNorms,
+        layer,
+        signal,
+        this.gradients(layer, signal),
+        (sum, value) => sum + value * value,
+        Math.sqrt,
+      )
+    );
   }
 
   /** Mean over the units: Float32Array (N). */
   mean(layer, signal) {
-    return this.#perStep(this.means, layer, signal, this.values(layer, signal), (sum, value) => sum + value, (sum) => sum / this.width(layer, signal));
+    return this.#perStep(
+      this.means,
+      layer,
+      signal,
+      this.values(layer, signal),
+      (sum, value) => sum + value,
+      (sum) => sum / this.width(layer, signal),
+    );
   }
 
   /** Says that all there will ever be has been put into the tables; without gradients the backward pass stays empty. */
   complete({ gradients, summary, targets = null }) {
-    Object.assign(this, { forwardTo: this.steps, backwardFrom: gradients ? 0 : this.steps, done: true, fromFile: true, summary, targets });
+    Object.assign(this, {
+      forwardTo: this.steps,
+      backwardFrom: gradients ? 0 : this.steps,
+      done: true,
+      fromFile: true,
+      summary,
+      targets,
+    });
   }
 
   // One number a step, kept until new data come.
   #perStep(kept, layer, signal, table, add, finish) {
-    const key = `${layer} ${signal}`, width = this.width(layer, signal);
+    const key = `${layer} ${signal}`;
+    const width = this.width(layer, signal);
     if (!kept.has(key)) {
       const numbers = new Float32Array(this.steps);
       for (let t = 0, at = 0; t < this.steps; t++) {

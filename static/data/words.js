@@ -9,7 +9,9 @@ export function visible(character) {
 }
 
 /** A whole text on one line, spaces left as they are. */
-export function inOneLine(text) { return text.replaceAll("\n", "↵").replaceAll("\t", "⇥"); }
+export function inOneLine(text) {
+  return text.replaceAll("\n", "↵").replaceAll("\t", "⇥");
+}
 
 /** A text of at most so many characters, the rest an ellipsis. */
 export function shortened(text, most) {
@@ -18,7 +20,9 @@ export function shortened(text, most) {
 }
 
 /** Text that Plotly may show as a label: it reads a little HTML there. */
-export function escapeLabel(text) { return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;"); }
+export function escapeLabel(text) {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
 
 const MINUS = "−";
 
@@ -26,7 +30,8 @@ const MINUS = "−";
 export function number(value) {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
-  const written = size === 0 ? "0" : size >= 1000 || size < 0.001 ? value.toExponential(1) : value.toPrecision(size < 0.1 ? 2 : 3);
+  const written =
+    size === 0 ? "0" : size >= 1000 || size < 0.001 ? value.toExponential(1) : value.toPrecision(size < 0.1 ? 2 : 3);
   return written.replaceAll("-", MINUS).replace("e+", "e");
 }
 
@@ -43,4 +48,6 @@ export function percent(probability) {
 }
 
 /** “signal 17” as a unit is called: the letter with its number. */
-export function unitName(signal, unit) { return `${signal}${unit}`; }
+export function unitName(signal, unit) {
+  return `${signal}${unit}`;
+}

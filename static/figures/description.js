@@ -1,4 +1,5 @@
-// What the figures ask of a cell's description: which signals are gates, which states are carried along a road, how they are called.
+// What the figures ask of a cell's description: which signals are gates, which states are carried along a road, how
+// they are called.
 
 export const gatesOf = (cell) => cell.signals.filter((signal) => signal.role === "gate");
 export const statesOf = (cell) => cell.states.map((id) => signalOf(cell, id));
@@ -45,12 +46,18 @@ export function powerOfTen(exponent) {
   return `10${[...String(exponent)].map((digit) => RAISED[digit]).join("")}`;
 }
 
-/** Rows to show of so many units: evenly spread, the pinned one, if it is there, always among them, in the same way for every network. */
+/**
+ * Rows to show of so many units: evenly spread, the pinned one, if it is there, always among them, in the same way for
+ * every network.
+ */
 export function sampleUnits(hidden, rows, pinned) {
   const count = Math.min(hidden, rows);
   const units = Array.from({ length: count }, (_, k) => Math.floor(((k + 0.5) * hidden) / count));
   if (pinned < hidden && !units.includes(pinned)) {
-    const nearest = units.reduce((best, unit, k) => (Math.abs(unit - pinned) < Math.abs(units[best] - pinned) ? k : best), 0);
+    const nearest = units.reduce(
+      (best, unit, k) => (Math.abs(unit - pinned) < Math.abs(units[best] - pinned) ? k : best),
+      0,
+    );
     units[nearest] = pinned;
   }
   return units.sort((a, b) => a - b);

@@ -19,7 +19,9 @@ export class Clock {
   }
 
   /** Where a character stands in a pass, on the clock's own scale. */
-  at(t, pass) { return pass === "backward" ? 2 * this.steps - 1 - t : t; }
+  at(t, pass) {
+    return pass === "backward" ? 2 * this.steps - 1 - t : t;
+  }
 
   subscribe(watcher) {
     this.watchers.add(watcher);
@@ -44,7 +46,10 @@ export class Clock {
     this.#tell();
   }
 
-  toggle() { if (this.playing) this.pause(); else this.play(); }
+  toggle() {
+    if (this.playing) this.pause();
+    else this.play();
+  }
 
   /** Goes to a position; out of range means the nearest end. */
   seek(s) {
@@ -73,10 +78,13 @@ export class Clock {
     clearTimeout(this.timer);
     if (!this.playing || document.hidden) return;
     const resting = this.s === this.steps - 1 || this.s === 2 * this.steps - 1;
-    this.timer = setTimeout(() => {
-      this.s = (this.s + 1) % (2 * this.steps);
-      this.#tell();
-      this.#schedule();
-    }, resting ? Math.min(this.speed * REST, 1500) : this.speed);
+    this.timer = setTimeout(
+      () => {
+        this.s = (this.s + 1) % (2 * this.steps);
+        this.#tell();
+        this.#schedule();
+      },
+      resting ? Math.min(this.speed * REST, 1500) : this.speed,
+    );
   }
 }

@@ -1,25 +1,36 @@
-// Scales and hues. One diverging scale for [−1, 1], grey at zero; one sequential scale for [0, 1], tinted by the signal; one hue a signal.
-// The colours themselves live in style.css, so that a theme is one place.
+// Scales and hues. One diverging scale for [−1, 1], grey at zero; one sequential scale for [0, 1], tinted by the
+// signal; one hue a signal. The colours themselves live in style.css, so that a theme is one place.
 
 const LEVELS = 255;
-const DASHES = { gate: ["solid", "dash", "dot", "dashdot"], candidate: ["longdash", "longdashdot"], state: ["solid", "dash"] };
+const DASHES = {
+  gate: ["solid", "dash", "dot", "dashdot"],
+  candidate: ["longdash", "longdashdot"],
+  state: ["solid", "dash"],
+};
 const HUES = { gate: 4, candidate: 2, state: 3 }; // how many of each style.css names
 
 const mix = (a, b, share) => a.map((value, k) => value + (b[k] - value) * share);
 const css = (rgb) => `rgb(${rgb.map(Math.round).join(",")})`;
 
 function luminance(rgb) {
-  const [r, g, b] = rgb.map((value) => (value /= 255) <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+  const [r, g, b] = rgb.map((value) => {
+    const share = value / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }
 const contrast = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
 
-/** A table of colours between two ends: `css(value)`, `ink(value)` readable on it, `plotly` as a colorscale with `low` and `high`. */
+/**
+ * A table of colours between two ends: `css(value)`, `ink(value)` readable on it, `plotly` as a colorscale with `low`
+ * and `high`.
+ */
 class Scale {
   constructor(low, high, stops, inks) {
     Object.assign(this, { low, high });
     const at = (share) => {
-      const place = share * (stops.length - 1), k = Math.min(Math.floor(place), stops.length - 2);
+      const place = share * (stops.length - 1);
+      const k = Math.min(Math.floor(place), stops.length - 2);
       return mix(stops[k], stops[k + 1], place - k);
     };
     const table = Array.from({ length: LEVELS }, (_, k) => at(k / (LEVELS - 1)));
@@ -37,8 +48,12 @@ class Scale {
     return Math.round(Math.max(0, Math.min(1, share)) * (LEVELS - 1));
   }
 
-  css(value) { return Number.isFinite(value) ? this.colours[this.#index(value)] : "transparent"; }
-  ink(value) { return Number.isFinite(value) ? this.inks[this.#index(value)] : "inherit"; }
+  css(value) {
+    return Number.isFinite(value) ? this.colours[this.#index(value)] : "transparent";
+  }
+  ink(value) {
+    return Number.isFinite(value) ? this.inks[this.#index(value)] : "inherit";
+  }
 }
 
 export class Colour {
@@ -52,20 +67,38 @@ export class Colour {
 
   /** Reads the theme's colours again. */
   refresh() {
-    const probe = document.createElement("i"), pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    const probe = document.createElement("i");
+    const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
     probe.hidden = true;
     this.themed.append(probe);
-    // a property may hold light-dark(): only the computed colour of an element says which, only a canvas puts it into numbers
+    // a property may hold light-dark(): only the computed colour of an element says which, only a canvas puts it into
+    // numbers
     this.rgb = (name) => {
       probe.style.color = `var(--${name})`;
       pen.fillStyle = getComputedStyle(probe).color;
       pen.fillRect(0, 0, 1, 1);
       return [...pen.getImageData(0, 0, 1, 1).data.slice(0, 3)];
     };
-    for (const name of ["paper", "panel", "ink", "soft", "line", "tile", "ghost", "road", "band", "accent", "run-1", "run-2", "run-3"]) this[name] = css(this.rgb(name));
+    for (const name of [
+      "paper",
+      "panel",
+      "ink",
+      "soft",
+      "line",
+      "tile",
+      "ghost",
+      "road",
+      "band",
+      "accent",
+      "run-1",
+      "run-2",
+      "run-3",
+    ])
+      this[name] = css(this.rgb(name));
     this.inks = [this.rgb("on-light"), this.rgb("on-dark")];
     this.hues = {};
-    for (const [role, many] of Object.entries(HUES)) this.hues[role] = Array.from({ length: many }, (_, k) => this.rgb(`${role}-${k}`));
+    for (const [role, many] of Object.entries(HUES))
+      this.hues[role] = Array.from({ length: many }, (_, k) => this.rgb(`${role}-${k}`));
     this.diverging = new Scale(-1, 1, [this.rgb("negative"), this.rgb("zero"), this.rgb("positive")], this.inks);
     this.ground = this.rgb("tile");
     probe.remove();
@@ -73,14 +106,18 @@ export class Colour {
     this.scales.clear();
   }
 
-  /** Learns the signals of cells: hue, dash and scale go by their role and order; what two cells have, the first one says. */
+  /**
+   * Learns the signals of cells: hue, dash and scale go by their role and order; what two cells have, the first one
+   * says.
+   */
   learn(...descriptions) {
     this.signals.clear();
     this.scales.clear();
     const seen = {};
     for (const signal of descriptions.flatMap(({ signals }) => signals)) {
       if (this.signals.has(signal.id)) continue;
-      const place = seen[signal.role] = (seen[signal.role] ?? -1) + 1;
+      const place = (seen[signal.role] ?? -1) + 1;
+      seen[signal.role] = place;
       this.signals.set(signal.id, { ...signal, place });
     }
   }
@@ -91,7 +128,9 @@ export class Colour {
   }
 
   /** The signal's own colour, dark enough (light enough) to write with. */
-  hue(id) { return css(this.#hueOf(id)); }
+  hue(id) {
+    return css(this.#hueOf(id));
+  }
 
   /** A hue for the k-th of things that are no signals. */
   any(k) {
@@ -100,7 +139,9 @@ export class Colour {
   }
 
   /** The hue thinned out over the paper. */
-  tint(id, share) { return css(mix(this.ground, this.#hueOf(id), share)); }
+  tint(id, share) {
+    return css(mix(this.ground, this.#hueOf(id), share));
+  }
 
   /** Plotly's dash for lines of this signal, so that hue is never alone. */
   dash(id) {

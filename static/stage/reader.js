@@ -3,7 +3,7 @@
 import { LONGEST_TEXT, LONGEST_VALUES } from "../data/address.js";
 import { asInterventions, holds } from "../data/clamps.js";
 import { asked as askedFor, legible, stepsOf, targetOf, wayOf } from "../data/networks.js";
-import { postJson, Problem, readEvents } from "../data/stream.js";
+import { postJson, readEvents } from "../data/stream.js";
 import { Timeline } from "../data/timeline.js";
 
 /** The trace that came with the page. */
@@ -27,23 +27,35 @@ export class Reader {
   async read(changes) {
     const { stage } = this;
     this.stop();
-    const tracing = this.tracing = new AbortController();
+    const tracing = new AbortController();
+    this.tracing = tracing;
     Object.assign(this.asked, changes);
     const { model, loss, clamp, text: wanted, target: aim } = { ...stage.state, ...this.asked };
-    const network = stage.models.find(({ id }) => id === model), cell = stage.cells.find(({ id }) => id === network.cell);
+    const network = stage.models.find(({ id }) => id === model);
+    const cell = stage.cells.find(({ id }) => id === network.cell);
     const kept = clamp.filter((each) => holds(each, network, stage.cells));
     // from a text to numbers, or back, nothing can be taken along; nor to a network that reads other words, or less
-    const before = stage.models.find(({ id }) => id === stage.state.model) ?? stage.network, other = model !== stage.state.model && changes.text === undefined;
-    const text = other ? legible(wayOf(network) === wayOf(before) ? wanted : (this.left.get(wayOf(network)) ?? wanted), network) : wanted;
-    const target = other || (changes.text !== undefined && network.form?.pattern !== "many-to-one") ? (changes.target ?? "") : aim; // one a step fits only what it was made for
+    const before = stage.models.find(({ id }) => id === stage.state.model) ?? stage.network;
+    const other = model !== stage.state.model && changes.text === undefined;
+    const text = other
+      ? legible(wayOf(network) === wayOf(before) ? wanted : (this.left.get(wayOf(network)) ?? wanted), network)
+      : wanted;
+    const target =
+      // one a step fits only what it was made for
+      other || (changes.text !== undefined && network.form?.pattern !== "many-to-one") ? (changes.target ?? "") : aim;
     const key = JSON.stringify([model, text, loss, target]);
     stage.tell("reading");
     try {
       const what = { ...askedFor(text, network), ...targetOf(target, network) };
-      const interventions = asInterventions(kept, text === stage.state.text && !stage.state.trace ? stage.timeline.steps : stepsOf(text, network));
+      const interventions = asInterventions(
+        kept,
+        text === stage.state.text && !stage.state.trace ? stage.timeline.steps : stepsOf(text, network),
+      );
       // before and after: what the network does when it is left alone is read once for a text
       if (interventions.length && this.plain.key !== key) {
-        await this.#trace({ model, ...what, loss, backward: false, signals: [cell.states[0]] }, tracing, (timeline) => { if (timeline.done) this.plain = { key, timeline }; });
+        await this.#trace({ model, ...what, loss, backward: false, signals: [cell.states[0]] }, tracing, (timeline) => {
+          if (timeline.done) this.plain = { key, timeline };
+        });
       }
       await this.#trace({ model, ...what, loss, interventions }, tracing, (timeline) => {
         if (timeline.done && !interventions.length) this.plain = { key, timeline };
@@ -56,7 +68,9 @@ export class Reader {
         stage.untouched = interventions.length ? this.plain.timeline : null;
         stage.take(timeline);
       });
-      stage.notice(this.#remark(text, clamp.length - kept.length, other && text !== wanted && wayOf(network) === wayOf(before)));
+      stage.notice(
+        this.#remark(text, clamp.length - kept.length, other && text !== wanted && wayOf(network) === wayOf(before)),
+      );
       stage.remember();
       this.readArithmetic();
     } catch (problem) {
@@ -72,24 +86,31 @@ export class Reader {
   }
 
   /** The first picture is what a network left alone does. */
-  keep(timeline, { model, text, loss, target }) { this.plain = { key: JSON.stringify([model, text, loss, target]), timeline }; }
+  keep(timeline, { model, text, loss, target }) {
+    this.plain = { key: JSON.stringify([model, text, loss, target]), timeline };
+  }
 
   #remark(text, lost, cut) {
     if (cut) return "What this network never saw is left out of the text.";
     if (lost) return "What was held is let go: this network has no such unit.";
     const longest = this.stage.network.valued ? LONGEST_VALUES : LONGEST_TEXT;
-    return text.length > longest ? `The address bar holds ${longest.toLocaleString("en")} characters: a copied link leaves this text out.` : "";
+    return text.length > longest
+      ? `The address bar holds ${longest.toLocaleString("en")} characters: a copied link leaves this text out.`
+      : "";
   }
 
   // One event stream into one timeline; `onFrame` is called with it after every frame.
   async #trace(body, { signal }, onFrame) {
     let timeline = null;
     await readEvents("/api/trace", {
-      body, signal,
+      body,
+      signal,
       onEvent: (name, data) => {
         if (signal.aborted) return;
-        if (name === "begin") return void (timeline = new Timeline(data, this.stage.cells));
-        if (name === "error") throw new Problem(500, data.title ?? "The reading broke off", data.detail);
+        if (name === "begin") {
+          timeline = new Timeline(data, this.stage.cells);
+          return;
+        }
         timeline.add(name, data);
         onFrame(timeline);
       },
@@ -99,15 +120,27 @@ export class Reader {
   /** What the service is asked about the picture, besides what it is to say of it. */
   get request() {
     const { state, network, timeline } = this.stage;
-    return { model: state.model, ...askedFor(state.text, network), ...targetOf(state.target, network), interventions: asInterventions(state.clamp, timeline.steps) };
+    return {
+      model: state.model,
+      ...askedFor(state.text, network),
+      ...targetOf(state.target, network),
+      interventions: asInterventions(state.clamp, timeline.steps),
+    };
   }
 
   /** What each linear map adds to the chosen unit, for the text shown. */
   async readArithmetic() {
-    const { stage } = this, { layer, unit } = stage.state, summed = JSON.stringify(stage.state.trace ?? this.request);
+    const { stage } = this;
+    const { layer, unit } = stage.state;
+    const summed = JSON.stringify(stage.state.trace ?? this.request);
     this.summing?.abort();
-    const summing = this.summing = new AbortController();
-    if (stage.arithmetic && (stage.arithmetic.layer !== layer || stage.arithmetic.unit !== unit || (this.summed ?? summed) !== summed)) stage.arithmetic = null;
+    const summing = new AbortController();
+    this.summing = summing;
+    if (
+      stage.arithmetic &&
+      (stage.arithmetic.layer !== layer || stage.arithmetic.unit !== unit || (this.summed ?? summed) !== summed)
+    )
+      stage.arithmetic = null;
     this.summed = summed;
     if (stage.state.trace) return;
     try {

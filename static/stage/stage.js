@@ -1,20 +1,30 @@
 // The stage holds what is chosen, the trace, the clock and the axis, and tells every mounted view what to do and when.
 
 import { AddressBar, withDefaults } from "../data/address.js";
+import { Lesson } from "../data/lesson.js";
+import { legible, readable, textOf } from "../data/networks.js";
 import { Axis } from "./axis.js";
+import { Band } from "./band.js";
 import { Clock } from "./clock.js";
 import { Colour } from "./colour.js";
-import { Band } from "./band.js";
-import { Lesson } from "../data/lesson.js";
-import { legible, readable, textOf, wayOf } from "../data/networks.js";
 import { firstTimeline, Reader } from "./reader.js";
 import { Views } from "./views.js";
 
 export class Stage extends Views {
-  /** `light`: the first-light object; `chosen`: what the address says; `tracks`: the element whose width the axis fits and the band runs through. */
+  /**
+   * `light`: the first-light object; `chosen`: what the address says; `tracks`: the element whose width the axis fits
+   * and the band runs through.
+   */
   constructor({ light, chosen, tracks, layout = "alone", writesAddress = false }) {
     super();
-    Object.assign(this, { models: light.models.map(readable), cells: light.cells, tracks, layout, arithmetic: light.arithmetic ?? null, untouched: null });
+    Object.assign(this, {
+      models: light.models.map(readable),
+      cells: light.cells,
+      tracks,
+      layout,
+      arithmetic: light.arithmetic ?? null,
+      untouched: null,
+    });
     this.axis = new Axis();
     this.colour = new Colour();
     this.clock = new Clock();
@@ -22,19 +32,32 @@ export class Stage extends Views {
     this.bar = writesAddress ? new AddressBar() : null;
     this.hovered = null;
     const served = light.address ?? {}; // the unit whose arithmetic came along
-    this.state = withDefaults({ ...chosen, unit: chosen.unit ?? served.unit, model: undefined, text: undefined, values: undefined, target: served.target || undefined, loss: served.loss ?? chosen.loss });
+    this.state = withDefaults({
+      ...chosen,
+      unit: chosen.unit ?? served.unit,
+      model: undefined,
+      text: undefined,
+      values: undefined,
+      target: served.target || undefined,
+      loss: served.loss ?? chosen.loss,
+    });
     const clamp = this.state.clamp.splice(0); // the picture that came with the page has nothing held
     this.state.trace = undefined; // a file is on somebody's own machine
     this.reader = new Reader(this);
     this.take(firstTimeline(light));
     this.reader.keep(this.timeline, this.state);
     this.clock.speed = this.state.speed;
-    if (chosen.t !== undefined) this.clock.seek(this.clock.at(Math.min(chosen.t, this.timeline.steps - 1), this.state.pass));
-    if (this.arithmetic?.layer !== this.state.layer || this.arithmetic?.unit !== this.state.unit) this.reader.readArithmetic();
+    if (chosen.t !== undefined)
+      this.clock.seek(this.clock.at(Math.min(chosen.t, this.timeline.steps - 1), this.state.pass));
+    if (this.arithmetic?.layer !== this.state.layer || this.arithmetic?.unit !== this.state.unit)
+      this.reader.readArithmetic();
     const asked = this.models.find(({ id }) => id === chosen.model); // the page cannot come with what token numbers say
     if (asked?.numbered) this.reader.read({ model: asked.id, text: legible(chosen.text ?? "", asked), clamp });
     else if (clamp.length) this.reader.read({ clamp });
-    this.clock.subscribe(() => { this.remember(); this.step(); });
+    this.clock.subscribe(() => {
+      this.remember();
+      this.step();
+    });
     new ResizeObserver(() => this.requestDraw()).observe(tracks);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.retheme());
     this.retheme();
@@ -44,11 +67,14 @@ export class Stage extends Views {
   take(timeline, network = this.models.find((model) => model.id === timeline.model)) {
     Object.assign(this, { timeline, network, lesson: new Lesson(timeline, network) });
     this.colour.learn(timeline.cell, ...timeline.parts.map(({ cell }) => cell));
-    const { state } = this, text = textOf(timeline, network), sameText = text === this.text && this.drawn?.steps === timeline.steps;
+    const { state } = this;
+    const text = textOf(timeline, network);
+    const sameText = text === this.text && this.drawn?.steps === timeline.steps;
     this.text = text;
     if (!state.trace) Object.assign(state, { model: timeline.model, text });
     state.layer = Math.min(state.layer ?? this.firstLayer, timeline.layers - 1);
-    for (let layer = 0; layer < timeline.layers && !this.#signalsThere.length; layer++) state.layer = layer; // a file may lack layers
+    // a file may lack layers
+    for (let layer = 0; layer < timeline.layers && !this.#signalsThere.length; layer++) state.layer = layer;
     this.#settle();
     this.hovered = null;
     this.clock.resize(timeline.steps);
@@ -58,26 +84,45 @@ export class Stage extends Views {
   }
 
   /** The cell of the layer that is chosen. */
-  get description() { return this.timeline.parts[this.state.layer ?? this.firstLayer].cell; }
+  get description() {
+    return this.timeline.parts[this.state.layer ?? this.firstLayer].cell;
+  }
 
   /** The layer shown when none is chosen: the first of the network's own cell. */
-  get firstLayer() { return Math.max(0, this.timeline.parts.findIndex(({ cell }) => cell === this.timeline.cell)); }
+  get firstLayer() {
+    return Math.max(
+      0,
+      this.timeline.parts.findIndex(({ cell }) => cell === this.timeline.cell),
+    );
+  }
 
-  get #signalsThere() { return this.description.signals.filter(({ id }) => this.timeline.values(this.state.layer, id).some(Number.isFinite)); }
+  get #signalsThere() {
+    return this.description.signals.filter(({ id }) =>
+      this.timeline.values(this.state.layer, id).some(Number.isFinite),
+    );
+  }
 
   // A signal and a unit that the chosen layer has; returns what is to be said about a unit that it has not.
   #settle() {
-    const { state, timeline } = this, there = this.#signalsThere, wanted = state.unit;
+    const { state, timeline } = this;
+    const there = this.#signalsThere;
+    const wanted = state.unit;
     // a gate is what most people come to see; a cell without one shows its output
-    if (!there.some(({ id }) => id === state.signal)) state.signal = (there.find(({ role }) => role === "gate") ?? there[0] ?? this.description.signals[0]).id;
+    if (!there.some(({ id }) => id === state.signal))
+      state.signal = (there.find(({ role }) => role === "gate") ?? there[0] ?? this.description.signals[0]).id;
     const width = timeline.width(state.layer, state.signal);
     if (wanted < width) return "";
     if (!(wanted >= 0)) state.unit = liveliest(timeline, state);
     else state.unit = width - 1;
-    return wanted >= 0 ? `${state.signal} has ${width} units in ${timeline.parts[state.layer].title}, so this is unit ${state.unit} and not ${wanted}.` : "";
+    return wanted >= 0
+      ? `${state.signal} has ${width} units in ${timeline.parts[state.layer].title}, so this is unit ` +
+          `${state.unit} and not ${wanted}.`
+      : "";
   }
 
-  /** A trace out of a file becomes the picture; the network and the text read last stay for whoever goes back to them. */
+  /**
+   * A trace out of a file becomes the picture; the network and the text read last stay for whoever goes back to them.
+   */
   open({ timeline, network, objective }) {
     this.reader.stop();
     Object.assign(this.state, { trace: "file", clamp: [] });
@@ -88,19 +133,32 @@ export class Stage extends Views {
 
   /** What is chosen, as the address bar writes it. */
   get address() {
-    const { t, pass } = this.clock.position, { text, layer } = this.state;
-    return { ...this.state, t, pass, play: undefined, layer: layer === this.firstLayer ? undefined : layer, ...(this.network.valued ? { text: undefined, values: text } : {}) };
+    const { t, pass } = this.clock.position;
+    const { text, layer } = this.state;
+    return {
+      ...this.state,
+      t,
+      pass,
+      play: undefined,
+      layer: layer === this.firstLayer ? undefined : layer,
+      ...(this.network.valued ? { text: undefined, values: text } : {}),
+    };
   }
 
   /** Changes what is chosen; a new model, text or loss is read first and only then becomes the picture. */
   choose(changes) {
     const { model, text, loss, clamp, target, t, pass, speed, ...rest } = changes;
-    if (speed) this.clock.setSpeed(this.state.speed = speed);
-    if (t !== undefined || pass) this.clock.seek(this.clock.at(t ?? this.clock.position.t, pass ?? this.clock.position.pass));
+    if (speed) {
+      this.state.speed = speed;
+      this.clock.setSpeed(speed);
+    }
+    if (t !== undefined || pass)
+      this.clock.seek(this.clock.at(t ?? this.clock.position.t, pass ?? this.clock.position.pass));
     const other = Object.keys(rest).filter((key) => rest[key] !== this.state[key]);
     Object.assign(this.state, rest);
     if (other.includes("layer") || other.includes("signal")) {
-      const { unit } = this.state, said = this.#settle();
+      const { unit } = this.state;
+      const said = this.#settle();
       if (this.state.unit !== unit) other.push("unit");
       if (said) this.tell("told", said);
     }
@@ -109,7 +167,9 @@ export class Stage extends Views {
     this.remember();
     this.tell("chosen");
     if (other.length) this.requestDraw();
-    const asked = Object.fromEntries(Object.entries({ model, text, loss, clamp, target }).filter(([, value]) => value !== undefined));
+    const asked = Object.fromEntries(
+      Object.entries({ model, text, loss, clamp, target }).filter(([, value]) => value !== undefined),
+    );
     if (Object.keys(asked).length) this.reader.read(asked);
   }
 
@@ -123,14 +183,18 @@ export class Stage extends Views {
 
   /** Where the picture stands: the clock, or the character pointed at while the clock rests. */
   get position() {
-    const { position } = this.clock, t = this.hovered?.t;
-    return t === undefined || t === null || this.clock.playing ? position : { ...position, t, s: this.clock.at(t, position.pass) };
+    const { position } = this.clock;
+    const t = this.hovered?.t;
+    return t === undefined || t === null || this.clock.playing
+      ? position
+      : { ...position, t, s: this.clock.at(t, position.pass) };
   }
 
   /** Moves the overlays of every view to where the picture stands. */
   step() {
     const { position } = this;
-    if (this.drawn !== this.timeline) return this.tell("stepped"); // the views still show another trace: drawing moves them on
+    // the views still show another trace: drawing moves them on
+    if (this.drawn !== this.timeline) return this.tell("stepped");
     if (this.axis.show(position.t)) for (const { handle, shown } of this.views) if (shown) handle.page();
     this.band.move(this.axis, position, this.clock.playing ? this.hovered?.t : null);
     for (const { handle, shown } of this.views) if (shown) handle.step(position);
@@ -158,12 +222,15 @@ export class Stage extends Views {
     if (this.bar && this.touched) this.bar.write(this.address);
   }
 
-  notice(text) { this.tell("notice", text); }
+  notice(text) {
+    this.tell("notice", text);
+  }
 
   /** Milliseconds of script that a clock step costs, all views together: {median, p95, steps, views}. */
   measureSteps(many) {
     this.clock.pause();
-    const from = this.clock.s, costs = [];
+    const from = this.clock.s;
+    const costs = [];
     for (let k = 0; k < many; k++) {
       this.clock.s = (from + k) % (2 * this.clock.steps);
       const begun = performance.now();
@@ -172,19 +239,29 @@ export class Stage extends Views {
     }
     this.clock.seek(from);
     costs.sort((a, b) => a - b);
-    return { median: costs[many >> 1], p95: costs[Math.floor(many * 0.95)], steps: many, views: this.views.filter((view) => view.shown).length };
+    return {
+      median: costs[many >> 1],
+      p95: costs[Math.floor(many * 0.95)],
+      steps: many,
+      views: this.views.filter((view) => view.shown).length,
+    };
   }
 }
 
 // A unit that changes much over the text makes a better first picture than unit 0.
 function liveliest(timeline, { layer, signal }) {
-  const values = timeline.values(layer, signal), width = timeline.width(layer, signal), { steps } = timeline;
-  let best = 0, most = -1;
+  const values = timeline.values(layer, signal);
+  const width = timeline.width(layer, signal);
+  const { steps } = timeline;
+  let best = 0;
+  let most = -1;
   for (let unit = 0; unit < width; unit++) {
-    let sum = 0, squares = 0, many = 0;
+    let sum = 0;
+    let squares = 0;
+    let many = 0;
     for (let t = 0; t < steps; t++) {
       const value = Math.max(-1, Math.min(1, values[t * width + unit]));
-      if (value === value) [sum, squares, many] = [sum + value, squares + value * value, many + 1];
+      if (!Number.isNaN(value)) [sum, squares, many] = [sum + value, squares + value * value, many + 1];
     }
     const spread = many ? squares / many - (sum / many) ** 2 : 0;
     if (spread > most) [best, most] = [unit, spread];

@@ -1,24 +1,32 @@
-// The stage of a training: its runs, one axis of steps, the place on it that is looked at, and the views that show them.
+// The stage of a training: its runs, one axis of steps, the place on it that is looked at, and the views that show
+// them.
 
 import { AddressBar } from "../data/address.js";
-import { Band } from "./band.js";
-import { Colour } from "./colour.js";
 import { watchRun } from "../data/events.js";
 import { readable } from "../data/networks.js";
 import { Run } from "../data/run.js";
 import { readJson } from "../data/stream.js";
+import { Band } from "./band.js";
+import { Colour } from "./colour.js";
 import { Views } from "./views.js";
 
-const NARROW = 640, EDGE = 4, READINGS = 96; // px; readings stand at the right of every track
+const NARROW = 640;
+const EDGE = 4;
+const READINGS = 96; // px; readings stand at the right of every track
 const FIRST_SHARE = 1 / 32; // of the steps: the axis doubles whenever it is full
-const REPLAY = 12000, TICK = 50; // ms that a whole training lasts when it is shown again
+const REPLAY = 12000; // ms that a whole training lasts when it is shown again
+const TICK = 50; // ms
 const ASK_EVERY = 3000; // ms; a place in the queue is in no event
 
 /** The axis of steps, the same pixels in every track. */
 class StepAxis {
-  constructor() { Object.assign(this, { gutter: 92, right: READINGS, element: 300, end: 1, last: 0, column: 3 }); }
+  constructor() {
+    Object.assign(this, { gutter: 92, right: READINGS, element: 300, end: 1, last: 0, column: 3 });
+  }
 
-  get width() { return Math.max(1, this.element - this.gutter - this.right); }
+  get width() {
+    return Math.max(1, this.element - this.gutter - this.right);
+  }
 
   fit(element, { last, planned, live }) {
     this.element = Math.max(160, Math.floor(element));
@@ -29,9 +37,13 @@ class StepAxis {
     Object.assign(this, { last, end: live ? Math.min(end, Math.max(planned, last)) : Math.max(1, last) });
   }
 
-  shows(step) { return step >= 0 && step <= this.end; }
+  shows(step) {
+    return step >= 0 && step <= this.end;
+  }
 
-  x(step) { return this.gutter + (step / this.end) * this.width; }
+  x(step) {
+    return this.gutter + (step / this.end) * this.width;
+  }
 
   /** The step under a pixel, or null beside what has been trained. */
   at(x) {
@@ -48,11 +60,18 @@ class StepAxis {
   }
 }
 
-/** The place that is looked at: the latest step while it follows, else where somebody went; it can play the training again. */
+/**
+ * The place that is looked at: the latest step while it follows, else where somebody went; it can play the training
+ * again.
+ */
 class Replay {
-  constructor(stage) { Object.assign(this, { stage, place: 0, follows: true, playing: false, timer: 0 }); }
+  constructor(stage) {
+    Object.assign(this, { stage, place: 0, follows: true, playing: false, timer: 0 });
+  }
 
-  get at() { return this.follows ? this.stage.lastStep : Math.min(this.place, this.stage.lastStep); }
+  get at() {
+    return this.follows ? this.stage.lastStep : Math.min(this.place, this.stage.lastStep);
+  }
 
   seek(step) {
     this.follows = step >= this.stage.lastStep;
@@ -63,9 +82,11 @@ class Replay {
 
   /** To the next or the last step that was reported. */
   step(by) {
-    const list = this.stage.longest.progress, steps = list.map(({ step }) => step), { at } = this;
+    const list = this.stage.longest.progress;
+    const steps = list.map(({ step }) => step);
+    const { at } = this;
     this.pause();
-    this.seek(by > 0 ? steps.find((step) => step > at) ?? at : steps.findLast((step) => step < at) ?? at);
+    this.seek(by > 0 ? (steps.find((step) => step > at) ?? at) : (steps.findLast((step) => step < at) ?? at));
   }
 
   play() {
@@ -84,11 +105,17 @@ class Replay {
     this.stage.step();
   }
 
-  toggle() { if (this.playing) this.pause(); else this.play(); }
+  toggle() {
+    if (this.playing) this.pause();
+    else this.play();
+  }
 }
 
 export class TrainingStage extends Views {
-  /** `cells`: the descriptions; `runs`: what the API says of each run; `chosen`: what the address says; `tracks`: the element the axis fits; `readOnly` in a frame. */
+  /**
+   * `cells`: the descriptions; `runs`: what the API says of each run; `chosen`: what the address says; `tracks`: the
+   * element the axis fits; `readOnly` in a frame.
+   */
   constructor({ cells, runs, chosen, tracks, readOnly = false }) {
     super();
     Object.assign(this, { cells, tracks, readOnly, hovered: null, layout: "training", network: null });
@@ -118,13 +145,23 @@ export class TrainingStage extends Views {
     this.retheme();
   }
 
-  get lastStep() { return Math.max(0, ...this.runs.map(({ step }) => step)); }
-  get layers() { return Math.max(...this.runs.map(({ recipe }) => recipe.layers)); }
-  get live() { return this.runs.some(({ live }) => live); }
-  get longest() { return this.runs.reduce((best, run) => (run.step > best.step ? run : best)); }
+  get lastStep() {
+    return Math.max(0, ...this.runs.map(({ step }) => step));
+  }
+  get layers() {
+    return Math.max(...this.runs.map(({ recipe }) => recipe.layers));
+  }
+  get live() {
+    return this.runs.some(({ live }) => live);
+  }
+  get longest() {
+    return this.runs.reduce((best, run) => (run.step > best.step ? run : best));
+  }
 
   /** The step the views stand at: what is pointed at, or where the replay is. */
-  get at() { return this.clock.playing ? this.clock.at : this.hovered ?? this.clock.at; }
+  get at() {
+    return this.clock.playing ? this.clock.at : (this.hovered ?? this.clock.at);
+  }
 
   choose({ t, ...changes }) {
     if (t !== undefined) this.clock.seek(t);
@@ -165,7 +202,14 @@ export class TrainingStage extends Views {
 
   remember() {
     const { theme, gradient, panel, layer, hide } = this.state;
-    this.bar?.write({ theme, gradient, panel, hide, layer: layer || undefined, step: this.clock.follows ? undefined : this.clock.at });
+    this.bar?.write({
+      theme,
+      gradient,
+      panel,
+      hide,
+      layer: layer || undefined,
+      step: this.clock.follows ? undefined : this.clock.at,
+    });
   }
 
   /** Reads again what the API says of a run. */
@@ -183,6 +227,7 @@ export class TrainingStage extends Views {
   }
 
   async #askAboutQueue() {
-    for (const run of this.runs) if (run.state === "queued") await this.refresh(run).catch(() => {}); // the log says it too, a little later
+    // the log says it too, a little later
+    for (const run of this.runs) if (run.state === "queued") await this.refresh(run).catch(() => {});
   }
 }

@@ -24,7 +24,10 @@ export class Views extends EventTarget {
   }
 
   requestDraw() {
-    this.last.turn ??= setTimeout(() => requestAnimationFrame(() => this.draw()), Math.max(0, this.last.drawn + DRAW_EVERY - performance.now()));
+    this.last.turn ??= setTimeout(
+      () => requestAnimationFrame(() => this.draw()),
+      Math.max(0, this.last.drawn + DRAW_EVERY - performance.now()),
+    );
   }
 
   /** Draws every view that is in sight; a stage calls it from its own `draw`. */
@@ -35,5 +38,7 @@ export class Views extends EventTarget {
     }
   }
 
-  tell(name, detail) { this.dispatchEvent(new CustomEvent(name, { detail })); }
+  tell(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
 }

@@ -1,14 +1,17 @@
 // A signal opened for one unit: what each linear map adds, their sum, the squashed sum.
 
+import { signed } from "../../data/words.js";
 import { isSigned, signalOf } from "../../figures/description.js";
 import { make, restyle, retext } from "../../figures/figure.js";
-import { signed } from "../../data/words.js";
 import { squash } from "./expression.js";
 
-/** Builds the lines for a signal from its summands (null: not there yet); returns step(t), which changes bars and numbers only. */
+/**
+ * Builds the lines for a signal from its summands (null: not there yet); returns step(t), which changes bars and
+ * numbers only.
+ */
 export function openSignal(panel, stage, { signal, layer, unit, summands }) {
-  const { description, timeline, colour } = stage,
-    described = signalOf(description, signal);
+  const { description, timeline, colour } = stage;
+  const described = signalOf(description, signal);
   panel.replaceChildren();
   panel.style.setProperty("--hue", colour.hue(signal));
   const head = make(panel, "h3", "opened-title");
@@ -16,7 +19,9 @@ export function openSignal(panel, stage, { signal, layer, unit, summands }) {
   make(head, "span", "opened-signal", { text: described.title });
   const lines = make(panel, "div", "opened-lines");
   if (!summands) {
-    make(lines, "p", "opened-wait", { text: stage.state.trace ? "A trace from a file has no weights to add up." : "adding up …" });
+    make(lines, "p", "opened-wait", {
+      text: stage.state.trace ? "A trace from a file has no weights to add up." : "adding up …",
+    });
     return () => {};
   }
   const sums = summands[0].values.map((_, t) => summands.reduce((sum, { values }) => sum + values[t], 0));
@@ -26,8 +31,8 @@ export function openSignal(panel, stage, { signal, layer, unit, summands }) {
   );
   const rows = summands.map(({ symbol, words, values }) => ({ values, ...line(lines, symbol, words) }));
   rows.push({ values: sums, ...line(lines, "sum", "") });
-  const root = description.graph.find((node) => node.signal === signal),
-    last = line(lines, `${squash(root.op)}(sum)`, "", "is-result");
+  const root = description.graph.find((node) => node.signal === signal);
+  const last = line(lines, `${squash(root.op)}(sum)`, "", "is-result");
   const low = isSigned(described) ? -1 : 0;
   return (t) => {
     for (const { values, bar, count } of rows) {

@@ -16,13 +16,17 @@ export function wire(cell) {
     place(wiring, end);
     wiring.outputs.push({ state, end });
   }
-  wiring.levels = Math.max(1, ...[...wiring.elements.values()].map((element) => element.level ?? 0)) + (wiring.roads.length ? 1 : 0);
+  wiring.levels =
+    Math.max(1, ...[...wiring.elements.values()].map((element) => element.level ?? 0)) + (wiring.roads.length ? 1 : 0);
   return wiring;
 }
 
 const endOf = (graph, signal) => graph.findIndex((node) => node.signal === signal);
 
-/** What a squashed sum reads: matrix maps' sources, other vectors taken as they are, signals made in the same step; null if no matrix is in it. */
+/**
+ * What a squashed sum reads: matrix maps' sources, other vectors taken as they are, signals made in the same step; null
+ * if no matrix is in it.
+ */
 export function inside(graph, root) {
   if (!SQUASHING.includes(graph[root].op)) return null;
   const found = { maps: new Set(), direct: new Set(), signals: new Set() };
@@ -40,9 +44,9 @@ export function inside(graph, root) {
 
 // A road runs from the state before the step to the state after it, through everything that only adds or multiplies.
 function layRoad(wiring, state) {
-  const { graph } = wiring,
-    end = endOf(graph, state),
-    stops = [];
+  const { graph } = wiring;
+  const end = endOf(graph, state);
+  const stops = [];
   const carries = (index) => {
     const node = graph[index];
     if (node.op === "state" && node.name === state) return true;
@@ -63,8 +67,8 @@ function layRoad(wiring, state) {
 }
 
 function place(wiring, index, above) {
-  const { graph, elements } = wiring,
-    node = graph[index];
+  const { graph, elements } = wiring;
+  const node = graph[index];
   if (elements.has(index)) return elements.get(index);
   if (["state", "input", "constant", "parameter"].includes(node.op)) return null;
   const reads = inside(graph, index);
@@ -73,7 +77,14 @@ function place(wiring, index, above) {
 
 function placeBox(wiring, index, reads) {
   for (const signal of reads.signals) if (!onRoad(wiring, signal)) place(wiring, signal);
-  const element = { kind: "box", node: index, signal: wiring.graph[index].signal, slot: wiring.slots++, level: 0, reads };
+  const element = {
+    kind: "box",
+    node: index,
+    signal: wiring.graph[index].signal,
+    slot: wiring.slots++,
+    level: 0,
+    reads,
+  };
   wiring.elements.set(index, element);
   return element;
 }
@@ -81,15 +92,17 @@ function placeBox(wiring, index, reads) {
 const onRoad = (wiring, index) => wiring.roads.find((road) => road.end === index);
 
 function placeOperator(wiring, index) {
-  const { graph, elements } = wiring,
-    node = graph[index];
+  const { graph, elements } = wiring;
+  const node = graph[index];
   const element = { kind: "operator", node: index, sign: SIGNS[node.op] ?? node.op, feeders: [] };
   elements.set(index, element);
   // 1 − a is one thing to do with a, not two vectors meeting
   if (node.op === "sub" && graph[node.reads[0]].op === "constant") element.sign = "1−";
   const hanging = node.reads.length === 1 ? onRoad(wiring, node.reads[0]) : null;
   if (hanging) return Object.assign(element, { hangs: hanging.state, slot: null, level: null });
-  const fed = node.reads.map((read) => [elements.has(read), place(wiring, read), onRoad(wiring, read)]).filter(([, feeder]) => feeder);
+  const fed = node.reads
+    .map((read) => [elements.has(read), place(wiring, read), onRoad(wiring, read)])
+    .filter(([, feeder]) => feeder);
   const upward = fed.filter(([, feeder, road]) => !road && !feeder.hangs);
   const fresh = upward.filter(([known]) => !known);
   element.feeders = fed.map(([, feeder]) => feeder.node);
