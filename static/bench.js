@@ -1,8 +1,8 @@
 // The bench: every view over one text, one clock, one axis.
 
-import { playUntilTouched, watchKeys, watchTracks } from "./controls/hands.js";
 import { showNotice } from "./controls/notice.js";
 import { mountOpen } from "./controls/open.js";
+import { playUntilTouched, watchKeys, watchTracks } from "./controls/pointer_and_keys.js";
 import { mountSentence } from "./controls/sentence.js";
 import { mountShare, watchFolds } from "./controls/share.js";
 import { mountTabs } from "./controls/tabs.js";

@@ -1,7 +1,7 @@
 // One view alone in a frame of any size.
 
-import { playUntilTouched, watchKeys, watchTracks } from "./controls/hands.js";
 import { showNotice } from "./controls/notice.js";
+import { playUntilTouched, watchKeys, watchTracks } from "./controls/pointer_and_keys.js";
 import { mountTransport } from "./controls/transport.js";
 import { readAddress } from "./data/address.js";
 import { Stage } from "./stage/stage.js";

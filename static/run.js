@@ -1,13 +1,13 @@
 // A run's page, live and afterwards, alone or two or three over each other; in a frame without what would change
 // anything.
 
-import { choiceWord } from "./controls/controls.js";
-import { watchKeys, watchTracks } from "./controls/hands.js";
+import { watchKeys, watchTracks } from "./controls/pointer_and_keys.js";
 import { mountTabs } from "./controls/tabs.js";
 import { mountTheme } from "./controls/theme.js";
+import { choiceWord } from "./controls/word_controls.js";
 import { readAddress } from "./data/address.js";
 import { readJson } from "./data/stream.js";
-import { TrainingStage } from "./stage/training.js";
+import { TrainingStage } from "./stage/training_stage.js";
 import facts from "./views/run/facts.js";
 import loss from "./views/run/loss.js";
 import norms from "./views/run/norms.js";
@@ -52,7 +52,7 @@ function show() {
     else stage.mount(view, element);
   }
   stage.mount(replay, byId("replay"));
-  if (stage.layers > 1) mountLayers(stage);
+  if (stage.layerCount > 1) mountLayers(stage);
 
   const list = document.querySelector("[role=tablist]");
   if (list) {
@@ -72,7 +72,7 @@ function mountLayers(stage) {
   place.append("layer ", layer.word);
   const showLayer = () =>
     layer.show(
-      Array.from({ length: stage.layers }, (_, k) => [k, String(k + 1), String(k + 1)]),
+      Array.from({ length: stage.layerCount }, (_, k) => [k, String(k + 1), String(k + 1)]),
       stage.state.layer,
     );
   stage.addEventListener("chosen", showLayer);

@@ -2,7 +2,7 @@
 
 import { mountTheme } from "./controls/theme.js";
 import { readAddress } from "./data/address.js";
-import { runs as owned, proof } from "./data/owner.js";
+import { ownedRuns, proof } from "./data/owner.js";
 import { readJson } from "./data/stream.js";
 import { mountIntake } from "./train/intake.js";
 import { mountOwned } from "./train/owned.js";
@@ -96,8 +96,8 @@ let key = null; // the same for a second try, so that one start is one run
 async function start() {
   recipe.wait(true);
   key ??= random();
-  const [mine] = owned.ids;
-  const token = mine && owned.recall(mine);
+  const [mine] = ownedRuns.ids;
+  const token = mine && ownedRuns.recall(mine);
   try {
     const title = recipe.chosen.title ?? text.title;
     const { id, owner_token: told } = await readJson(address({ title }), {
@@ -105,7 +105,7 @@ async function start() {
       body: text.body,
       headers: { "Idempotency-Key": key, ...(token ? proof(token) : {}) },
     });
-    owned.remember(id, told);
+    ownedRuns.remember(id, told);
     location.assign(`/runs/${id}`);
   } catch (problem) {
     if (problem.name !== "Problem") throw problem;

@@ -1,11 +1,11 @@
 // Opening a file from anywhere: dropped on the page or picked. A trace is read here and sent nowhere; a network goes to
 // the service once it is agreed to; a text is taken to where networks are trained.
 
-import { hand } from "../data/handed.js";
+import { handOff } from "../data/file_handoff.js";
 import { BadFile, Safetensors } from "../data/safetensors.js";
 import { isTrace, readTrace } from "../data/tracefile.js";
 import { watchDrops } from "./drops.js";
-import { mountOffer } from "./offer.js";
+import { mountImport } from "./import_network.js";
 
 const TEXT = /\.(txt|md|tex|csv|html?|xml|srt|py|js|c|java)$/i;
 
@@ -18,7 +18,7 @@ export function mountOpen(fold, stage, unfold) {
     <b>A network</b> (the state_dict of a recurrent PyTorch module as safetensors) goes to this service, which says what
     it recognises before it is kept.
     <b>A text</b> becomes a network: <a href="/train">train on it</a>.</p>`;
-  const offer = mountOffer(fold, stage);
+  const importing = mountImport(fold, stage);
   const [choose, picker] = ["button", "input"].map((selector) => fold.querySelector(selector));
   choose.addEventListener("click", () => picker.click());
   picker.addEventListener("change", () => {
@@ -35,8 +35,8 @@ export function mountOpen(fold, stage, unfold) {
     stage.clock.pause();
     if (file.type.startsWith("text/") || TEXT.test(file.name)) {
       unfold();
-      return offer.train(file, () =>
-        hand(file).then(
+      return importing.train(file, () =>
+        handOff(file).then(
           () => location.assign("/train"),
           () => stage.notice("This browser hands no file on; choose it again on the page “Train”."),
         ),
@@ -47,7 +47,7 @@ export function mountOpen(fold, stage, unfold) {
       if (!isTrace(opened)) {
         unfold();
         stage.notice("");
-        return void (await offer.consider(file));
+        return void (await importing.consider(file));
       }
       const trace = await readTrace(opened, stage);
       stage.open(trace);

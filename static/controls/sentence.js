@@ -1,10 +1,10 @@
 // What is chosen, as a sentence whose underlined words are the controls.
 
+import { inOneLine } from "../data/formatting.js";
 import { exampleOf } from "../data/networks.js";
-import { inOneLine } from "../data/words.js";
-import { choiceWord, numberWord } from "./controls.js";
-import { mountHeld } from "./held.js";
+import { mountInterventions } from "./interventions.js";
 import { targetWord } from "./target.js";
+import { choiceWord, numberWord } from "./word_controls.js";
 
 const TYPING_PAUSE = 300; // ms
 
@@ -97,9 +97,9 @@ export function mountSentence(element, stage) {
     signal.word,
     ".",
   );
-  if (stage.layout === "bench") mountHeld(element, stage);
+  if (stage.layout === "bench") mountInterventions(element, stage);
   const show = () => {
-    const { state, timeline, network, description, colour, reader, lesson } = stage;
+    const { state, timeline, network, description, colour, reader, task } = stage;
     const asked = { ...state, ...reader.asked };
     const networks = stage.models.map(({ id, title, origin }) =>
       ["upload", "run"].includes(origin)
@@ -114,22 +114,22 @@ export function mountSentence(element, stage) {
           : "the numbers "
         : "";
     example.hidden = network.opened || !network.form?.example?.length || exampleOf(network) === asked.text;
-    kind.data = ` ${lesson.kind}`;
-    coloured.data = `. The ${lesson.reads === "values" ? "input" : "text"} is coloured by unit `;
+    kind.data = ` ${task.kind}`;
+    coloured.data = `. The ${task.reads === "values" ? "input" : "text"} is coloured by unit `;
     if (network.opened) networks.push(["", `${network.title}: a trace`, network.title]);
     subject.data = network.opened ? "The trace " : "The network ";
     model.show(networks, reader.asked.model ?? (network.opened ? "" : state.model));
     text.show(reader.asked.text ?? (network.opened ? stage.text : state.text));
     layer.show(
-      timeline.parts.map(({ title }, k) => [k, title, /\d/.test(title) ? title : `the ${title}`]),
+      timeline.layers.map(({ title }, k) => [k, title, /\d/.test(title) ? title : `the ${title}`]),
       state.layer,
     );
-    const every = ["every", `every ${lesson.kind}`, "every"];
-    const last = ["last", `the last ${lesson.kind} only`, "the last"];
+    const every = ["every", `every ${task.kind}`, "every"];
+    const last = ["last", `the last ${task.kind} only`, "the last"];
     aim.show(asked.target);
     objective.hidden =
       (network.opened && !stage.objective) ||
-      lesson.first > 0 ||
+      task.first > 0 ||
       (timeline.done && timeline.backwardFrom === timeline.steps);
     loss.show(
       network.opened ? [every, last].filter(([id]) => id === stage.objective) : [every, last],

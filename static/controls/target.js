@@ -1,6 +1,6 @@
 // What should come out, where it is not simply what comes next: a class by its name, or what was wanted at every step.
 
-import { choiceWord } from "./controls.js";
+import { choiceWord } from "./word_controls.js";
 
 const PAUSE = 500; // ms while it is typed
 
@@ -29,14 +29,14 @@ export function targetWord(stage) {
   return {
     word,
     show(target) {
-      const { lesson, network, timeline } = stage;
-      const one = lesson.gives === "classes" && lesson.first > 0;
-      word.hidden = network.opened || lesson.gives === "next" || lesson.task === "states";
+      const { task, network, timeline } = stage;
+      const one = task.gives === "classes" && task.first > 0;
+      word.hidden = network.opened || task.gives === "next" || task.name === "states";
       if (word.hidden) return;
       choice.word.hidden = !one;
       field.hidden = one;
       if (one) {
-        const names = Array.from({ length: network.outputs }, (_, k) => lesson.named(k));
+        const names = Array.from({ length: network.outputs }, (_, k) => task.named(k));
         const likeliest = timeline.top.at(-1)?.[0]?.[0];
         choice.show(
           [
@@ -45,12 +45,12 @@ export function targetWord(stage) {
               "what it finds likeliest",
               likeliest === undefined ? "what it finds likeliest" : `${names[likeliest]}, which it finds likeliest`,
             ],
-            ...names.map((name, k) => [lesson.labels[k] ?? String(k), name]),
+            ...names.map((name, k) => [task.labels[k] ?? String(k), name]),
           ],
           target,
         );
       } else if (!timer && document.activeElement !== field) field.value = target;
-      field.title = lesson.counts
+      field.title = task.counts
         ? `${network.outputs > 1 ? "numbers with commas between, " : "a number a step, "}a semicolon between steps`
         : "a class a step, with a semicolon between";
     },

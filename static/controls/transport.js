@@ -1,7 +1,7 @@
 // Play, back, forward, the slider over both passes, the speed, and the status line.
 
-import { inNumbers } from "../data/lesson.js";
-import { number, percent } from "../data/words.js";
+import { number, percent } from "../data/formatting.js";
+import { inNumbers } from "../data/task.js";
 import { Phases } from "./phases.js";
 
 const SPEEDS = [
@@ -114,12 +114,12 @@ export function mountTransport(element, stage, { small = false } = {}) {
 }
 
 /** One sentence about where the picture stands. */
-function describe({ timeline, lesson, clock, state }, { t, pass }) {
+function describe({ timeline, task, clock, state }, { t, pass }) {
   const at = `Step ${t + 1} of ${timeline.steps}`;
-  const read = lesson.said(t);
+  const read = task.said(t);
   if (pass === "backward") {
     if (t < timeline.backwardFrom)
-      return timeline.done ? `${at}. ${lesson.whyNoGradient}` : `${at}, backward: the gradient is on its way.`;
+      return timeline.done ? `${at}. ${task.whyNoGradient}` : `${at}, backward: the gradient is on its way.`;
     return (
       `${at}, backward: the gradient is back at ${read}, ‖∂L/∂${state.signal}‖ = ` +
       `${number(timeline.gradientNorm(state.layer, state.signal)[t])}.`
@@ -130,22 +130,22 @@ function describe({ timeline, lesson, clock, state }, { t, pass }) {
     t === timeline.steps - 1 && clock.steps > 1 && timeline.backwardFrom < timeline.steps
       ? " Now the loss turns it round."
       : "";
-  if (lesson.counts && lesson.outputs(t)) {
-    const target = lesson.target(t);
+  if (task.counts && task.outputs(t)) {
+    const target = task.target(t);
     const wanted = target
-      ? `; ${lesson.gives === "next" ? "next is" : "wanted is"} ${inNumbers(target)}, squared error ${number(loss)}`
+      ? `; ${task.gives === "next" ? "next is" : "wanted is"} ${inNumbers(target)}, squared error ${number(loss)}`
       : "";
-    return `${at}, forward: reads ${read}, gives ${inNumbers(lesson.outputs(t))}${wanted}.${last}`;
+    return `${at}, forward: reads ${read}, gives ${inNumbers(task.outputs(t))}${wanted}.${last}`;
   }
   const best = timeline.top[t]?.[0];
   if (!best) return `${at}, forward: ${timeline.done ? `reads ${read}` : "still being read"}.`;
-  const next = lesson.wanted(t);
-  const chance = `“${lesson.named(best[0])}” (${percent(best[1])})`;
+  const next = task.wanted(t);
+  const chance = `“${task.named(best[0])}” (${percent(best[1])})`;
   const guess =
     `${at}, forward: reads ${read}, ` +
-    `${lesson.gives === "classes" ? (lesson.judges(t) ? "says" : "would say") : "expects"} ${chance}`;
+    `${task.gives === "classes" ? (task.judges(t) ? "says" : "would say") : "expects"} ${chance}`;
   if (next === undefined) return `${guess}.${last}`;
-  const classes = lesson.gives === "classes";
-  const right = `${classes ? "it is" : "next is"} “${lesson.named(next)}” (${percent(Math.exp(-loss))})`;
+  const classes = task.gives === "classes";
+  const right = `${classes ? "it is" : "next is"} “${task.named(next)}” (${percent(Math.exp(-loss))})`;
   return `${guess}; ${best[0] === next ? "right" : right}.${classes ? last : ""}`;
 }

@@ -1,6 +1,6 @@
 // What is chosen, as the address bar holds it: one table of typed properties, nothing else is ever stored.
 
-import { clampInAddress } from "./clamps.js";
+import { interventionInAddress } from "./interventions.js";
 
 const whole = (low, high) => ({
   read: (text) => (/^\d{1,7}$/.test(text) && +text >= low && +text <= high ? +text : undefined),
@@ -49,7 +49,7 @@ const TABLE = {
   signal: name,
   unit: whole(0, 65535),
   loss: oneOf("every", "last"),
-  clamp: clampInAddress,
+  clamp: interventionInAddress,
   trace: oneOf("file"),
   run: names,
   step: whole(0, 9999999),

@@ -57,7 +57,7 @@ export function valuesIn(text, channels, who = "This network reads") {
 export const valuesAsText = (values) => values.map((step) => step.join(",")).join(";");
 
 /** What a request says of a text: the text, the tokens whose numbers it holds, or the numbers. Throws Problem. */
-export function asked(text, network) {
+export function inputOf(text, network) {
   if (network.valued) return { values: valuesIn(text, network.channels) };
   if (!network.numbered) return { text };
   const tokens = text.split(/[\s,;]+/).filter(Boolean);
@@ -91,14 +91,14 @@ const cut = (text, { form }) => (form?.reads === "words" ? text.split(/\s+/).fil
 /** How many steps a text will take, as far as the page can tell. */
 export function stepsOf(text, network) {
   if (single(network)) return network.form.steps;
-  const { values, tokens } = asked(text, network);
+  const { values, tokens } = inputOf(text, network);
   return (values ?? tokens ?? cut(text, network)).length;
 }
 
 /** What a trace has read, as the text it was. */
-export function textOf({ tokens, given, pattern }, network) {
+export function textOf({ tokens, inputValues, pattern }, network) {
   const steps = pattern === "one-to-many" ? 1 : tokens.length;
-  if (given) return valuesAsText(pattern === "one-to-many" ? given.slice(0, 1) : given);
+  if (inputValues) return valuesAsText(pattern === "one-to-many" ? inputValues.slice(0, 1) : inputValues);
   const apart = network.numbered || network.form?.reads === "words" ? " " : "";
   return tokens
     .slice(0, steps)
@@ -129,7 +129,7 @@ export function exampleOf(network) {
 export function legible(text, network) {
   if (network.numbered || network.valued) {
     try {
-      asked(text, network);
+      inputOf(text, network);
       return text;
     } catch {
       return exampleOf(network);

@@ -4,9 +4,9 @@
 const told = new Map();
 
 class Owned {
-  /** `memory` is what the browser's names for these tokens begin with. */
-  constructor(memory) {
-    this.memory = memory;
+  /** `memory` begins the browser's names for these tokens; what begins like one of `others` is none of them. */
+  constructor(memory, ...others) {
+    Object.assign(this, { memory, others });
   }
 
   remember(id, token) {
@@ -43,12 +43,14 @@ class Owned {
     } catch {
       // only what this page was told
     }
-    return [...names].filter((name) => name.startsWith(this.memory)).map((name) => name.slice(this.memory.length));
+    const isOwn = (name) => name.startsWith(this.memory) && !this.others.some((other) => name.startsWith(other));
+    return [...names].filter(isOwn).map((name) => name.slice(this.memory.length));
   }
 }
 
-export const networks = new Owned("gatescope owner of ");
-export const runs = new Owned("gatescope owner of run ");
+const OF_A_RUN = "gatescope owner of run ";
+export const ownedNetworks = new Owned("gatescope owner of ", OF_A_RUN);
+export const ownedRuns = new Owned(OF_A_RUN);
 
 /** The header that proves it. */
 export const proof = (token) => ({ Authorization: `Bearer ${token}` });

@@ -64,7 +64,7 @@ export class Safetensors {
     const needed = shape.reduce((product, side) => product * side, WIDTHS[dtype] ?? NaN);
     if (!Number.isNaN(needed) && needed !== to - from)
       throw new BadFile(
-        `“${name}” of shape ${written(shape)} needs ${needed} bytes as ${dtype}, but has ${to - from}.`,
+        `“${name}” of shape ${shapeText(shape)} needs ${needed} bytes as ${dtype}, but has ${to - from}.`,
       );
   }
 
@@ -99,4 +99,4 @@ function refusePickles(bytes) {
 }
 
 /** A shape as it is written on the page. */
-export const written = (shape) => (shape.length ? `(${shape.join(", ")})` : "()");
+export const shapeText = (shape) => (shape.length ? `(${shape.join(", ")})` : "()");

@@ -1,7 +1,7 @@
 // One trace as the page holds it: filled frame by frame, NaN where nothing has come yet.
 
 import { SINGLE } from "./half.js";
-import { partsOf } from "./parts.js";
+import { layersOf } from "./layers.js";
 
 /** Base64 of little-endian float16 → Float32Array. */
 export function decode(base64) {
@@ -14,16 +14,15 @@ export function decode(base64) {
 
 export class Timeline {
   /**
-   * From the data of a `begin` event and the list of cells the page knows. `layer` counts the parts from the input on,
+   * From the data of a `begin` event and the list of cells the page knows. `layer` counts from the input on,
    * everywhere.
    */
   constructor(begin, cells) {
     const { model, tokens, values, labels, pattern = "many-to-many" } = begin;
-    Object.assign(this, { model, tokens: tokens ?? [], given: values ?? null, labels, pattern, targets: null });
+    Object.assign(this, { model, tokens: tokens ?? [], inputValues: values ?? null, labels, pattern, targets: null });
     this.steps = (tokens ?? values).length;
     this.cell = typeof begin.cell === "string" ? cells.find((cell) => cell.id === begin.cell) : begin.cell;
-    this.parts = partsOf(begin, this.cell);
-    this.layers = this.parts.length;
+    this.layers = layersOf(begin, this.cell);
     this.forwardTo = 0;
     this.backwardFrom = this.steps;
     this.done = false;
@@ -100,7 +99,7 @@ export class Timeline {
 
   /** How many numbers a signal of a layer has at each step: not every one has as many as the layer has units. */
   width(layer, signal) {
-    return this.widths.get(`${layer} ${signal}`) ?? this.parts[layer].hidden;
+    return this.widths.get(`${layer} ${signal}`) ?? this.layers[layer].hidden;
   }
   setWidth(layer, signal, width) {
     this.widths.set(`${layer} ${signal}`, width);

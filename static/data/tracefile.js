@@ -2,7 +2,7 @@
 // like one the server sent.
 
 import { completed, faultOf } from "./cell_description.js";
-import { BadFile, written } from "./safetensors.js";
+import { BadFile, shapeText } from "./safetensors.js";
 import { Timeline } from "./timeline.js";
 import { cellOf, parsed, taskOf, textOfTrace, valuesOf } from "./trace_metadata.js";
 
@@ -105,8 +105,9 @@ function sorted(names, layers) {
 }
 
 function expectShape(file, name, wanted, why) {
-  const shape = written(file.shape(name));
-  if (shape !== written(wanted)) throw new BadFile(`“${name}” has the shape ${shape}, but ${why} ${written(wanted)}.`);
+  const shape = shapeText(file.shape(name));
+  if (shape !== shapeText(wanted))
+    throw new BadFile(`“${name}” has the shape ${shape}, but ${why} ${shapeText(wanted)}.`);
 }
 
 // How many steps and units a trace has, and classes at the end; every tensor must fit them.
@@ -121,7 +122,7 @@ function sizeOf(file, cell, { signals, norms }) {
   const [steps, hidden] = shape;
   if (shape.length !== 2 || !steps || !hidden)
     throw new BadFile(
-      `“${first.name}” has the shape ${written(shape)}; a signal takes (N, H), one row a step, one column a unit.`,
+      `“${first.name}” has the shape ${shapeText(shape)}; a signal takes (N, H), one row a step, one column a unit.`,
     );
   if (steps > LONGEST)
     throw new BadFile(

@@ -14,16 +14,16 @@ export const isCarried = (cell, state) => cell.graph.some(({ op, name }) => op =
 
 /** The layer and unit that are chosen, within what the network has; layers count from 0 here. */
 export function chosenLayer(stage) {
-  return within(stage.state.layer, stage.timeline.layers);
+  return within(stage.state.layer, stage.timeline.layers.length);
 }
 export function chosenUnit(stage) {
   return within(stage.state.unit, stage.timeline.width(chosenLayer(stage), stage.state.signal));
 }
 
 /** What a layer reads, in words: what the layers below say; null for the input itself. */
-export function givenBy({ timeline: { parts } }, layer) {
-  const level = (part) => part.title.replace(/ [→←]$/, "");
-  const below = parts.slice(0, layer).findLast((part) => level(part) !== level(parts[layer]));
+export function givenBy({ timeline: { layers } }, layer) {
+  const level = ({ title }) => title.replace(/ [→←]$/, "");
+  const below = layers.slice(0, layer).findLast((each) => level(each) !== level(layers[layer]));
   return below ? `what ${/\d/.test(below.title) ? "" : "the "}${level(below)} says` : null;
 }
 

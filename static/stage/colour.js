@@ -56,6 +56,9 @@ class Scale {
   }
 }
 
+const NAMED = "paper panel ink soft line tile ghost road band accent run-1 run-2 run-3".split(" ");
+const UNKNOWN = { role: "state", place: 0 };
+
 export class Colour {
   /** `themed` is the element whose style.css properties count. */
   constructor(themed = document.documentElement) {
@@ -79,22 +82,7 @@ export class Colour {
       pen.fillRect(0, 0, 1, 1);
       return [...pen.getImageData(0, 0, 1, 1).data.slice(0, 3)];
     };
-    for (const name of [
-      "paper",
-      "panel",
-      "ink",
-      "soft",
-      "line",
-      "tile",
-      "ghost",
-      "road",
-      "band",
-      "accent",
-      "run-1",
-      "run-2",
-      "run-3",
-    ])
-      this[name] = css(this.rgb(name));
+    for (const name of NAMED) this[name] = css(this.rgb(name));
     this.inks = [this.rgb("on-light"), this.rgb("on-dark")];
     this.hues = {};
     for (const [role, many] of Object.entries(HUES))
@@ -122,14 +110,16 @@ export class Colour {
     }
   }
 
-  #hueOf(id) {
-    const { role, place } = this.signals.get(id) ?? { role: "state", place: 0 };
-    return this.hues[role][place % this.hues[role].length];
+  /** The same colours for the signals of another cell. */
+  of(description) {
+    const other = Object.assign(Object.create(this), { signals: new Map(), scales: new Map() });
+    other.learn(description);
+    return other;
   }
 
   /** The signal's own colour, dark enough (light enough) to write with. */
   hue(id) {
-    return css(this.#hueOf(id));
+    return css(hueOf(this, id));
   }
 
   /** A hue for the k-th of things that are no signals. */
@@ -140,18 +130,18 @@ export class Colour {
 
   /** The hue thinned out over the paper. */
   tint(id, share) {
-    return css(mix(this.ground, this.#hueOf(id), share));
+    return css(mix(this.ground, hueOf(this, id), share));
   }
 
   /** Plotly's dash for lines of this signal, so that hue is never alone. */
   dash(id) {
-    const { role, place } = this.signals.get(id) ?? { role: "state", place: 0 };
+    const { role, place } = this.signals.get(id) ?? UNKNOWN;
     return DASHES[role][place % DASHES[role].length];
   }
 
   /** Paper to ink for [0, 1], in the signal's hue. */
   sequential(id) {
-    if (!this.scales.has(id)) this.scales.set(id, new Scale(0, 1, [this.ground, this.#hueOf(id)], this.inks));
+    if (!this.scales.has(id)) this.scales.set(id, new Scale(0, 1, [this.ground, hueOf(this, id)], this.inks));
     return this.scales.get(id);
   }
 
@@ -160,4 +150,9 @@ export class Colour {
     const range = this.signals.get(id)?.range;
     return range && range[0] === 0 && range[1] === 1 ? this.sequential(id) : this.diverging;
   }
+}
+
+function hueOf({ signals, hues }, id) {
+  const { role, place } = signals.get(id) ?? UNKNOWN;
+  return hues[role][place % hues[role].length];
 }

@@ -1,16 +1,16 @@
 // The stage holds what is chosen, the trace, the clock and the axis, and tells every mounted view what to do and when.
 
 import { AddressBar, withDefaults } from "../data/address.js";
-import { Lesson } from "../data/lesson.js";
 import { legible, readable, textOf } from "../data/networks.js";
+import { Task } from "../data/task.js";
 import { Axis } from "./axis.js";
 import { Band } from "./band.js";
 import { Clock } from "./clock.js";
 import { Colour } from "./colour.js";
-import { firstTimeline, Reader } from "./reader.js";
-import { Views } from "./views.js";
+import { MountedViews } from "./mounted_views.js";
+import { firstTimeline, Reader } from "./trace_reader.js";
 
-export class Stage extends Views {
+export class Stage extends MountedViews {
   /**
    * `light`: the first-light object; `chosen`: what the address says; `tracks`: the element whose width the axis fits
    * and the band runs through.
@@ -58,23 +58,21 @@ export class Stage extends Views {
       this.remember();
       this.step();
     });
-    new ResizeObserver(() => this.requestDraw()).observe(tracks);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.retheme());
-    this.retheme();
+    this.begin();
   }
 
   /** A new trace becomes the picture; what was chosen is kept where the new network has it. */
   take(timeline, network = this.models.find((model) => model.id === timeline.model)) {
-    Object.assign(this, { timeline, network, lesson: new Lesson(timeline, network) });
-    this.colour.learn(timeline.cell, ...timeline.parts.map(({ cell }) => cell));
+    Object.assign(this, { timeline, network, task: new Task(timeline, network) });
+    this.colour.learn(timeline.cell, ...timeline.layers.map(({ cell }) => cell));
     const { state } = this;
     const text = textOf(timeline, network);
     const sameText = text === this.text && this.drawn?.steps === timeline.steps;
     this.text = text;
     if (!state.trace) Object.assign(state, { model: timeline.model, text });
-    state.layer = Math.min(state.layer ?? this.firstLayer, timeline.layers - 1);
+    state.layer = Math.min(state.layer ?? this.firstLayer, timeline.layers.length - 1);
     // a file may lack layers
-    for (let layer = 0; layer < timeline.layers && !this.#signalsThere.length; layer++) state.layer = layer;
+    for (let layer = 0; layer < timeline.layers.length && !this.#signalsThere.length; layer++) state.layer = layer;
     this.#settle();
     this.hovered = null;
     this.clock.resize(timeline.steps);
@@ -85,14 +83,14 @@ export class Stage extends Views {
 
   /** The cell of the layer that is chosen. */
   get description() {
-    return this.timeline.parts[this.state.layer ?? this.firstLayer].cell;
+    return this.timeline.layers[this.state.layer ?? this.firstLayer].cell;
   }
 
   /** The layer shown when none is chosen: the first of the network's own cell. */
   get firstLayer() {
     return Math.max(
       0,
-      this.timeline.parts.findIndex(({ cell }) => cell === this.timeline.cell),
+      this.timeline.layers.findIndex(({ cell }) => cell === this.timeline.cell),
     );
   }
 
@@ -115,7 +113,7 @@ export class Stage extends Views {
     if (!(wanted >= 0)) state.unit = liveliest(timeline, state);
     else state.unit = width - 1;
     return wanted >= 0
-      ? `${state.signal} has ${width} units in ${timeline.parts[state.layer].title}, so this is unit ` +
+      ? `${state.signal} has ${width} units in ${timeline.layers[state.layer].title}, so this is unit ` +
           `${state.unit} and not ${wanted}.`
       : "";
   }
@@ -204,17 +202,11 @@ export class Stage extends Views {
   draw() {
     Object.assign(this.last, { turn: null, drawn: performance.now() });
     this.drawn = this.timeline;
-    this.axis.fit(this.tracks.clientWidth, this.timeline.steps, this.lesson.letters);
+    this.axis.fit(this.tracks.clientWidth, this.timeline.steps, this.task.letters);
     this.axis.show(this.position.t);
     this.drawViews();
     this.step();
     this.tell("drawn");
-  }
-
-  retheme() {
-    document.documentElement.dataset.theme = this.state.theme;
-    this.colour.refresh();
-    this.requestDraw();
   }
 
   /** Writes the address bar, from the first touch on. */

@@ -1,7 +1,7 @@
 // A text from anywhere: dropped, picked, pasted, handed over from the bench, or made here.
 
 import { watchDrops } from "../controls/drops.js";
-import { takeHanded } from "../data/handed.js";
+import { takeHandedOff } from "../data/file_handoff.js";
 import { make } from "../figures/figure.js";
 import { EXAMPLES, fileOf } from "./examples.js";
 
@@ -73,5 +73,5 @@ export function mountIntake(element, take, say) {
     }, TYPING_PAUSE);
   });
   watchDrops("Drop a text to train on it", files);
-  takeHanded().then((file) => file && show(file));
+  takeHandedOff().then((file) => file && show(file));
 }

@@ -1,10 +1,10 @@
 // The runs this browser owns, each with its state and its loss so far; two and more can be laid over each other.
 
 import { watchRun } from "../data/events.js";
-import { runs as owned } from "../data/owner.js";
+import { number, percent } from "../data/formatting.js";
+import { ownedRuns } from "../data/owner.js";
 import { Run, thinned } from "../data/run.js";
 import { readJson } from "../data/stream.js";
-import { number, percent } from "../data/words.js";
 import { make } from "../figures/figure.js";
 
 const WATCHED = 12; // runs whose log is read
@@ -22,7 +22,7 @@ const STATES = {
 
 /** Fills an element with the runs; there may be none. */
 export async function mountOwned(element, cells) {
-  const ids = owned.ids;
+  const ids = ownedRuns.ids;
   make(element, "h2", "", { text: "Your runs" });
   const hint = make(element, "p", "hint", {
     text:

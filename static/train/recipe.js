@@ -1,7 +1,7 @@
 // The training as a sentence whose words are the controls, with everything else the service takes behind “more”.
 
-import { choiceWord, numberWord } from "../controls/controls.js";
-import { duration, rounded, whole } from "../data/amounts.js";
+import { choiceWord, numberWord } from "../controls/word_controls.js";
+import { duration, rounded, whole } from "../data/formatting.js";
 import { make } from "../figures/figure.js";
 
 const MINUTES = [0.5, 1, 3, 10, 30, 60];

@@ -1,7 +1,6 @@
 // What the network will see of the text, before anything is started.
 
-import { whole } from "../data/amounts.js";
-import { visible } from "../data/words.js";
+import { visible, whole } from "../data/formatting.js";
 import { make } from "../figures/figure.js";
 
 const MOST = 400; // characters of the vocabulary that are shown

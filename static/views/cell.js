@@ -1,7 +1,7 @@
 // The cell at the cursor: its wiring with the real vectors in it, one signal opened, and what it does to one unit in
 // words and numbers.
 
-import { number } from "../data/words.js";
+import { number } from "../data/formatting.js";
 import { chosenLayer, chosenUnit, givenBy, statesOf } from "../figures/description.js";
 import { drawnFrom, make, newly, restyle, retext } from "../figures/figure.js";
 import { drawCell } from "./cell/drawing.js";
@@ -74,8 +74,8 @@ function mount(element, stage) {
     drawn.picture.mark(opened, focused);
     root.setAttribute(
       "aria-label",
-      `${description.title}, ${timeline.parts[layer].title}, unit ${unit} of ` +
-        `${timeline.parts[layer].hidden}: ` +
+      `${description.title}, ${timeline.layers[layer].title}, unit ${unit} of ` +
+        `${timeline.layers[layer].hidden}: ` +
         `${description.signals.map(({ equation }) => equation).join("; ")}`,
     );
   }
@@ -91,7 +91,7 @@ function mount(element, stage) {
         const column = make(row, "span", ["token", ...kinds.map((kind) => `is-${kind}`)].join(" "));
         const letter = make(column, "b", "", { text: token.letters });
         if (token.before)
-          make(letter, "sub", "", { text: stage.timeline.parts[chosenLayer(stage)].reverse ? "t+1" : "t−1" });
+          make(letter, "sub", "", { text: stage.timeline.layers[chosenLayer(stage)].reverse ? "t+1" : "t−1" });
         if (token.signal) letter.style.color = stage.colour.hue(token.signal);
         return { value: token.value, count: make(column, "span", "", { text: token.plain ? token.letters : "" }) };
       });
@@ -101,11 +101,11 @@ function mount(element, stage) {
 
   function step(position) {
     if (!drawn) return;
-    const { clock, lesson } = stage;
+    const { clock, task } = stage;
     const { layer, unit, picture } = drawn;
     const { t, pass } = position;
     const back = pass === "backward";
-    picture.update({ position, layer, unit, read: givenBy(stage, layer) ?? lesson.said(t) });
+    picture.update({ position, layer, unit, read: givenBy(stage, layer) ?? task.said(t) });
     const moved = drawn.last !== `${pass} ${t}`;
     drawn.last = `${pass} ${t}`;
     if (moved) picture.flow(Math.min(900, Math.max(160, clock.speed * 0.9)), back);
@@ -114,11 +114,11 @@ function mount(element, stage) {
 
   // All words and numbers of one step.
   function say({ t, pass }) {
-    const { timeline, description, lesson } = stage;
+    const { timeline, description, task } = stage;
     const { layer, unit } = drawn;
-    const { reverse } = timeline.parts[layer];
+    const { reverse } = timeline.layers[layer];
     const back = pass === "backward";
-    retext(title, `Step ${t + 1}: ${back ? "the gradient at" : "the cell reads"} ${lesson.said(t)}`);
+    retext(title, `Step ${t + 1}: ${back ? "the gradient at" : "the cell reads"} ${task.said(t)}`);
     if (side.hidden) return;
     mark.consider();
     drawn.open(t);
@@ -149,7 +149,7 @@ function mount(element, stage) {
       });
     retext(
       gradient,
-      timeline.backwardFrom < timeline.steps ? `Gradient at unit ${unit}: ${slopes.join(", ")}` : lesson.whyNoGradient,
+      timeline.backwardFrom < timeline.steps ? `Gradient at unit ${unit}: ${slopes.join(", ")}` : task.whyNoGradient,
     );
     restyle(gradient, "color", back ? "var(--accent)" : "var(--soft)");
   }

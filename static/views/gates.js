@@ -1,7 +1,7 @@
 // One signal of one layer, every unit at every step; its gradient over it when the gradient comes back, or when asked
 // for.
 
-import { number } from "../data/words.js";
+import { number } from "../data/formatting.js";
 import { signalChips, wordRow } from "../figures/choices.js";
 import { chosenLayer, chosenUnit, isSigned, shortTitle, signalOf } from "../figures/description.js";
 import {
@@ -91,7 +91,7 @@ function mount(element, stage) {
   function lay() {
     const { axis, timeline, state } = stage;
     const { signal, layer, width, units, height, ends, most } = drawn;
-    const { title } = timeline.parts[layer];
+    const { title } = timeline.layers[layer];
     const narrow = axis.gutter < 80;
     Object.assign(veil.style, { left: `${axis.gutter}px`, width: `${axis.width}px` });
     const unit = chosenUnit(stage);
@@ -108,7 +108,7 @@ function mount(element, stage) {
     make(name, "b", "", { text: signal.id });
     if (height > 60)
       make(label, "small", "", {
-        text: timeline.layers > 1 ? title : narrow ? String(width) : `${width} units`,
+        text: timeline.layers.length > 1 ? title : narrow ? String(width) : `${width} units`,
       });
     make(body, "small", "gates-pin-name", {
       text: narrow ? String(unit) : `unit ${unit}`,
@@ -141,7 +141,7 @@ function mount(element, stage) {
     restyle(
       veil,
       "clipPath",
-      stage.timeline.parts[drawn.layer].reverse
+      stage.timeline.layers[drawn.layer].reverse
         ? "inset(0 0 0 100%)" // it has read everything before the first guess
         : ahead
           ? `inset(0 0 0 ${frontier(stage, position)}px)`
@@ -157,7 +157,7 @@ function mount(element, stage) {
   }
 
   function find(x, y) {
-    const { axis, timeline, lesson } = stage;
+    const { axis, timeline, task } = stage;
     const t = axis.at(x);
     const inside = y - (root.clientHeight - (drawn?.height ?? 0));
     if (t === null || !drawn || inside < 0) return null;
@@ -174,7 +174,7 @@ function mount(element, stage) {
       t,
       unit,
       text:
-        `${signal.id} of unit ${unit} at ${lesson.said(t)}: ` +
+        `${signal.id} of unit ${unit} at ${task.said(t)}: ` +
         `${number(timeline.valueAt(layer, signal.id, t, unit))}${slope}`,
     };
   }

@@ -1,11 +1,11 @@
 // The network writes: each character as it comes, coloured by the chosen unit, and beside it the gates that wrote it.
 
 import { writeAddress } from "../data/address.js";
-import { asInterventions } from "../data/clamps.js";
+import { inOneLine, number, percent, visible } from "../data/formatting.js";
+import { interventionsOver } from "../data/interventions.js";
 import { stepsOf } from "../data/networks.js";
 import { readEvents } from "../data/stream.js";
 import { decode } from "../data/timeline.js";
-import { inOneLine, number, percent, visible } from "../data/words.js";
 
 const SHOW_EVERY = 30; // ms between two characters: quick to wait for, slow enough to follow
 const FIELDS = [
@@ -91,7 +91,7 @@ function mount(element, stage) {
     [write.disabled, stop.disabled] = [true, false];
     const body = { model: network.id, prompt: promptOf };
     for (const [id, field] of Object.entries(fields)) body[id] = field.valueAsNumber;
-    body.interventions = asInterventions(stage.state.clamp, stepsOf(promptOf, network) + body.length);
+    body.interventions = interventionsOver(stage.state.clamp, stepsOf(promptOf, network) + body.length);
     body.top_k = Math.min(body.top_k, network.vocabulary.length);
     try {
       await readEvents("/api/generate", {
@@ -177,7 +177,7 @@ function mount(element, stage) {
     const head = document.createElement("p");
     head.textContent =
       `“${visible(network.vocabulary[character.token])}” with probability ` + `${percent(character.probability)}`;
-    const { signals } = stage.timeline.parts[Math.min(stage.state.layer, stage.timeline.layers - 1)].cell;
+    const { signals } = stage.timeline.layers[Math.min(stage.state.layer, stage.timeline.layers.length - 1)].cell;
     const bars = signals
       .filter((signal) => layer[signal.id])
       .map((signal) => {
@@ -229,7 +229,7 @@ function mount(element, stage) {
     written.setAttribute(
       "aria-label",
       `What the network wrote after “${inOneLine(promptOf || prompt.value).slice(-40)}”, coloured by ` +
-        `unit ${unit} of ${signal} in ${stage.timeline.parts[layer].title}`,
+        `unit ${unit} of ${signal} in ${stage.timeline.layers[layer].title}`,
     );
     if (characters.length) point(shown - 1);
   }
@@ -246,15 +246,15 @@ function mount(element, stage) {
 }
 
 // Only what predicts its own next input can go on writing it, and only where the end is not read before it is written.
-function whyNot({ network, lesson, timeline }) {
+function whyNot({ network, task, timeline }) {
   if (network.numbered) return "This network has no vocabulary, so what it writes could not be read.";
-  if (lesson.task === "states") return "This network has no readout: it guesses nothing, so it cannot write.";
-  if (lesson.gives !== "next" || lesson.counts)
+  if (task.name === "states") return "This network has no readout: it guesses nothing, so it cannot write.";
+  if (task.gives !== "next" || task.counts)
     return (
-      `This network gives ${lesson.counts ? "numbers" : "classes"} and no next ${lesson.kind}: it has ` +
+      `This network gives ${task.counts ? "numbers" : "classes"} and no next ${task.kind}: it has ` +
       "nothing to write."
     );
-  return timeline.parts.some(({ reverse }) => reverse)
+  return timeline.layers.some(({ reverse }) => reverse)
     ? "This network also reads from the end, which is not written yet: it cannot write."
     : "";
 }

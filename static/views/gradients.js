@@ -1,6 +1,6 @@
 // How much of the gradient is left at every step: norms against time on a log axis, read from right to left.
 
-import { number, percent } from "../data/words.js";
+import { number, percent } from "../data/formatting.js";
 import { wordRow } from "../figures/choices.js";
 import { chosenLayer, gatesOf, powerOfTen, statesOf } from "../figures/description.js";
 import {
@@ -63,8 +63,8 @@ function mount(element, stage) {
       norms,
       height,
       decades,
-      lesson: stage.lesson,
-      reverse: timeline.parts[layer].reverse,
+      task: stage.task,
+      reverse: timeline.layers[layer].reverse,
       ...span,
     };
     body.style.height = `${height}px`;
@@ -81,11 +81,11 @@ function mount(element, stage) {
       height,
       y,
     );
-    label.textContent = timeline.layers > 1 ? `∂L, ${timeline.parts[layer].title}` : "gradient";
+    label.textContent = timeline.layers.length > 1 ? `∂L, ${timeline.layers[layer].title}` : "gradient";
     nameLines();
     body.setAttribute(
       "aria-label",
-      `Gradient norms of ${timeline.parts[layer].title} on a log axis, from the last step back: ` +
+      `Gradient norms of ${timeline.layers[layer].title} on a log axis, from the last step back: ` +
         lines
           .map(
             (line) =>
@@ -240,8 +240,8 @@ function lastSeen({ values }, { first, count }) {
 }
 
 /** The gradient at the cursor in words. */
-function said({ lines, norms, lesson, reverse }, { t, pass }, briefly) {
-  if (!lines.length || lines.every(({ start }) => start < 0)) return lesson.whyNoGradient;
+function said({ lines, norms, task, reverse }, { t, pass }, briefly) {
+  if (!lines.length || lines.every(({ start }) => start < 0)) return task.whyNoGradient;
   if (norms === "weights")
     return `Share of step ${t + 1}: ${lines.map((line) => `${line.name} ${number(line.values[t])}`).join(", ")}`;
   const line = lines[0];

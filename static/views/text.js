@@ -1,9 +1,9 @@
 // The text as the plot: each character coloured by one unit of one signal, and what was guessed to come after the one
 // at the cursor.
 
-import { changedGuesses } from "../data/clamps.js";
-import { inNumbers } from "../data/lesson.js";
-import { number, percent, unitName } from "../data/words.js";
+import { number, percent, unitName } from "../data/formatting.js";
+import { changedGuesses } from "../data/interventions.js";
+import { inNumbers } from "../data/task.js";
 import { chosenUnit, windowOf } from "../figures/description.js";
 import { drawInput } from "./text/input.js";
 import { pageOf, setInLines } from "./text/lines.js";
@@ -38,21 +38,21 @@ function mount(element, stage) {
 
   // In a row the text stands on the axis like every other track; alone and with room it is set in lines.
   function lay() {
-    const { axis, timeline, lesson } = stage;
+    const { axis, timeline, task } = stage;
     const width = element.clientWidth;
     const height = element.clientHeight;
     const roomy = stage.layout === "alone" && height >= TALL;
-    const alone = roomy && lesson.reads !== "values";
+    const alone = roomy && task.reads !== "values";
     const drawn = roomy && !alone;
-    const letters = lesson.reads === "words" ? stage.axis.letters * 0.7 + 0.6 : 1;
-    what.textContent = lesson.reads === "values" ? "input" : "text";
-    nextGutter.textContent = lesson.counts ? "gives" : lesson.gives === "classes" ? "class" : "next";
-    root.classList.toggle("of-words", lesson.reads === "words");
+    const letters = task.reads === "words" ? stage.axis.letters * 0.7 + 0.6 : 1;
+    what.textContent = task.reads === "values" ? "input" : "text";
+    nextGutter.textContent = task.counts ? "gives" : task.gives === "classes" ? "class" : "next";
+    root.classList.toggle("of-words", task.reads === "words");
     root.classList.toggle("lines", alone);
     element.toggleAttribute("data-own-cursor", alone);
     lines = alone
       ? setInLines(
-          Array.from({ length: timeline.steps }, (_, t) => lesson.character(t)),
+          Array.from({ length: timeline.steps }, (_, t) => task.character(t)),
           width - 48,
           height - 108,
           letters,
@@ -66,7 +66,7 @@ function mount(element, stage) {
       column,
       room: width - (lines ? 48 : axis.gutter),
       "tile-height": lines ? Math.round(lines.leading * 0.92) : drawn ? height - BELOW : 34,
-      letter: lines ? Math.round(lines.size * (letters > 1 ? 0.7 : 0.78)) : lesson.reads === "words" ? 12.5 : 15,
+      letter: lines ? Math.round(lines.size * (letters > 1 ? 0.7 : 0.78)) : task.reads === "words" ? 12.5 : 15,
     };
     for (const [name, size] of Object.entries(sizes)) root.style.setProperty(`--${name}`, `${size}px`);
   }
@@ -76,10 +76,10 @@ function mount(element, stage) {
     if (next.first === sight.first && next.count === sight.count && painted !== null) return;
     sight = next;
     painted = null;
-    const { lesson } = stage;
+    const { task } = stage;
     where.textContent =
       sight.count < stage.timeline.steps
-        ? `${lesson.kind}s ${sight.first + 1} to ${sight.first + sight.count} of ${stage.timeline.steps}`
+        ? `${task.kind}s ${sight.first + 1} to ${sight.first + sight.count} of ${stage.timeline.steps}`
         : "";
     while (tiles.length < sight.count) tiles.push(sheet.appendChild(document.createElement("span")));
     const top = lines ? lines.row[sight.first] : 0;
@@ -88,9 +88,9 @@ function mount(element, stage) {
       tile.hidden = k >= sight.count;
       if (tile.hidden) return;
       tile.classList.toggle("changed", changed.has(here));
-      tile.classList.toggle("nothing", !lesson.hasInput(here));
-      tile.textContent = lesson.reads === "values" ? "" : lesson.read(here);
-      tile.title = lesson.reads === "words" ? lesson.read(here) : "";
+      tile.classList.toggle("nothing", !task.hasInput(here));
+      tile.textContent = task.reads === "values" ? "" : task.read(here);
+      tile.title = task.reads === "words" ? task.read(here) : "";
       const [x, y] = lines
         ? [lines.col[here] * lines.column, (lines.row[here] - top) * lines.leading]
         : [k * stage.axis.column, 0];
@@ -126,30 +126,30 @@ function mount(element, stage) {
     high.textContent = `${number(scale.high)} · ${name}: ${number(least)} … ${number(most)}`;
     root.setAttribute(
       "aria-label",
-      `The ${stage.lesson.reads === "values" ? "input" : "text"} “${stage.text.slice(0, 200)}”, each ` +
-        `${stage.lesson.kind} coloured by unit ${unit} of ${state.signal}, which runs from ` +
+      `The ${stage.task.reads === "values" ? "input" : "text"} “${stage.text.slice(0, 200)}”, each ` +
+        `${stage.task.kind} coloured by unit ${unit} of ${state.signal}, which runs from ` +
         `${number(least)} to ${number(most)}.`,
     );
   }
 
   function guess(t) {
-    const { timeline, lesson, untouched } = stage;
+    const { timeline, task, untouched } = stage;
     const guesses = timeline.top[t] ?? [];
-    const next = lesson.wanted(t);
-    guessRow.classList.toggle("unjudged", !lesson.judges(t));
-    guessRow.classList.toggle("of-numbers", lesson.counts);
-    if (lesson.counts) {
-      came.textContent = numbersAt(lesson, timeline, t);
+    const next = task.wanted(t);
+    guessRow.classList.toggle("unjudged", !task.judges(t));
+    guessRow.classList.toggle("of-numbers", task.counts);
+    if (task.counts) {
+      came.textContent = numbersAt(task, timeline, t);
       return;
     }
     slots.forEach((fill, k) => {
-      fill(guesses[k], lesson, guesses[k]?.[0] === next);
+      fill(guesses[k], task, guesses[k]?.[0] === next);
     });
     const outside = next !== undefined && guesses.length && !guesses.some(([token]) => token === next);
     const before = changed.has(t) ? untouched.top[t][0] : null;
-    if (before) came.textContent = `left alone: ${lesson.named(before[0])} ${percent(before[1])}`;
-    else if (!lesson.judges(t)) came.textContent = "counts at the last step only";
-    else came.textContent = outside ? `came: ${lesson.named(next)} ${percent(Math.exp(-timeline.losses[t]))}` : "";
+    if (before) came.textContent = `left alone: ${task.named(before[0])} ${percent(before[1])}`;
+    else if (!task.judges(t)) came.textContent = "counts at the last step only";
+    else came.textContent = outside ? `came: ${task.named(next)} ${percent(Math.exp(-timeline.losses[t]))}` : "";
   }
 
   function step({ t, pass }) {
@@ -165,7 +165,7 @@ function mount(element, stage) {
     const reached = pass === "forward" ? t : stage.timeline.steps - 1;
     if (seen?.t === t && seen.reached === reached) return;
     seen = { t, reached };
-    const { cell } = stage.timeline.parts[0];
+    const { cell } = stage.timeline.layers[0];
     const from = t - windowOf(cell); // what it looks at together
     for (let k = 0; k < sight.count; k++) {
       const tile = tiles[k];
@@ -215,14 +215,14 @@ function mount(element, stage) {
 }
 
 // What it gives where that is numbers, beside what was wanted.
-function numbersAt(lesson, timeline, t) {
-  const given = lesson.outputs(t);
-  const target = lesson.target(t);
+function numbersAt(task, timeline, t) {
+  const given = task.outputs(t);
+  const target = task.target(t);
   if (!given) return "";
-  const named = lesson.labels.length
+  const named = task.labels.length
     ? given
         .slice(0, NAMED)
-        .map((value, k) => `${lesson.labels[k]} ${number(value)}`)
+        .map((value, k) => `${task.labels[k]} ${number(value)}`)
         .join(", ")
     : inNumbers(given);
   return target ? `${named}, wanted ${inNumbers(target)}; squared error ${number(timeline.losses[t])}` : named;
@@ -234,11 +234,11 @@ function makeSlot(parent) {
   slot.className = "guess";
   slot.innerHTML = "<b></b><i></i><span></span>";
   const [glyph, bar, share] = slot.children;
-  return (guessed, lesson, right) => {
+  return (guessed, task, right) => {
     slot.classList.toggle("none", !guessed);
     slot.classList.toggle("right", Boolean(guessed) && right);
     if (!guessed) return;
-    glyph.textContent = glyph.title = lesson.named(guessed[0]);
+    glyph.textContent = glyph.title = task.named(guessed[0]);
     bar.style.setProperty("--share", guessed[1]);
     share.textContent = percent(guessed[1]);
   };

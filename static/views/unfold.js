@@ -1,8 +1,8 @@
 // The unfolded network: one column a character, the layers' units, their memories' road, gates and guesses; backwards,
 // the gradient coming back.
 
-import { inNumbers } from "../data/lesson.js";
-import { number, percent } from "../data/words.js";
+import { number, percent } from "../data/formatting.js";
+import { inNumbers } from "../data/task.js";
 import { chosenLayer, chosenUnit, windowOf } from "../figures/description.js";
 import {
   clearPlot,
@@ -57,12 +57,12 @@ function mount(element, stage) {
     const chosen = chosenLayer(stage);
     const pinned = chosenUnit(stage);
     const inputless = dataset.input === "none";
-    const bands = stackBands(timeline.parts, {
+    const bands = stackBands(timeline.layers, {
       chosen,
-      height: height - (inputless && windowOf(timeline.parts[0].cell) > 1 ? FUNNEL : 0),
+      height: height - (inputless && windowOf(timeline.layers[0].cell) > 1 ? FUNNEL : 0),
       column: stage.axis.column,
       guesses: dataset.guesses === "none" ? 0 : 3,
-      input: inputless ? 0 : timeline.given ? LINES : 1,
+      input: inputless ? 0 : timeline.inputValues ? LINES : 1,
     });
     chooseUnits(bands, timeline, pinned);
     plan = { bands, chosen, pinned, height, ...spanAround(stage) };
@@ -137,7 +137,7 @@ function mount(element, stage) {
   function write() {
     const { timeline, network } = stage;
     const most = widestNorm(stage);
-    const layers = timeline.parts.map(
+    const layers = timeline.layers.map(
       ({ title, hidden, cell }) => `${title} of ${hidden} units (${cell.states.join(", ")})`,
     );
     root.setAttribute(
@@ -145,7 +145,7 @@ function mount(element, stage) {
       `${timeline.steps} steps of ${network.title ?? network.id}, unfolded: ${layers.join("; ")}. ` +
         (timeline.backwardFrom < timeline.steps
           ? `The largest gradient norm coming back is ${number(most)}.`
-          : stage.lesson.whyNoGradient),
+          : stage.task.whyNoGradient),
     );
   }
 
@@ -173,11 +173,11 @@ function mount(element, stage) {
 
   // The step and, over the tiles, the unit under a point.
   function find(x, y) {
-    const { axis, timeline, lesson } = stage;
+    const { axis, timeline, task } = stage;
     const t = axis.at(x);
     if (isFolded) return folded.find(x, y);
     if (t === null || !plan) return null;
-    const read = lesson.said(t);
+    const read = task.said(t);
     const band = plan.bands.find(({ top, height }) => y >= top - 2 && y < top + height + 2);
     if (!band) return null;
     if (band.kind === "gate")
@@ -187,16 +187,16 @@ function mount(element, stage) {
       };
     if (band.kind === "input") return { t, text: `step ${t + 1} reads ${read}` };
     if (band.kind === "guesses") {
-      if (lesson.counts)
-        return lesson.outputs(t)
+      if (task.counts)
+        return task.outputs(t)
           ? {
               t,
               text:
                 `after ${read}: gives ` +
-                `${inNumbers(lesson.outputs(t))}${lesson.target(t) ? `, wanted ${inNumbers(lesson.target(t))}` : ""}`,
+                `${inNumbers(task.outputs(t))}${task.target(t) ? `, wanted ${inNumbers(task.target(t))}` : ""}`,
             }
           : null;
-      const guesses = (timeline.top[t] ?? []).map(([token, share]) => `${lesson.named(token)} ${percent(share)}`);
+      const guesses = (timeline.top[t] ?? []).map(([token, share]) => `${task.named(token)} ${percent(share)}`);
       return guesses.length ? { t, text: `after ${read}: ${guesses.join("  ")}` } : null;
     }
     const { units } = band;

@@ -1,6 +1,6 @@
 // The wiring as SVG: drawn once for a cell and a size, afterwards only colours and numbers change.
 
-import { number, signed } from "../../data/words.js";
+import { number, signed } from "../../data/formatting.js";
 import { chosenLayer, isSigned, sampleUnits, signalOf } from "../../figures/description.js";
 import { pulse, retext } from "../../figures/figure.js";
 
@@ -37,7 +37,7 @@ export function drawCell(holder, stage, placed, open) {
   const { width, height } = placed;
   const root = svg(holder, "svg", { width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
   const readouts = [];
-  const way = timeline.parts[chosenLayer(stage)].reverse ? "+" : "−"; // what came before comes later in the text
+  const way = timeline.layers[chosenLayer(stage)].reverse ? "+" : "−"; // what came before comes later in the text
   const before = `t${way}1`;
   for (const road of placed.roads) drawRoad(root, road, placed, readouts, before);
   for (const tap of placed.taps) svg(root, "path", { d: tap, class: "cell-tap" });
@@ -89,7 +89,7 @@ export function drawCell(holder, stage, placed, open) {
   return {
     update({ position, layer, unit, read }) {
       const back = position.pass === "backward";
-      const { reverse } = timeline.parts[layer];
+      const { reverse } = timeline.layers[layer];
       for (const { signal, lag = 0, text, strip } of readouts) {
         const t = position.t - (reverse ? -lag : lag);
         const outside = t < 0 || t >= timeline.steps;

@@ -1,6 +1,6 @@
 // A state's equation for one unit, read off the graph: letters above, numbers beneath, and the same in words.
 
-import { percent, signed } from "../../data/words.js";
+import { percent, signed } from "../../data/formatting.js";
 import { inside } from "./wiring.js";
 
 const SIGNS = { add: "+", sub: "−", mul: "×" };

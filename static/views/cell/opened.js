@@ -1,6 +1,6 @@
 // A signal opened for one unit: what each linear map adds, their sum, the squashed sum.
 
-import { signed } from "../../data/words.js";
+import { signed } from "../../data/formatting.js";
 import { isSigned, signalOf } from "../../figures/description.js";
 import { make, restyle, retext } from "../../figures/figure.js";
 import { squash } from "./expression.js";

@@ -16,7 +16,7 @@ export function summandsOf(stage, signal, layer, unit) {
   if (!terms || terms[0].values.length !== timeline.steps) return null;
   const vector = (index) => {
     const { op, name, signal: id } = graph[index];
-    const lag = op !== "state" ? 0 : timeline.parts[layer].reverse ? -1 : 1;
+    const lag = op !== "state" ? 0 : timeline.layers[layer].reverse ? -1 : 1;
     return Array.from({ length: timeline.steps }, (_, t) =>
       t - lag < 0 || t - lag >= timeline.steps ? 0 : timeline.valueAt(layer, id ?? name, t - lag, unit),
     );
@@ -48,7 +48,7 @@ const readName = ({ op, name, signal }) => (op === "state" ? `${name}_prev` : (s
 
 // A map of the input is W, of a state before it U, of a signal of the same step V; a weight of the unit's own is w.
 function nameOf(stage, graph, map, others, layer) {
-  const { description, lesson } = stage;
+  const { description, task } = stage;
   const title = (index) => signalOf(description, graph[index].signal ?? graph[index].name)?.title;
   if (map === undefined)
     return {
@@ -62,7 +62,7 @@ function nameOf(stage, graph, map, others, layer) {
   const ago = op === "input" && name.split("−")[1];
   const given = ago
     ? `${ago} ${Number(ago) > 1 ? "steps" : "step"} before`
-    : (givenBy(stage, layer) ?? (lesson.reads === "values" ? "the input" : `the ${lesson.kind}`));
+    : (givenBy(stage, layer) ?? (task.reads === "values" ? "the input" : `the ${task.kind}`));
   return {
     symbol: `${before}${letter}·${signal ?? name}`,
     words: op === "input" ? given : (title(source) ?? "a map of its own"),

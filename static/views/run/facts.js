@@ -1,7 +1,7 @@
 // What a run is, how far it has come, and what its owner may do with it.
 
-import { duration, rounded, whole } from "../../data/amounts.js";
-import { runs as owned, proof } from "../../data/owner.js";
+import { duration, rounded, whole } from "../../data/formatting.js";
+import { ownedRuns, proof } from "../../data/owner.js";
 import { readJson } from "../../data/stream.js";
 import { make, restyle, retext } from "../../figures/figure.js";
 import { hueOf, numberOf } from "./marks.js";
@@ -68,7 +68,7 @@ function mountRow(root, stage, run) {
     title: "a safetensors file with PyTorch’s parameter names",
   });
   if (!stage.readOnly && !several) mountFrame(buttons, row, run);
-  const token = stage.readOnly ? null : owned.recall(run.id);
+  const token = stage.readOnly ? null : ownedRuns.recall(run.id);
   const controls = token
     ? ACTIONS.map(([action, label, may]) => [
         action,
@@ -101,7 +101,7 @@ function mountRow(root, stage, run) {
   if (token)
     mountDelete(buttons, async () => {
       if (!(await ask("", "DELETE"))) return;
-      owned.forget(run.id);
+      ownedRuns.forget(run.id);
       location.assign("/train");
     });
 

@@ -1,7 +1,7 @@
 // The loss while it falls: every report as it is, a calmer line through them, and what is held out.
 
+import { number } from "../../data/formatting.js";
 import { entryAt, thinned } from "../../data/run.js";
-import { number } from "../../data/words.js";
 import { clearPlot, drawPlot, make, restyle, retext } from "../../figures/figure.js";
 import { DASHES, hueOf, nameEnds, nameTicks, numberOf } from "./marks.js";
 

@@ -1,7 +1,7 @@
 // How long the gradient is, on a log axis: the whole before it is clipped, and by parameter or by signal.
 
+import { number, percent } from "../../data/formatting.js";
 import { entryAt, thinned } from "../../data/run.js";
-import { number, percent } from "../../data/words.js";
 import { wordRow } from "../../figures/choices.js";
 import { powerOfTen } from "../../figures/description.js";
 import { clearPlot, drawPlot, make, restyle, retext } from "../../figures/figure.js";
@@ -33,7 +33,7 @@ function mount(element, stage) {
     markKind(stage.state.gradient);
     bar.style.paddingLeft = `${axis.gutter}px`;
     bar.firstElementChild.hidden = !alone;
-    const lines = stage.runs.flatMap((run) => linesOf(run, alone));
+    const lines = stage.runs.flatMap((run) => linesOf(stage, run));
     const values = lines.flatMap(({ y }) => y).filter((value) => value > 0);
     const clip = alone ? stage.runs[0].recipe.clip : null;
     const low = Math.log10(values.reduce((a, b) => Math.min(a, b), clip ?? 1)) - 0.1;
@@ -90,56 +90,6 @@ function mount(element, stage) {
     );
   }
 
-  function linesOf(run, alone) {
-    const points = thinned(run.progress, MOST);
-    const x = points.map(({ step }) => step);
-    const whole = {
-      x,
-      y: points.map((point) => point.gradient_norm),
-      name: alone ? "whole" : `${numberOf(run)} ${run.cell.title}`,
-      hue: hueOf(stage, run),
-      width: 2,
-      dash: DASHES[run.place],
-      long: "the whole gradient, before it is clipped",
-    };
-    if (!alone) return [whole];
-    const { layer } = stage.state;
-    const lines = [];
-    if (points.some(({ clipped }) => clipped))
-      lines.push({
-        ...whole,
-        y: points.map((point) => point.gradient_norm * (point.clip_scale ?? 1)),
-        name: "",
-        dash: "dot",
-        width: 1,
-        long: "the whole gradient, after it is clipped",
-      });
-    if (stage.state.gradient === "signals") {
-      for (const { id, title: long } of run.cell.signals) {
-        const y = points.map((point) => point.signal_gradient_norms?.[layer]?.[id]);
-        if (y.some(Number.isFinite))
-          lines.push({ x, y, name: id, long, hue: stage.colour.hue(id), width: 1.5, dash: stage.colour.dash(id) });
-      }
-    } else {
-      const names = Object.keys(points.at(-1)?.gradient_norms ?? {}).filter(
-        (name) => !/_l\d+$/.test(name) || ofLayer(name) === layer,
-      );
-      names.forEach((long, k) => {
-        lines.push({
-          x,
-          y: points.map((point) => point.gradient_norms[long]),
-          name: shortName(long),
-          long,
-          hue: stage.colour.any(k),
-          width: 1.2,
-          dash: DASHES[k % 4],
-          opacity: 0.85,
-        });
-      });
-    }
-    return [whole, ...lines];
-  }
-
   function step(at) {
     const said = stage.runs.map((run) => {
       const here = entryAt(run.progress, at);
@@ -163,6 +113,49 @@ function mount(element, stage) {
       root.remove();
     },
   };
+}
+
+// The lines of a run: the whole gradient, and where the run is alone what that is made of.
+function linesOf(stage, run) {
+  const points = thinned(run.progress, MOST);
+  const x = points.map(({ step }) => step);
+  const alone = stage.runs.length === 1;
+  const whole = {
+    x,
+    y: points.map((point) => point.gradient_norm),
+    name: alone ? "whole" : `${numberOf(run)} ${run.cell.title}`,
+    hue: hueOf(stage, run),
+    width: 2,
+    dash: DASHES[run.place],
+    long: "the whole gradient, before it is clipped",
+  };
+  if (!alone) return [whole];
+  const pieces = stage.state.gradient === "signals" ? linesOfSignals : linesOfParameters;
+  return [whole, ...clippedLine(points, whole), ...pieces(points, stage, run.cell).map((line) => ({ x, ...line }))];
+}
+
+function clippedLine(points, whole) {
+  if (!points.some(({ clipped }) => clipped)) return [];
+  const y = points.map((point) => point.gradient_norm * (point.clip_scale ?? 1));
+  return [{ ...whole, y, name: "", dash: "dot", width: 1, long: "the whole gradient, after it is clipped" }];
+}
+
+function linesOfSignals(points, { state: { layer }, colour }, cell) {
+  const lines = cell.signals.map(({ id, title }) => {
+    const y = points.map((point) => point.signal_gradient_norms?.[layer]?.[id]);
+    return { y, name: id, long: title, hue: colour.hue(id), width: 1.5, dash: colour.dash(id) };
+  });
+  return lines.filter(({ y }) => y.some(Number.isFinite));
+}
+
+// Those of the chosen layer, and those that belong to no layer.
+function linesOfParameters(points, { state: { layer }, colour }) {
+  const names = Object.keys(points.at(-1)?.gradient_norms ?? {});
+  const shown = names.filter((name) => !/_l\d+$/.test(name) || ofLayer(name) === layer);
+  return shown.map((long, k) => {
+    const y = points.map((point) => point.gradient_norms[long]);
+    return { y, name: shortName(long), long, hue: colour.any(k), width: 1.2, dash: DASHES[k % 4], opacity: 0.85 };
+  });
 }
 
 // torch counts layers at the end of its names: rnn.weight_ih_l0

@@ -1,8 +1,8 @@
 // Gates opening: how the values of each signal are spread over its range, at every step of the training; a row a
 // signal.
 
+import { number, percent } from "../../data/formatting.js";
 import { entryAt, thinned } from "../../data/run.js";
-import { number, percent } from "../../data/words.js";
 import { gatesOf, outputOf, shortTitle } from "../../figures/description.js";
 import { clearPlot, drawPlot, make, restyle, retext } from "../../figures/figure.js";
 import { watchPointer } from "../../figures/pointer.js";
@@ -22,7 +22,7 @@ function mount(element, stage) {
   const labels = make(root, "div", "figure-labels");
   const moving = make(root, "div", "figure-labels");
   let rows = [];
-  let parts = [];
+  let marks = []; // what moves, a row: {mean, profile, reading}
   let shownFor = "";
 
   // alone a run shows every signal; beside others, or where there is little room, only its gates, or its output where
@@ -48,22 +48,8 @@ function mount(element, stage) {
     const tall = Math.min(TALLEST, height / rows.length);
     const offset = height - tall * rows.length;
     const traces = rows.map((row, k) => {
-      const shares = row.entries.map((entry) => spread(row, entry));
-      row.most = Math.max(0, ...shares.flat());
       Object.assign(row, { top: offset + k * tall, tall });
-      const hue = colourOf(row);
-      return {
-        type: "heatmap",
-        hoverinfo: "skip",
-        showscale: false,
-        zmin: 0,
-        zmax: Math.sqrt(row.most) || 1,
-        colorscale: hue,
-        x: edges(row.entries),
-        y: Array.from({ length: bins + 1 }, (_, bin) => (rows.length - 1 - k) * (bins + GAP) + bin),
-        // the root, or one full bin would hide the rest
-        z: Array.from({ length: bins }, (_, bin) => shares.map((share) => Math.sqrt(share[bin]))),
-      };
+      return heatmapOf(row, { bins, lowest: (rows.length - 1 - k) * (bins + GAP), colour: stage.colour });
     });
     const many = rows.length * (bins + GAP);
     drawPlot(plot, traces, stage, height, { range: [-GAP / 2, many - GAP / 2 + (offset / height) * many] });
@@ -75,77 +61,27 @@ function mount(element, stage) {
     );
   }
 
-  // a signal keeps its hue in every figure; beside other runs each row learns it from its own cell
-  function colourOf({ run, signal }) {
-    stage.colour.learn(run.cell);
-    const { plotly } = stage.colour.sequential(signal.id);
-    stage.colour.learn(stage.description);
-    return plotly;
-  }
-
   function name() {
-    const { axis } = stage;
-    const key =
-      `${rows.map(({ run, signal, tall, most }) => `${run.place}${signal.id}${tall}${most}`)} ` +
-      `${axis.gutter} ${axis.element} ${stage.colour.ink}`;
+    const { axis, colour } = stage;
+    const seen = rows.map(({ run, signal, tall, most }) => `${run.place}${signal.id}${tall}${most}`);
+    const key = `${seen} ${axis.gutter} ${axis.element} ${colour.ink}`;
     if (key === shownFor) return;
     shownFor = key;
     labels.replaceChildren();
     moving.replaceChildren();
-    parts = rows.map((row) => {
-      const middle = row.top + row.tall / 2;
-      const narrow = axis.gutter < 80;
-      const label = make(labels, "div", "figure-label is-gate", {
-        style: `top:${middle}px;width:${axis.gutter - 8}px`,
-        title: row.signal.title,
-      });
-      stage.colour.learn(row.run.cell);
-      label.style.color = stage.colour.hue(row.signal.id);
-      stage.colour.learn(stage.description);
-      const mark = stage.runs.length > 1 ? `${numberOf(row.run)} ` : "";
-      if (!narrow && !mark) label.append(`${shortTitle(row.signal).replace(/-term memory$/, "-term")} `);
-      label.append(mark);
-      make(label, "b", "", { text: row.signal.id });
-      const [low, high] = row.signal.range ?? ["−1", "tanh 1"];
-      if (row.tall > 34)
-        for (const [end, at] of [
-          [high, row.top + 6],
-          [low, row.top + row.tall - 8],
-        ])
-          make(labels, "small", "range-end", {
-            text: String(end).replace("-", "−"),
-            style: `left:${axis.gutter - 3}px;top:${at}px`,
-          });
+    marks = rows.map((row) => {
+      const hue = colour.of(row.run.cell).hue(row.signal.id);
+      nameRow(labels, stage, row, hue);
       const mean = make(moving, "i", "opening-mean");
-      if (axis.right < 20) return { mean };
-      const left = axis.gutter + axis.width + 4;
-      const profile = make(moving, "i", "opening-profile");
-      Object.assign(profile.style, {
-        left: `${left}px`,
-        top: `${row.top + row.tall * EDGE}px`,
-        width: `${PROFILE}px`,
-        height: `${row.tall * (1 - 2 * EDGE)}px`,
-        background: label.style.color,
-      });
-      const most = make(labels, "small", "row-most", {
-        text: `max ${percent(row.most)}`,
-        style: `left:${left + PROFILE + 6}px;top:${middle + 8}px`,
-        title: "how much the fullest sixteenth of this row holds",
-      });
-      most.hidden = row.tall < 26 || !row.most;
-      const reading = make(labels, "span", "end-name", {
-        style: `left:${left + PROFILE + 6}px;top:${middle - (row.tall < 26 ? 0 : 6)}px`,
-        title: "the mean of all its values",
-      });
-      return { mean, profile, reading };
+      return axis.right < 20 ? { mean } : { mean, ...profileOf({ labels, moving }, axis, row, hue) };
     });
   }
 
   function step(at) {
     rows.forEach((row, k) => {
-      const { mean, profile, reading } = parts[k];
+      const { mean, profile, reading } = marks[k];
       const here = entryAt(row.run.gates, at)?.layers[row.layer]?.[row.signal.id];
-      for (const part of [mean, profile]) if (part) restyle(part, "visibility", here ? "visible" : "hidden");
+      for (const mark of [mean, profile]) if (mark) restyle(mark, "visibility", here ? "visible" : "hidden");
       if (!here) return;
       const [low, high] = row.signal.range ?? [-1, 1];
       const share = ((row.signal.range ? here.mean : Math.tanh(here.mean)) - low) / (high - low);
@@ -185,6 +121,70 @@ function mount(element, stage) {
       root.remove();
     },
   };
+}
+
+// All steps of a row as columns of bins; says of the row how full its fullest bin is.
+function heatmapOf(row, { bins, lowest, colour }) {
+  const shares = row.entries.map((entry) => spread(row, entry));
+  row.most = Math.max(0, ...shares.flat());
+  return {
+    type: "heatmap",
+    hoverinfo: "skip",
+    showscale: false,
+    zmin: 0,
+    zmax: Math.sqrt(row.most) || 1,
+    colorscale: colour.of(row.run.cell).sequential(row.signal.id).plotly,
+    x: edges(row.entries),
+    y: Array.from({ length: bins + 1 }, (_, bin) => lowest + bin),
+    // the root, or one full bin would hide the rest
+    z: Array.from({ length: bins }, (_, bin) => shares.map((share) => Math.sqrt(share[bin]))),
+  };
+}
+
+// The name of a row in the gutter, and the ends of its range where there is room for them.
+function nameRow(labels, { axis, runs }, { run, signal, top, tall }, hue) {
+  const style = `top:${top + tall / 2}px;width:${axis.gutter - 8}px;color:${hue}`;
+  const label = make(labels, "div", "figure-label is-gate", { style, title: signal.title });
+  const mark = runs.length > 1 ? `${numberOf(run)} ` : "";
+  if (axis.gutter >= 80 && !mark) label.append(`${shortTitle(signal).replace(/-term memory$/, "-term")} `);
+  label.append(mark);
+  make(label, "b", "", { text: signal.id });
+  if (tall <= 34) return;
+  const [low, high] = signal.range ?? ["−1", "tanh 1"];
+  const ends = [
+    [high, top + 6],
+    [low, top + tall - 8],
+  ];
+  for (const [end, at] of ends) {
+    const text = String(end).replace("-", "−");
+    make(labels, "small", "range-end", { text, style: `left:${axis.gutter - 3}px;top:${at}px` });
+  }
+}
+
+// Right of a row: its spread at the step that is looked at, how full its fullest bin is, and its mean as a number.
+function profileOf({ labels, moving }, axis, { top, tall, most }, hue) {
+  const left = axis.gutter + axis.width + 4;
+  const beside = left + PROFILE + 6;
+  const middle = top + tall / 2;
+  const profile = make(moving, "i", "opening-profile");
+  Object.assign(profile.style, {
+    left: `${left}px`,
+    top: `${top + tall * EDGE}px`,
+    width: `${PROFILE}px`,
+    height: `${tall * (1 - 2 * EDGE)}px`,
+    background: hue,
+  });
+  const fullest = make(labels, "small", "row-most", {
+    text: `max ${percent(most)}`,
+    style: `left:${beside}px;top:${middle + 8}px`,
+    title: "how much the fullest sixteenth of this row holds",
+  });
+  fullest.hidden = tall < 26 || !most;
+  const reading = make(labels, "span", "end-name", {
+    style: `left:${beside}px;top:${middle - (tall < 26 ? 0 : 6)}px`,
+    title: "the mean of all its values",
+  });
+  return { profile, reading };
 }
 
 // Shares of the values in each part of the range.

@@ -1,7 +1,7 @@
 // Beneath the tracks: the training as a slider, on the tracks' own axis, and play to see it once more.
 
 import { icon } from "../../controls/transport.js";
-import { whole } from "../../data/amounts.js";
+import { whole } from "../../data/formatting.js";
 import { make, retext } from "../../figures/figure.js";
 
 function mount(element, stage) {

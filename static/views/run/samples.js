@@ -1,7 +1,7 @@
 // What the network writes as it learns: the sample of the step that is looked at, and those before it, each with its
 // age.
 
-import { rounded, whole } from "../../data/amounts.js";
+import { rounded, whole } from "../../data/formatting.js";
 import { placeAt } from "../../data/run.js";
 import { make } from "../../figures/figure.js";
 import { numberOf } from "./marks.js";

@@ -1,8 +1,8 @@
 // Saturation: how often each signal is nearly fully open and how often nearly shut; a dot a signal and layer, its way
 // through the training behind it.
 
+import { percent } from "../../data/formatting.js";
 import { entryAt, thinned } from "../../data/run.js";
-import { percent } from "../../data/words.js";
 import { clearPlot, drawPlot, make, restyle } from "../../figures/figure.js";
 import { watchPointer } from "../../figures/pointer.js";
 import { numberOf } from "./marks.js";
@@ -28,15 +28,14 @@ function mount(element, stage) {
     const height = root.clientHeight;
     const { colour } = stage;
     dots = stage.runs.flatMap((run) => {
-      colour.learn(run.cell);
+      const own = colour.of(run.cell);
       const found = run.cell.signals.flatMap((signal) =>
-        Array.from({ length: run.recipe.layers }, (_, layer) => ({ run, signal, layer, hue: colour.hue(signal.id) })),
+        Array.from({ length: run.recipe.layers }, (_, layer) => ({ run, signal, layer, hue: own.hue(signal.id) })),
       );
       return found.filter(
         ({ signal }) => stage.runs.length === 1 || signal.role === "gate" || run.cell.signals.length === 1,
       );
     });
-    colour.learn(stage.description);
     // both fractions together are one at most; the picture is no larger than what is reached needs
     let most = 0;
     for (const dot of dots) {

@@ -23,11 +23,15 @@ function mount(element, stage) {
     const { id: signal } = cell.signals.find(({ role }) => role === "gate") ?? cell.signals[0];
     Object.assign(stage.state, { model: run.id, text: legible(PROMPT, model), signal, unit: 0, clamp: [] });
     // what the bench knows of a network that was read with
-    const parts = Array.from({ length: layers }, (_, layer) => ({ cell, title: `layer ${layer + 1}`, reverse: false }));
+    const listed = Array.from({ length: layers }, (_, layer) => ({
+      cell,
+      title: `layer ${layer + 1}`,
+      reverse: false,
+    }));
     Object.assign(stage, {
       network: model,
-      timeline: { layers, parts },
-      lesson: { gives: "next", kind: "character" },
+      timeline: { layers: listed },
+      task: { gives: "next", kind: "character" },
       address: { model: run.id, signal, unit: 0 },
     });
     hint.remove();

@@ -9,17 +9,17 @@ const PAD = 5; // px
 /** Draws the input of the columns in sight over the tiles of a text view; nothing where tokens are read. */
 export function drawInput(sheet, stage, { first, count }) {
   sheet.querySelector("svg")?.remove();
-  const { timeline, axis, colour, lesson } = stage;
-  const { given } = timeline;
-  if (!given) return;
+  const { timeline, axis, colour, task } = stage;
+  const { inputValues } = timeline;
+  if (!inputValues) return;
   const { column } = axis;
   const width = count * column;
   const height = sheet.clientHeight;
   const svg = document.createElementNS(SPACE, "svg");
   for (const [name, value] of Object.entries({ width, height, class: "input-lines" })) svg.setAttribute(name, value);
-  const many = given[0].length;
-  const steps = Array.from({ length: timeline.steps }, (_, t) => t).filter((t) => lesson.hasInput(t));
-  const all = steps.flatMap((t) => given[t]);
+  const many = inputValues[0].length;
+  const steps = Array.from({ length: timeline.steps }, (_, t) => t).filter((t) => task.hasInput(t));
+  const all = steps.flatMap((t) => inputValues[t]);
   const low = all.reduce((a, b) => Math.min(a, b), Infinity);
   const high = all.reduce((a, b) => Math.max(a, b), -Infinity);
   const most = Math.max(-low, high) || 1;
@@ -35,10 +35,10 @@ export function drawInput(sheet, stage, { first, count }) {
           y: channel * row,
           width: column - 2,
           height: row,
-          fill: colour.diverging.css(given[t][channel] / most),
+          fill: colour.diverging.css(inputValues[t][channel] / most),
         });
     else {
-      const points = seen.map((t) => [x(t), PAD + (1 - share(given[t][channel])) * (height - 2 * PAD)]);
+      const points = seen.map((t) => [x(t), PAD + (1 - share(inputValues[t][channel])) * (height - 2 * PAD)]);
       for (const kind of ["halo", "line"])
         put(svg, "polyline", { points: points.map(String).join(" "), class: `${kind} channel-${channel}` });
       for (const [cx, cy] of points) put(svg, "circle", { cx, cy, r: 2.2 });

@@ -1,7 +1,7 @@
 // The gradient coming back: for every state a ribbon of arrows whose width is its norm, with the number every few
 // columns.
 
-import { number } from "../../data/words.js";
+import { number } from "../../data/formatting.js";
 import { largest, statesOf } from "../../figures/description.js";
 import { Path, ribbon, ribbonWidth } from "./paths.js";
 
@@ -13,7 +13,7 @@ const WIDEST = 88; // px of the widest arrow
 export function widestNorm(stage) {
   const { timeline } = stage;
   let most = 0;
-  timeline.parts.forEach(({ cell }, layer) => {
+  timeline.layers.forEach(({ cell }, layer) => {
     for (const state of statesOf(cell)) most = largest(timeline.gradientNorm(layer, state.id), most);
   });
   return most;

@@ -16,8 +16,8 @@ const SACRIFICES = [
   { gates: "chosen" },
   { gates: "none" },
   { gates: "none", guesses: 1 },
-  { gates: "none", guesses: 1, layers: "chosen" },
-  { gates: "none", guesses: 0, layers: "chosen" },
+  { gates: "none", guesses: 1, shownLayers: "chosen" },
+  { gates: "none", guesses: 0, shownLayers: "chosen" },
 ];
 export const MOST_ROWS = 16;
 const MOST_GROWTH = 0.6;
@@ -31,31 +31,31 @@ const WIDE = 40; // px, as far as that goes
  * room}], `room` the free pixels above; `input`: how many times as tall as a character, 0 for none; `carried`: on to
  * the next step (`reverse`: to the one before).
  */
-export function stackBands(parts, { chosen, height, column, guesses = 3, input = 1 }) {
+export function stackBands(layers, { chosen, height, column, guesses = 3, input = 1 }) {
   const tallest = Math.max(TALLEST_TILE, Math.min(WIDE, column) * 0.9);
   for (const sacrifice of SACRIFICES) {
     for (const density of DENSITIES) {
-      const wanted = wantedBands(parts, density, { chosen, guesses, input, ...sacrifice });
+      const wanted = wantedBands(layers, density, { chosen, guesses, input, ...sacrifice });
       const least = wanted.reduce((sum, band) => sum + band.room + band.height, 0);
       if (least <= height) return spread(wanted, height - least, density, tallest);
     }
   }
   const density = DENSITIES.at(-1);
   return spread(
-    wantedBands(parts, density, { layers: "chosen", chosen, gates: "none", guesses: 0, input: 0 }),
+    wantedBands(layers, density, { shownLayers: "chosen", chosen, gates: "none", guesses: 0, input: 0 }),
     0,
     density,
     tallest,
   );
 }
 
-function wantedBands(parts, density, { layers, chosen, gates = "all", guesses, input }) {
+function wantedBands(layers, density, { shownLayers, chosen, gates = "all", guesses, input }) {
   const bands = [];
-  const shown = layers === "chosen" ? [chosen] : parts.map((_, k) => parts.length - 1 - k);
+  const shown = shownLayers === "chosen" ? [chosen] : layers.map((_, k) => layers.length - 1 - k);
   const put = (kind, height, room, more = {}) => bands.push({ kind, height, room: bands.length ? room : 2, ...more });
   if (guesses) put("guesses", density.guess * guesses, 0, { rows: guesses });
   for (const layer of shown) {
-    const { cell, reverse } = parts[layer];
+    const { cell, reverse } = layers[layer];
     put("tiles", density.tile * density.rows, density.gap + (layer === shown[0] ? 0 : BETWEEN_LAYERS), {
       layer,
       signal: outputOf(cell),

@@ -1,8 +1,8 @@
 // One step of the network as one painted column: a card of the deck while the network folds, and the folded cell
 // itself.
 
-import { inNumbers } from "../../data/lesson.js";
-import { percent, shortened } from "../../data/words.js";
+import { percent, shortened } from "../../data/formatting.js";
+import { inNumbers } from "../../data/task.js";
 import { tileGap } from "./paths.js";
 
 const FAINT = 0.38;
@@ -110,9 +110,9 @@ function write(pen, text, x, y, { points, align = "center", bold = false, colour
   pen.fillText(text, x, y);
 }
 
-function guesses(pen, { timeline, lesson, colour }, band, t, box, all) {
-  if (lesson.counts) {
-    const given = lesson.outputs(t);
+function guesses(pen, { timeline, task, colour }, band, t, box, all) {
+  if (task.counts) {
+    const given = task.outputs(t);
     if (given)
       write(pen, inNumbers(given), box.left + box.width / 2, box.top + box.height / 2, {
         points: all ? 14 : 11,
@@ -125,11 +125,8 @@ function guesses(pen, { timeline, lesson, colour }, band, t, box, all) {
   const roomy = all && box.width > 96;
   (timeline.top[t] ?? []).slice(0, band.rows).forEach(([token, share], k) => {
     const middle = box.top + (k + 0.5) * line;
-    const hit = token === lesson.wanted(t);
-    const name = shortened(
-      lesson.named(token, true),
-      all ? NAMED : Math.max(1, Math.floor(box.width / (points * 0.62))),
-    );
+    const hit = token === task.wanted(t);
+    const name = shortened(task.named(token, true), all ? NAMED : Math.max(1, Math.floor(box.width / (points * 0.62))));
     const from = box.left + 14 + Math.max(12, [...name].length * points * 0.62);
     if (hit)
       fill(pen, colour.tint(timeline.cell.states[0], 0.22), { ...box, top: middle - line / 2 + 0.5, height: line - 1 });
@@ -157,12 +154,12 @@ function guesses(pen, { timeline, lesson, colour }, band, t, box, all) {
   });
 }
 
-function input(pen, { lesson, colour }, t, box, width, all) {
+function input(pen, { task, colour }, t, box, width, all) {
   fill(pen, colour.ghost, { ...box, left: 1, width: width - 2 });
-  const points = lesson.reads === "characters" ? Math.min(20, box.height / 2 + 3) : all ? 14 : 11;
+  const points = task.reads === "characters" ? Math.min(20, box.height / 2 + 3) : all ? 14 : 11;
   write(
     pen,
-    shortened(lesson.read(t), Math.max(1, Math.floor(width / (points * 0.62)))),
+    shortened(task.read(t), Math.max(1, Math.floor(width / (points * 0.62)))),
     width / 2,
     box.top + box.height / 2,
     {

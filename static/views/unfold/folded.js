@@ -1,6 +1,6 @@
 // The network folded: the same cell at every step, what it remembers going round in loops.
 
-import { number } from "../../data/words.js";
+import { number } from "../../data/formatting.js";
 import { chosenLayer, chosenUnit, shortTitle } from "../../figures/description.js";
 import { make, pulse, restyle, retext } from "../../figures/figure.js";
 import { widestNorm } from "./backward.js";
@@ -25,7 +25,7 @@ function path(parent, className, d) {
  * Draws the folded network into a layer; returns {place, label, step(position), find(x, y), unroll(duration, delay)}.
  */
 export function drawFolded(layer, stage, { width, height, guesses }) {
-  const { timeline, description, colour, network, lesson } = stage;
+  const { timeline, description, colour, network, task } = stage;
   const place = placeFolded(stage, { width, height, chosen: chosenLayer(stage), pinned: chosenUnit(stage), guesses });
   layer.replaceChildren();
   layer.style.fontSize = `${Math.max(12, Math.min(15, height / 36))}px`;
@@ -65,10 +65,10 @@ export function drawFolded(layer, stage, { width, height, guesses }) {
       const tag = make(layer, "div", "folded-name", {
         style: `right:${place.width - place.left + AIR + (loop ? 4 : 0)}px;top:${y}px`,
       });
-      if (!band.signal) tag.textContent = band.kind === "input" ? "input" : lesson.counts ? "gives" : "guesses";
+      if (!band.signal) tag.textContent = band.kind === "input" ? "input" : task.counts ? "gives" : "guesses";
       else {
-        const several = loop && timeline.layers > 1;
-        if (named) tag.append(several ? `${timeline.parts[band.layer].title} ` : `${shortTitle(band.signal)} `);
+        const several = loop && timeline.layers.length > 1;
+        if (named) tag.append(several ? `${timeline.layers[band.layer].title} ` : `${shortTitle(band.signal)} `);
         make(tag, "b", "", { text: band.signal.id });
         if (several && !named) tag.append(` ${band.layer + 1}`);
         if (band.kind === "gate") tag.style.color = colour.hue(band.signal.id);
@@ -85,7 +85,7 @@ export function drawFolded(layer, stage, { width, height, guesses }) {
     if (place.beside)
       make(box, "h3", "", {
         text:
-          `${timeline.layers > 1 ? `${timeline.layers} cells` : "One cell"}, ${timeline.steps} ` +
+          `${timeline.layers.length > 1 ? `${timeline.layers.length} cells` : "One cell"}, ${timeline.steps} ` +
           `${timeline.steps > 1 ? "times" : "time"}`,
       });
     if (place.beside || place.caption) make(box, "p", "", { text: "The same weights at every step." });
@@ -130,8 +130,7 @@ export function drawFolded(layer, stage, { width, height, guesses }) {
       else retext(count, toStep(t, loop.reverse));
     }
     const at = `Step ${t + 1} of ${timeline.steps}`;
-    if (place.beside)
-      retext(words.at, `${at} ${back ? "takes the gradient back through" : "reads"} ${lesson.said(t)}.`);
+    if (place.beside) retext(words.at, `${at} ${back ? "takes the gradient back through" : "reads"} ${task.said(t)}.`);
     else if (place.caption) retext(words.at, `${at}.`);
   }
 

@@ -1,6 +1,6 @@
 // The forward pass as a drawing: unit tiles, the gates' mean openness, wires, characters and guesses.
 
-import { escapeLabel, shortened } from "../../data/words.js";
+import { escapeLabel, shortened } from "../../data/formatting.js";
 import { gatesOf } from "../../figures/description.js";
 import { numberLines } from "./numbers.js";
 import { arrow, halfTile, Path, stub, tileGap } from "./paths.js";
@@ -11,7 +11,7 @@ export function forwardTraces(stage, plan) {
   const ghost = new Path();
   const wires = new Path();
   const right = new Path();
-  const gates = new Map(stage.timeline.parts.flatMap(({ cell }) => gatesOf(cell).map(({ id }) => [id, new Path()])));
+  const gates = new Map(stage.timeline.layers.flatMap(({ cell }) => gatesOf(cell).map(({ id }) => [id, new Path()])));
   const half = halfTile(axis.column);
   for (const band of plan.bands) {
     if (band.kind === "gate") gateBars(stage, plan, band, ghost, gates.get(band.signal.id));
@@ -36,8 +36,8 @@ export function forwardTraces(stage, plan) {
 }
 
 /** Whether a band shows numbers: lines, not letters. */
-const isOfNumbers = ({ timeline, lesson }, { kind }) =>
-  (kind === "input" && timeline.given !== null) || (kind === "guesses" && lesson.counts);
+const isOfNumbers = ({ timeline, task }, { kind }) =>
+  (kind === "input" && timeline.inputValues !== null) || (kind === "guesses" && task.counts);
 
 function gateBars(stage, { from, to }, band, ghost, path) {
   const half = halfTile(stage.axis.column);
@@ -100,7 +100,7 @@ const UNJUDGED = 0.4; // how much of it is left where a guess does not count
 const LETTER = 0.62; // of its size: how wide a letter is at most
 
 function writing(stage, { bands, from, to }, right, half) {
-  const { timeline, lesson, colour, axis } = stage;
+  const { timeline, task, colour, axis } = stage;
   const x = [];
   const y = [];
   const text = [];
@@ -118,21 +118,21 @@ function writing(stage, { bands, from, to }, right, half) {
   for (const band of bands) {
     if (isOfNumbers(stage, band)) continue;
     if (band.kind === "input") {
-      const points = Math.min(lesson.reads === "words" ? 13 : 18, band.height / 2 + 2);
-      for (let t = from; t < to; t++) write(t, band.middle, lesson.read(t), { points });
+      const points = Math.min(task.reads === "words" ? 13 : 18, band.height / 2 + 2);
+      for (let t = from; t < to; t++) write(t, band.middle, task.read(t), { points });
     }
     if (band.kind !== "guesses") continue;
     const line = band.height / band.rows;
     for (let t = from; t < to; t++) {
       (timeline.top[t] ?? []).slice(0, band.rows).forEach(([token, probability], k) => {
-        const hit = token === lesson.wanted(t);
-        const judged = lesson.judges(t);
+        const hit = token === task.wanted(t);
+        const judged = task.judges(t);
         const at = band.top + (k + 0.5) * line;
         if (hit)
           right.box(t - Math.max(half, 0.32), at - line / 2 + 0.5, t + Math.max(half, 0.32), at + line / 2 - 0.5);
-        write(t, at, lesson.named(token, true), {
+        write(t, at, task.named(token, true), {
           alpha: (judged ? 1 : UNJUDGED) * (FAINTEST + (1 - FAINTEST) * Math.sqrt(probability)),
-          bold: hit || (lesson.first > 0 && judged),
+          bold: hit || (task.first > 0 && judged),
           points: Math.max(11, Math.min(16, line - 3)),
         });
       });

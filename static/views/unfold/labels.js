@@ -1,6 +1,6 @@
 // The words in the gutter of the unfolded network, and where the arrows' scale is told.
 
-import { number } from "../../data/words.js";
+import { number } from "../../data/formatting.js";
 import { chosenLayer, shortTitle } from "../../figures/description.js";
 import { make } from "../../figures/figure.js";
 import { widestNorm } from "./backward.js";
@@ -24,20 +24,20 @@ const abridged = (title) => (title.length > LONGEST ? `${title.slice(0, 4)}.` : 
 
 function label(labels, stage, plan, band) {
   const { kind, layer, signal, top, height, middle, rows, units } = band;
-  const { axis, colour, timeline, lesson } = stage;
+  const { axis, colour, timeline, task } = stage;
   const narrow = axis.gutter < 80;
   const box = make(labels, "div", `figure-label is-${kind}${narrow ? " is-narrow" : ""}`, {
     style: `top:${middle}px;width:${axis.gutter - 10}px`,
   });
-  if (kind === "guesses" && lesson.counts) {
+  if (kind === "guesses" && task.counts) {
     make(box, "span", "", { text: "gives" });
     if (height > 26 && !narrow) make(box, "small", "", { text: spanOf(stage, kind) });
-    if (height > 40 && !narrow && lesson.target(lesson.first)) make(box, "small", "", { text: "broad: wanted" });
+    if (height > 40 && !narrow && task.target(task.first)) make(box, "small", "", { text: "broad: wanted" });
     return;
   }
   if (kind === "guesses") {
     make(box, "span", "", { text: rows > 1 ? "guesses" : "guess" });
-    if (rows > 1 && captioned(plan) && !narrow && lesson.wanted(lesson.first) !== undefined)
+    if (rows > 1 && captioned(plan) && !narrow && task.wanted(task.first) !== undefined)
       make(box, "small", "", { text: "shaded: right" });
     if (rows > 1 && !captioned(plan) && plan.bands.some(({ carried }) => carried))
       for (const text of narrow
@@ -49,7 +49,7 @@ function label(labels, stage, plan, band) {
   if (kind === "input") return void make(box, "span", "", { text: "input" });
   const name = make(box, "span", "figure-label-name");
   const crowded =
-    (kind === "lane" && height < CROWDED) || (kind === "tiles" && height < 2 * CROWDED && timeline.layers > 1);
+    (kind === "lane" && height < CROWDED) || (kind === "tiles" && height < 2 * CROWDED && timeline.layers.length > 1);
   if (!narrow && !crowded) name.append(`${shortTitle(signal)} `);
   make(name, "b", "", { text: signal.id });
   if (kind === "gate") box.style.color = colour.hue(signal.id);
@@ -62,8 +62,8 @@ function label(labels, stage, plan, band) {
           ? `${units.length} of ${width} units`
           : `${width} units`,
     });
-  if (kind === "tiles" && timeline.layers > 1)
-    make(box, "small", "", { text: narrow ? abridged(timeline.parts[layer].title) : timeline.parts[layer].title });
+  if (kind === "tiles" && timeline.layers.length > 1)
+    make(box, "small", "", { text: narrow ? abridged(timeline.layers[layer].title) : timeline.layers[layer].title });
   const row = units?.indexOf(plan.pinned) ?? -1;
   if (kind !== "tiles" || layer !== chosenLayer(stage) || row < 0) return;
   const tall = height / units.length;

@@ -25,19 +25,19 @@ export function placeFolded({ timeline }, { width, height, chosen, guesses, pinn
   const clear = Math.max(44, Math.min(220, width * 0.172));
   const caption = beside || height < 110 ? 0 : CAPTION;
   const wanted = { chosen, column: 0, guesses };
-  const broad = Math.max(ROAD.least, Math.min(ROAD.most, height * 0.055, (clear * 0.45) / timeline.layers));
-  const widest = Math.min(WIDEST, clear * 0.2, (height * 0.07) / timeline.layers);
+  const broad = Math.max(ROAD.least, Math.min(ROAD.most, height * 0.055, (clear * 0.45) / timeline.layers.length));
+  const widest = Math.min(WIDEST, clear * 0.2, (height * 0.07) / timeline.layers.length);
   const thick = (signal) => (signal.road ? broad : THIN);
   const reserve = (bands) => {
     const room = { above: EDGE, below: EDGE };
-    for (const { signal, side } of loopedStates(timeline.parts, bands))
+    for (const { signal, side } of loopedStates(timeline.layers, bands))
       room[side] += Math.max(thick(signal), widest) + BETWEEN;
     return room;
   };
   // which layers there is room for depends on the loops, whose room depends on the layers
-  let bands = stackBands(timeline.parts, { ...wanted, height: height - caption - 40 });
+  let bands = stackBands(timeline.layers, { ...wanted, height: height - caption - 40 });
   const room = reserve(bands);
-  bands = stackBands(timeline.parts, { ...wanted, height: height - caption - room.above - room.below });
+  bands = stackBands(timeline.layers, { ...wanted, height: height - caption - room.above - room.below });
   for (const band of bands) {
     band.top += room.above;
     band.middle += room.above;
@@ -45,7 +45,7 @@ export function placeFolded({ timeline }, { width, height, chosen, guesses, pinn
   const end = { above: bands[0].top, below: bands.at(-1).top + bands.at(-1).height };
   const out = { above: 0, below: 0 };
   const at = { above: clear, below: clear, widest };
-  const loops = loopedStates(timeline.parts, bands).map(({ band, signal, side }) => {
+  const loops = loopedStates(timeline.layers, bands).map(({ band, signal, side }) => {
     const wide = Math.max(thick(signal), widest);
     const across = at[side] + wide / 2;
     const away = out[side] + BETWEEN - 2 + wide / 2;
@@ -84,11 +84,11 @@ export function placeFolded({ timeline }, { width, height, chosen, guesses, pinn
 }
 
 // A cell's output goes round above, what it keeps for itself round below; the nearer layer stays inside.
-function loopedStates(parts, bands) {
+function loopedStates(layers, bands) {
   const found = [];
   for (const band of bands) {
     if (band.kind === "tiles" && band.carried)
-      found.push({ band, signal: outputOf(parts[band.layer].cell), side: "above" });
+      found.push({ band, signal: outputOf(layers[band.layer].cell), side: "above" });
     if (band.kind === "lane") found.push({ band, signal: band.signal, side: "below" });
   }
   return [...found.filter(({ side }) => side === "above"), ...found.filter(({ side }) => side === "below").reverse()];

@@ -1,7 +1,7 @@
 // Numbers over time as lines within a band: what is given where it is no character, and what is given back beside what
 // was wanted.
 
-import { number } from "../../data/words.js";
+import { number } from "../../data/formatting.js";
 
 export const MOST_LINES = 4;
 const PAD = 3; // px above and below
@@ -10,10 +10,11 @@ const DASHES = ["solid", "4px,2px", "1px,2px", "6px,2px,1px,2px"];
 /**
  * The lists of numbers a band shows, one a step: {shown, wanted}; `wanted` where there is something to compare with.
  */
-function rowsOf({ timeline, lesson }, kind) {
+function rowsOf({ timeline, task }, kind) {
   const each = (rowAt) => Array.from({ length: timeline.steps }, (_, t) => rowAt(t));
-  if (kind === "input") return { shown: each((t) => (lesson.hasInput(t) ? timeline.given[t] : undefined)), wanted: [] };
-  return { shown: each((t) => lesson.outputs(t)), wanted: each((t) => lesson.target(t)) };
+  if (kind === "input")
+    return { shown: each((t) => (task.hasInput(t) ? timeline.inputValues[t] : undefined)), wanted: [] };
+  return { shown: each((t) => task.outputs(t)), wanted: each((t) => task.target(t)) };
 }
 
 /** The smallest and the largest number of a band, a little apart where all are one. */
@@ -31,7 +32,7 @@ export const spanOf = (stage, kind) => endsOf(rowsOf(stage, kind)).map(number).j
 export function numberLines(stage, { kind, top, height }, { from, to }) {
   const rows = rowsOf(stage, kind);
   const [low, high] = endsOf(rows);
-  const { colour, lesson } = stage;
+  const { colour, task } = stage;
   const y = (value) => top + PAD + ((high - value) / (high - low)) * (height - 2 * PAD);
   const x = Array.from({ length: to - from }, (_, k) => from + k);
   const line = (table, k, style, marked) => ({
@@ -41,7 +42,7 @@ export function numberLines(stage, { kind, top, height }, { from, to }) {
     y: x.map((t) => (table[t] ? y(table[t][k]) : null)),
     line: style,
     hoverinfo: "skip",
-    marker: { size: 4, color: style.color, opacity: x.map((t) => (kind === "input" || lesson.judges(t) ? 1 : 0.25)) },
+    marker: { size: 4, color: style.color, opacity: x.map((t) => (kind === "input" || task.judges(t) ? 1 : 0.25)) },
   });
   const many = Math.min(MOST_LINES, Math.max(...rows.shown.map((row) => row?.length ?? 0)));
   const channels = Array.from({ length: many }, (_, k) => k);

@@ -1,7 +1,7 @@
 // What moves with a step: the pulse from the input to the guess, the one along the state arrows, and the gradient's on
 // its way back.
 
-import { number } from "../../data/words.js";
+import { number } from "../../data/formatting.js";
 import { windowOf } from "../../figures/description.js";
 import { make, pulse, restyle, retext } from "../../figures/figure.js";
 import { ribbonBands } from "./backward.js";
@@ -84,7 +84,7 @@ export function movingMarks(layer, stage, { bands, height }) {
 // What a layer with a window looks at together: a funnel from its tile down to the columns of its input; returns
 // step(t).
 function windowMark(layer, stage, bands, height) {
-  const many = windowOf(stage.timeline.parts[0].cell);
+  const many = windowOf(stage.timeline.layers[0].cell);
   const lowest = bands.findLast((band) => band.layer === 0 && band.kind === "tiles");
   if (many < 2 || !lowest) return () => {};
   const top = lowest.top + lowest.height;

@@ -8,7 +8,7 @@ import { Run } from "../data/run.js";
 import { readJson } from "../data/stream.js";
 import { Band } from "./band.js";
 import { Colour } from "./colour.js";
-import { Views } from "./views.js";
+import { MountedViews } from "./mounted_views.js";
 
 const NARROW = 640;
 const EDGE = 4;
@@ -111,7 +111,7 @@ class Replay {
   }
 }
 
-export class TrainingStage extends Views {
+export class TrainingStage extends MountedViews {
   /**
    * `cells`: the descriptions; `runs`: what the API says of each run; `chosen`: what the address says; `tracks`: the
    * element the axis fits; `readOnly` in a frame.
@@ -140,15 +140,13 @@ export class TrainingStage extends Views {
       });
     }
     setInterval(() => this.#askAboutQueue(), ASK_EVERY);
-    new ResizeObserver(() => this.requestDraw()).observe(tracks);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.retheme());
-    this.retheme();
+    this.begin();
   }
 
   get lastStep() {
     return Math.max(0, ...this.runs.map(({ step }) => step));
   }
-  get layers() {
+  get layerCount() {
     return Math.max(...this.runs.map(({ recipe }) => recipe.layers));
   }
   get live() {
@@ -192,12 +190,6 @@ export class TrainingStage extends Views {
     this.drawViews();
     this.step();
     this.tell("drawn");
-  }
-
-  retheme() {
-    document.documentElement.dataset.theme = this.state.theme;
-    this.colour.refresh();
-    this.requestDraw();
   }
 
   remember() {

@@ -1,8 +1,8 @@
 // Asks the server for traces and arithmetic; the picture changes only when a good answer has begun to come.
 
 import { LONGEST_TEXT, LONGEST_VALUES } from "../data/address.js";
-import { asInterventions, holds } from "../data/clamps.js";
-import { asked as askedFor, legible, stepsOf, targetOf, wayOf } from "../data/networks.js";
+import { fitsNetwork, interventionsOver } from "../data/interventions.js";
+import { inputOf, legible, stepsOf, targetOf, wayOf } from "../data/networks.js";
 import { postJson, readEvents } from "../data/stream.js";
 import { Timeline } from "../data/timeline.js";
 
@@ -30,53 +30,68 @@ export class Reader {
     const tracing = new AbortController();
     this.tracing = tracing;
     Object.assign(this.asked, changes);
-    const { model, loss, clamp, text: wanted, target: aim } = { ...stage.state, ...this.asked };
-    const network = stage.models.find(({ id }) => id === model);
-    const cell = stage.cells.find(({ id }) => id === network.cell);
-    const kept = clamp.filter((each) => holds(each, network, stage.cells));
-    // from a text to numbers, or back, nothing can be taken along; nor to a network that reads other words, or less
-    const before = stage.models.find(({ id }) => id === stage.state.model) ?? stage.network;
-    const other = model !== stage.state.model && changes.text === undefined;
-    const text = other
-      ? legible(wayOf(network) === wayOf(before) ? wanted : (this.left.get(wayOf(network)) ?? wanted), network)
-      : wanted;
-    const target =
-      // one a step fits only what it was made for
-      other || (changes.text !== undefined && network.form?.pattern !== "many-to-one") ? (changes.target ?? "") : aim;
-    const key = JSON.stringify([model, text, loss, target]);
+    const plan = this.#plan(changes);
     stage.tell("reading");
     try {
-      const what = { ...askedFor(text, network), ...targetOf(target, network) };
-      const interventions = asInterventions(
-        kept,
-        text === stage.state.text && !stage.state.trace ? stage.timeline.steps : stepsOf(text, network),
-      );
-      // before and after: what the network does when it is left alone is read once for a text
-      if (interventions.length && this.plain.key !== key) {
-        await this.#trace({ model, ...what, loss, backward: false, signals: [cell.states[0]] }, tracing, (timeline) => {
-          if (timeline.done) this.plain = { key, timeline };
-        });
-      }
-      await this.#trace({ model, ...what, loss, interventions }, tracing, (timeline) => {
-        if (timeline.done && !interventions.length) this.plain = { key, timeline };
-        if (timeline === stage.timeline) return stage.requestDraw();
-        this.left.set(wayOf(before), stage.state.text);
-        Object.assign(stage.state, { loss, target, clamp: kept, trace: undefined });
-        // what it adds up is another network's, or another text's
-        if (model !== stage.state.model || text !== stage.state.text || interventions.length) stage.arithmetic = null;
-        this.asked = {};
-        stage.untouched = interventions.length ? this.plain.timeline : null;
-        stage.take(timeline);
-      });
-      stage.notice(
-        this.#remark(text, clamp.length - kept.length, other && text !== wanted && wayOf(network) === wayOf(before)),
-      );
+      const { network, text, target, loss } = plan;
+      const body = { model: network.id, ...inputOf(text, network), ...targetOf(target, network), loss };
+      const interventions = this.#interventionsOf(plan);
+      if (interventions.length) await this.#readUntouched(body, plan, tracing);
+      await this.#trace({ ...body, interventions }, tracing, (timeline) => this.#show(timeline, plan, interventions));
+      stage.notice(this.#remark(plan));
       stage.remember();
       this.readArithmetic();
     } catch (problem) {
       if (problem.name === "AbortError") return;
       stage.notice(`${asSentence(problem.message)} The picture still shows the last text that could be read.`);
     }
+  }
+
+  // What is to be read: what was asked for over what is shown, as far as the network can take it along.
+  #plan(changes) {
+    const { stage } = this;
+    const { model, loss, clamp, text: wanted, target: aim } = { ...stage.state, ...this.asked };
+    const network = stage.models.find(({ id }) => id === model);
+    const before = stage.models.find(({ id }) => id === stage.state.model) ?? stage.network;
+    const other = model !== stage.state.model && changes.text === undefined;
+    const sameWay = wayOf(network) === wayOf(before);
+    // from a text to numbers, or back, nothing can be taken along; nor to a network that reads other words, or less
+    const text = other ? legible(sameWay ? wanted : (this.left.get(wayOf(network)) ?? wanted), network) : wanted;
+    // a target a step fits only what it was made for
+    const newText = changes.text !== undefined && network.form?.pattern !== "many-to-one";
+    const target = other || newText ? (changes.target ?? "") : aim;
+    const kept = clamp.filter((each) => fitsNetwork(each, network, stage.cells));
+    const cut = other && sameWay && text !== wanted;
+    const key = JSON.stringify([model, text, loss, target]);
+    return { network, before, text, target, loss, kept, lost: clamp.length - kept.length, cut, key };
+  }
+
+  #interventionsOf({ network, text, kept }) {
+    const { state, timeline } = this.stage;
+    return interventionsOver(kept, text === state.text && !state.trace ? timeline.steps : stepsOf(text, network));
+  }
+
+  // Before and after: what the network does when it is left alone is read once for a text.
+  async #readUntouched(body, { network, key }, tracing) {
+    if (this.plain.key === key) return;
+    const { states } = this.stage.cells.find(({ id }) => id === network.cell);
+    await this.#trace({ ...body, backward: false, signals: [states[0]] }, tracing, (timeline) => {
+      if (timeline.done) this.plain = { key, timeline };
+    });
+  }
+
+  // The first frame of a good answer becomes the picture; those that follow are drawn into it.
+  #show(timeline, { network, before, text, target, loss, kept, key }, interventions) {
+    const { stage } = this;
+    if (timeline.done && !interventions.length) this.plain = { key, timeline };
+    if (timeline === stage.timeline) return stage.requestDraw();
+    this.left.set(wayOf(before), stage.state.text);
+    // what it adds up is another network's, or another text's
+    if (network.id !== stage.state.model || text !== stage.state.text || interventions.length) stage.arithmetic = null;
+    Object.assign(stage.state, { loss, target, clamp: kept, trace: undefined });
+    this.asked = {};
+    stage.untouched = interventions.length ? this.plain.timeline : null;
+    stage.take(timeline);
   }
 
   /** Lets go of what is being read. */
@@ -90,7 +105,7 @@ export class Reader {
     this.plain = { key: JSON.stringify([model, text, loss, target]), timeline };
   }
 
-  #remark(text, lost, cut) {
+  #remark({ text, lost, cut }) {
     if (cut) return "What this network never saw is left out of the text.";
     if (lost) return "What was held is let go: this network has no such unit.";
     const longest = this.stage.network.valued ? LONGEST_VALUES : LONGEST_TEXT;
@@ -122,9 +137,9 @@ export class Reader {
     const { state, network, timeline } = this.stage;
     return {
       model: state.model,
-      ...askedFor(state.text, network),
+      ...inputOf(state.text, network),
       ...targetOf(state.target, network),
-      interventions: asInterventions(state.clamp, timeline.steps),
+      interventions: interventionsOver(state.clamp, timeline.steps),
     };
   }
 

@@ -2,13 +2,13 @@
 // again.
 
 import { legible, readable } from "../data/networks.js";
-import { networks as owned, proof } from "../data/owner.js";
+import { ownedNetworks, proof } from "../data/owner.js";
 import { readJson } from "../data/stream.js";
 
 const BYTES = { "Content-Type": "application/octet-stream" };
 
 /** A line in the fold; returns {consider(file), train(file, agreed)}, which ask before anything is kept. */
-export function mountOffer(fold, stage) {
+export function mountImport(fold, stage) {
   const line = document.createElement("p");
   const said = document.createElement("span");
   const accept = button("Bring it in");
@@ -31,7 +31,7 @@ export function mountOffer(fold, stage) {
   const rest = () => {
     if (offered) return;
     const { network } = stage;
-    if (network.origin === "upload" && owned.recall(network.id))
+    if (network.origin === "upload" && ownedNetworks.recall(network.id))
       say(`“${network.title}” is yours: whoever knows its address can open it, nobody else finds it.`, remove);
     else say(gone);
     gone = "";
@@ -51,7 +51,7 @@ export function mountOffer(fold, stage) {
       const { file } = offered;
       say(`“${file.name}” is on its way …`);
       const { id, owner_token: token } = await readJson("/api/models", { method: "POST", headers: BYTES, body: file });
-      owned.remember(id, token);
+      ownedNetworks.remember(id, token);
       const network = readable(await readJson(`/api/models/${id}`));
       stage.models.push(network);
       [offered, before] = [null, { model: stage.state.model, text: stage.state.text }];
@@ -65,8 +65,8 @@ export function mountOffer(fold, stage) {
   remove.addEventListener("click", () =>
     trying(async () => {
       const { id, title } = stage.network;
-      await readJson(`/api/models/${id}`, { method: "DELETE", headers: proof(owned.recall(id)) });
-      owned.forget(id);
+      await readJson(`/api/models/${id}`, { method: "DELETE", headers: proof(ownedNetworks.recall(id)) });
+      ownedNetworks.forget(id);
       stage.models.splice(
         stage.models.findIndex((model) => model.id === id),
         1,

@@ -1,7 +1,7 @@
 // What a network is given and what it should give at every step, as the page writes it: characters, words, numbers or
 // nothing in; the next of them, classes or numbers out.
 
-import { number, visible } from "./words.js";
+import { number, visible } from "./formatting.js";
 
 const SHOWN_CHANNELS = 3;
 const LONGEST_WORD = 9; // letters a tile has room for
@@ -12,16 +12,16 @@ export function inNumbers(values) {
   return values.length > SHOWN_CHANNELS ? `(${shown}, …)` : values.length > 1 ? `(${shown})` : shown;
 }
 
-export class Lesson {
+export class Task {
   /** `network` as the page has it: its vocabulary, and what it reads and gives. */
-  constructor(timeline, { vocabulary, form = {}, task }) {
-    const { reads = timeline.given ? "values" : "characters", gives = "next", labels = [] } = form;
+  constructor(timeline, { vocabulary, form = {}, task: name }) {
+    const { reads = timeline.inputValues ? "values" : "characters", gives = "next", labels = [] } = form;
     Object.assign(this, {
       timeline,
       vocabulary,
       reads,
       gives,
-      task,
+      name,
       labels: labels.length ? labels : (timeline.labels ?? []),
     });
     this.counts = gives === "values" || (gives === "next" && reads === "values");
@@ -51,7 +51,9 @@ export class Lesson {
   /** What a step reads, as it stands in a tile; "" where nothing is given. */
   read(t) {
     if (!this.hasInput(t)) return "";
-    return this.timeline.given ? inNumbers(this.timeline.given[t]) : visible(this.vocabulary[this.timeline.tokens[t]]);
+    return this.timeline.inputValues
+      ? inNumbers(this.timeline.inputValues[t])
+      : visible(this.vocabulary[this.timeline.tokens[t]]);
   }
 
   /** The token itself: what a text is set by. */
@@ -62,7 +64,7 @@ export class Lesson {
   /** The same within a sentence. */
   said(t) {
     if (!this.hasInput(t)) return "nothing new";
-    return this.timeline.given ? this.read(t) : `“${this.read(t)}”`;
+    return this.timeline.inputValues ? this.read(t) : `“${this.read(t)}”`;
   }
 
   /** What a class, or a next token, is called; `brief` where there is room for little. */
@@ -89,7 +91,7 @@ export class Lesson {
     if (!this.counts) return undefined;
     const numbers =
       this.gives === "next"
-        ? this.timeline.given[t + 1]
+        ? this.timeline.inputValues[t + 1]
         : this.judges(t)
           ? this.timeline.targets?.[t - this.first]
           : undefined;
@@ -106,7 +108,7 @@ export class Lesson {
     const { timeline } = this;
     if (!timeline.done) return "The gradient has not come yet.";
     if (timeline.fromFile) return "This trace holds no gradient.";
-    if (this.task === "states") return "This network has no readout: there is no loss, and no gradient to come back.";
+    if (this.name === "states") return "This network has no readout: there is no loss, and no gradient to come back.";
     if (this.gives !== "next")
       return "It was not said what should come out: without a target there is no loss, and no gradient.";
     return "There is no loss here, so no gradient comes back.";

@@ -2,11 +2,26 @@
 
 const DRAW_EVERY = 100; // ms: figures are drawn at most ten times a second
 
-export class Views extends EventTarget {
+/** What a stage is made on: it has `tracks`, `state`, `colour` and a `draw` of its own. */
+export class MountedViews extends EventTarget {
   constructor() {
     super();
     this.views = [];
     this.last = { drawn: 0, turn: null };
+  }
+
+  /** From here on the views are drawn again when the tracks' width changes, or the system's colours. */
+  begin() {
+    new ResizeObserver(() => this.requestDraw()).observe(this.tracks);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.retheme());
+    this.retheme();
+  }
+
+  /** Takes on the theme that is chosen. */
+  retheme() {
+    document.documentElement.dataset.theme = this.state.theme;
+    this.colour.refresh();
+    this.requestDraw();
   }
 
   /** Mounts a view into an element; its destroy comes back. */

@@ -19,10 +19,10 @@ function withStore(mode, work) {
 }
 
 /** Keeps a file for the next page; rejects where the browser keeps nothing. */
-export const hand = (file) => withStore("readwrite", (store) => store.put(file, KEY));
+export const handOff = (file) => withStore("readwrite", (store) => store.put(file, KEY));
 
 /** The file that was handed on, once; undefined where there is none. */
-export async function takeHanded() {
+export async function takeHandedOff() {
   const file = await withStore("readonly", (store) => store.get(KEY)).catch(() => undefined);
   if (file) await withStore("readwrite", (store) => store.delete(KEY));
   return file;

@@ -7,7 +7,7 @@ const LAYER = /^layer(\d+)(_reverse)?$/;
  * The layers a `begin` event tells of: [{name, title, cell, hidden, reverse}], `cell` the description, the network's
  * own unless it says so.
  */
-export function partsOf({ parts, layers, hidden }, cell) {
+export function layersOf({ parts, layers, hidden }, cell) {
   const told =
     parts ?? Array.from({ length: layers }, (_, layer) => ({ name: `layer${layer}`, hidden, reverse: false }));
   const bothWays = told.some(({ reverse }) => reverse);
