@@ -2,6 +2,8 @@
 
 import { interventionInAddress } from "./interventions.js";
 
+const LONGEST_ID = 200; // of a network, as the service has it
+
 const whole = (low, high) => ({
   read: (text) => (/^\d{1,7}$/.test(text) && +text >= low && +text <= high ? +text : undefined),
   write: String,
@@ -12,6 +14,11 @@ const oneOf = (...words) => ({
   write: String,
   expected: words.join(" or "),
 });
+const network = {
+  read: (text) => (text && [...text].length <= LONGEST_ID ? text : undefined),
+  write: String,
+  expected: `the name of a network, at most ${LONGEST_ID} characters`,
+};
 const name = {
   read: (text) => (/^[\w.-]{1,80}$/.test(text) ? text : undefined),
   write: String,
@@ -27,7 +34,7 @@ export const LONGEST_TEXT = 2000; // what the page's own address (a GET) takes
 export const LONGEST_VALUES = 8000; // characters of numbers
 
 const TABLE = {
-  model: name,
+  model: network,
   text: {
     read: (text) => (text && text.length <= LONGEST_TEXT ? text : undefined),
     write: String,
@@ -87,8 +94,8 @@ export function readAddress(query) {
   const state = {};
   const notices = [];
   for (const [key, text] of new URLSearchParams(query)) {
+    if (!Object.hasOwn(TABLE, key)) continue;
     const property = TABLE[key];
-    if (!property) continue;
     const value = property.read(text);
     if (value === undefined) notices.push(`The address has a wrong “${key}”: it takes ${property.expected}.`);
     else if (!property.many) state[key] = value;

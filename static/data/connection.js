@@ -3,15 +3,18 @@
 
 import { readEvents, readJson } from "./stream.js";
 
-const TOGETHER = 60; // ms: events that come together are told together
-const PULL_EVERY = 2000; // ms, while there is no stream
-const SILENCE = 40000; // ms; the service says at least something every 15 s
-const AGAIN = [300, 1500]; // ms before the next stream: not every page at the same moment
+const PAUSES = {
+  together: 60, // ms: events that come together are told together
+  pull: 2000, // ms, while there is no stream
+  silence: 40000, // ms; the service says at least something every 15 s
+  again: [300, 1500], // ms before the next stream: not every page at the same moment
+};
 
 const rest = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 export class Connection {
-  constructor() {
+  constructor(pauses = PAUSES) {
+    this.pauses = pauses;
     this.logs = new Map(); // run → {events: [[name, data]…], last: the latest id, over, watchers}
     this.busy = false;
     this.stream = null;
@@ -53,13 +56,21 @@ export class Connection {
   async #keepReading() {
     if (this.busy) return;
     this.busy = true;
-    while (this.#running().length) {
-      // also what is added meanwhile
-      for (const [run, log] of this.logs) if (!log.over && !log.missing) await this.#pull(run, log);
-      const streamed = this.#running().length === 0 || (await this.#listen());
-      if (this.#running().length) await rest(streamed ? AGAIN[0] + Math.random() * (AGAIN[1] - AGAIN[0]) : PULL_EVERY);
+    try {
+      while (this.#running().length) await rest(await this.#readOnce());
+    } finally {
+      this.busy = false; // whatever went wrong, the next run that is watched begins again
     }
-    this.busy = false;
+  }
+
+  // All there has been, then what happens now for as long as that can be had; returns how long to rest before the next.
+  async #readOnce() {
+    // also what is added meanwhile
+    for (const [run, log] of this.logs) if (!log.over && !log.missing) await this.#pull(run, log);
+    const streamed = this.#running().length === 0 || (await this.#listen());
+    if (!this.#running().length) return 0;
+    const [soonest, latest] = this.pauses.again;
+    return streamed ? soonest + Math.random() * (latest - soonest) : this.pauses.pull;
   }
 
   // All that is in the log and not here yet. What cannot be had now is pulled again later; a run that is not there is
@@ -69,7 +80,7 @@ export class Connection {
       for (;;) {
         const { events, more } = await readJson(`/api/runs/${run}/events.json?after=${log.last}&limit=2000`);
         for (const { id, event, data } of events) this.#take(event, { ...data, run }, id);
-        if (!more) return;
+        if (!more || this.logs.get(run) !== log) return;
       }
     } catch (problem) {
       if (problem.name !== "Problem") throw problem;
@@ -93,7 +104,7 @@ export class Connection {
       timer = setTimeout(() => {
         silent = true;
         stream.abort();
-      }, SILENCE);
+      }, this.pauses.silence);
     };
     const after = Math.min(...running.map(([, log]) => log.last));
     onBytes();
@@ -109,10 +120,11 @@ export class Connection {
         },
       });
     } catch (problem) {
-      if (problem.name !== "AbortError" && problem.name !== "TypeError" && problem.name !== "Problem") throw problem;
+      if (problem.name !== "AbortError" && problem.name !== "Problem") throw problem;
       alive &&= stream.signal.aborted;
+    } finally {
+      clearTimeout(timer);
     }
-    clearTimeout(timer);
     return stream.signal.aborted ? !silent : alive;
   }
 
@@ -122,7 +134,7 @@ export class Connection {
     log.last = id;
     log.events.push([name, data]);
     log.over = name === "end";
-    log.timer ||= setTimeout(() => this.#tell(data.run, log), TOGETHER);
+    log.timer ||= setTimeout(() => this.#tell(data.run, log), this.pauses.together);
   }
 
   #tell(run, log) {

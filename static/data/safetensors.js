@@ -1,15 +1,13 @@
 // A safetensors file, read in the browser: eight bytes say how long its JSON header is, the numbers stand behind it.
 // Only what is asked for is read.
 
-import { SINGLE } from "./half.js";
-
 const LONGEST_HEADER = 16e6; // bytes
 const START = 8; // bytes before the header
 const WIDTHS = { F64: 8, F32: 4, F16: 2, BF16: 2 };
 const TO_SINGLE = {
   F64: (buffer) => Float32Array.from(new Float64Array(buffer)),
   F32: (buffer) => new Float32Array(buffer),
-  F16: (buffer) => Float32Array.from(new Uint16Array(buffer), (bits) => SINGLE[bits]),
+  F16: (buffer) => new Float32Array(new Float16Array(buffer)),
   BF16: (buffer) => new Float32Array(Uint32Array.from(new Uint16Array(buffer), (bits) => bits << 16).buffer),
 };
 

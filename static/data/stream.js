@@ -15,6 +15,12 @@ async function problemOf(response) {
   return new Problem(response.status, title, said, body.errors);
 }
 
+// An answer that began well and ends before its end; what was called off ourselves is passed on.
+function brokenOff(cause) {
+  if (cause.name === "AbortError") throw cause;
+  throw new Problem(0, "Broken off", "The answer of the server broke off.");
+}
+
 async function ask(url, options) {
   const response = await fetch(url, options).catch((cause) => {
     if (cause.name === "AbortError") throw cause;
@@ -27,7 +33,7 @@ async function ask(url, options) {
 /** One JSON answer, null where there is none; throws Problem. */
 export async function readJson(url, options = {}) {
   const response = await ask(url, options);
-  return response.status === 204 ? null : response.json();
+  return response.status === 204 ? null : response.json().catch(brokenOff);
 }
 
 /** The JSON answer to a JSON body; throws Problem. */
@@ -53,7 +59,7 @@ export async function readEvents(url, { body, signal, onEvent, onBytes }) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await reader.read().catch(brokenOff);
     if (done) return;
     onBytes?.();
     const blocks = (rest + value).replaceAll("\r\n", "\n").split("\n\n");

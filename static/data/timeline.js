@@ -1,16 +1,15 @@
 // One trace as the page holds it: filled frame by frame, NaN where nothing has come yet.
 
-import { SINGLE } from "./half.js";
 import { layersOf } from "./layers.js";
 
 /** Base64 of little-endian float16 → Float32Array. */
-export function decode(base64) {
-  const bytes = atob(base64);
-  const values = new Float32Array(bytes.length / 2);
-  for (let i = 0; i < values.length; i++)
-    values[i] = SINGLE[bytes.charCodeAt(2 * i) | (bytes.charCodeAt(2 * i + 1) << 8)];
-  return values;
-}
+export const decode = (base64) => new Float32Array(new Float16Array(Uint8Array.fromBase64(base64).buffer));
+
+// One number a step out of the units of a table: of which table, and how it is worked out of one step's numbers.
+const SUMMARIES = {
+  mean: { kind: "value", of: (row) => row.reduce((sum, value) => sum + value, 0) / row.length },
+  norm: { kind: "gradient", of: (row) => Math.sqrt(row.reduce((sum, value) => sum + value * value, 0)) },
+};
 
 export class Timeline {
   /**
@@ -32,16 +31,13 @@ export class Timeline {
     this.outputs = []; // the numbers it gives, one list a step
     this.tables = new Map();
     this.widths = new Map();
-    this.means = new Map();
-    this.gradientNorms = new Map();
+    this.summaries = new Map();
   }
 
   add(name, data) {
     if (name === "forward") this.#addForward(data);
     else if (name === "backward") this.#addBackward(data);
     else if (name === "end") [this.summary, this.targets, this.done] = [data, data.targets ?? null, true];
-    if (name === "forward") this.means.clear();
-    if (name === "backward") this.gradientNorms.clear();
   }
 
   #addForward({ t, n, layers, loss, top, outputs }) {
@@ -55,6 +51,7 @@ export class Timeline {
         const rows = decode(base64);
         this.setWidth(layer, signal, rows.length / n);
         this.values(layer, signal).set(rows, t * this.width(layer, signal));
+        this.#summarise("mean", layer, signal, t, t + n);
       }
     });
     this.forwardTo = Math.max(this.forwardTo, t + n);
@@ -74,6 +71,7 @@ export class Timeline {
         this.setWidth(layer, signal, width);
         const table = this.gradients(layer, signal);
         for (let k = 0; k < n; k++) table.set(rows.subarray(k * width, (k + 1) * width), (t - k) * width);
+        this.#summarise("norm", layer, signal, t - n + 1, t + 1);
       }
     });
     const fill = (table, numbers) => {
@@ -143,29 +141,12 @@ export class Timeline {
    * vanish.
    */
   gradientNorm(layer, signal) {
-    return (
-      this.tables.get(`size ${layer} ${signal}`) ??
-      this.#perStep(
-        this.gradientNorms,
-        layer,
-        signal,
-        this.gradients(layer, signal),
-        (sum, value) => sum + value * value,
-        Math.sqrt,
-      )
-    );
+    return this.tables.get(`size ${layer} ${signal}`) ?? this.#summary("norm", layer, signal);
   }
 
   /** Mean over the units: Float32Array (N). */
   mean(layer, signal) {
-    return this.#perStep(
-      this.means,
-      layer,
-      signal,
-      this.values(layer, signal),
-      (sum, value) => sum + value,
-      (sum) => sum / this.width(layer, signal),
-    );
+    return this.#summary("mean", layer, signal);
   }
 
   /** Says that all there will ever be has been put into the tables; without gradients the backward pass stays empty. */
@@ -180,19 +161,22 @@ export class Timeline {
     });
   }
 
-  // One number a step, kept until new data come.
-  #perStep(kept, layer, signal, table, add, finish) {
-    const key = `${layer} ${signal}`;
-    const width = this.width(layer, signal);
-    if (!kept.has(key)) {
-      const numbers = new Float32Array(this.steps);
-      for (let t = 0, at = 0; t < this.steps; t++) {
-        let sum = 0;
-        for (let unit = 0; unit < width; unit++, at++) sum = add(sum, table[at]);
-        numbers[t] = finish(sum);
-      }
-      kept.set(key, numbers);
+  // Worked out in full when somebody first asks; from then on a frame brings its own steps up to date.
+  #summary(name, layer, signal) {
+    const key = `${name} ${layer} ${signal}`;
+    if (!this.summaries.has(key)) {
+      this.summaries.set(key, new Float32Array(this.steps));
+      this.#summarise(name, layer, signal, 0, this.steps);
     }
-    return kept.get(key);
+    return this.summaries.get(key);
+  }
+
+  #summarise(name, layer, signal, from, to) {
+    const numbers = this.summaries.get(`${name} ${layer} ${signal}`);
+    if (!numbers) return;
+    const { kind, of } = SUMMARIES[name];
+    const width = this.width(layer, signal);
+    const table = this.#table(kind, layer, signal, this.steps * width);
+    for (let t = from; t < to; t++) numbers[t] = of(table.subarray(t * width, (t + 1) * width));
   }
 }
