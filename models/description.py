@@ -12,6 +12,29 @@ from itertools import product
 from models.cell import Cell
 from models.graph import ACTIVATIONS, LEAVES, Graph, Node, terms
 
+# What each operation of a graph reads and is written as; the pages draw from it.
+OPERATIONS = {
+    name: {"arity": arity, "symbol": symbol, "kind": kind}
+    for name, arity, symbol, kind in (
+        ("input", 0, None, "leaf"),
+        ("state", 0, None, "leaf"),
+        ("parameter", 0, None, "leaf"),
+        ("constant", 0, None, "leaf"),
+        ("linear", 1, None, "map"),
+        ("sigmoid", 1, "σ", "activation"),
+        ("tanh", 1, "tanh", "activation"),
+        ("relu", 1, "relu", "activation"),
+        ("exp", 1, "exp", "activation"),
+        ("sqrt", 1, "√", "activation"),
+        ("identity", 1, "", "activation"),
+        ("add", 2, "+", "arithmetic"),
+        ("sub", 2, "−", "arithmetic"),
+        ("mul", 2, "×", "arithmetic"),
+        ("div", 2, "/", "arithmetic"),
+        ("mean", 1, "mean", "reduction"),
+    )
+}
+
 
 @cache
 def describe(cell: type[Cell]) -> dict:
@@ -60,6 +83,7 @@ def describe(cell: type[Cell]) -> dict:
         "summary": (cell.__doc__ or "").split("\n")[0],
         "parameters": list(cell.parameter_shapes(1, 1)),
         "graph": nodes,
+        "operations": OPERATIONS,
     }
 
 
