@@ -29,10 +29,11 @@ export function cellOf(metadata, cells) {
   const given = /^[\w.-]+$/.test(text) ? { id: text } : parsed(metadata, "cell", `one of ${ids}, or a description`);
   const known = cells.find(({ id }) => id === (given?.id ?? given));
   if (known && !given.graph) return known;
-  const fault = faultOf(given);
+  const [{ operations }] = cells;
+  const fault = faultOf(given, operations);
   if (fault)
     throw new BadFile(`The metadata “cell” is not a cell this page knows (${ids}), and as a description ${fault}.`);
-  return completed(given);
+  return completed(given, operations);
 }
 
 /**

@@ -31,7 +31,7 @@ export function isTrace({ names, metadata }) {
 export async function readTrace(file, { cells, models }) {
   const { metadata } = file;
   const cell = cellOf(metadata, cells);
-  const layers = layersIn(file, cell);
+  const layers = layersIn(file, cell, cells[0].operations);
   const tensors = sorted(file.names, layers);
   const { steps, hidden, width } = sizeOf(file, cell, tensors);
   const task = taskOf(metadata, models);
@@ -53,8 +53,8 @@ export async function readTrace(file, { cells, models }) {
 
 // The layers a file has something of, from the input on; one of another name than `layer0`, `layer0_reverse`, … counts
 // where the metadata describes it.
-function layersIn({ names, metadata }, cell) {
-  const described = describedLayers(metadata);
+function layersIn({ names, metadata }, cell, operations) {
+  const described = describedLayers(metadata, operations);
   const inTensor = (name) => LAYER.exec(SIGNAL.exec(name)?.[2] ?? NORM.exec(name)?.[1])?.[1] ?? [];
   const most = Math.max(-1, ...names.flatMap(inTensor).map(Number));
   if (most >= MOST_LAYERS)
@@ -68,17 +68,17 @@ function layersIn({ names, metadata }, cell) {
   return all.map(({ name, description }) => ({
     name,
     reverse: Boolean(LAYER.exec(name)?.[2]),
-    description: description && completed(description),
+    description: description && completed(description, operations),
     cell,
   }));
 }
 
-function describedLayers(metadata) {
+function describedLayers(metadata, operations) {
   if (!("parts" in metadata)) return [];
   const described = parsed(metadata, "parts", "a list of the layers, each with a “name”");
   const isLayer = (layer) =>
     typeof layer?.name === "string" &&
-    (!layer.description || !faultOf(layer.description)) &&
+    (!layer.description || !faultOf(layer.description, operations)) &&
     (LAYER.test(layer.name) || layer.description);
   if (!Array.isArray(described) || !described.every(isLayer))
     throw new BadFile(

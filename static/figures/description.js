@@ -12,6 +12,15 @@ export const lanesOf = (cell) => statesOf(cell).filter((state) => state.road && 
 /** Whether the next step reads a state: not every cell hands on what it shows. */
 export const isCarried = (cell, state) => cell.graph.some(({ op, name }) => op === "state" && name === state.id);
 
+/** What a node of a cell's graph is: `leaf`, `map` (by a matrix), `activation`, `arithmetic` or `reduction`. */
+export const kindOf = ({ graph, operations }, index) => operations[graph[index].op].kind;
+
+/** How a node's operation is written: its sign, or the name of its function; "" for a sum that nothing squashes. */
+export function symbolOf({ graph, operations }, index) {
+  const { op } = graph[index];
+  return operations[op].symbol ?? op;
+}
+
 /** The layer and unit that are chosen, within what the network has; layers count from 0 here. */
 export function chosenLayer(stage) {
   return within(stage.state.layer, stage.timeline.layers.length);

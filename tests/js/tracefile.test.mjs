@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BadFile, Safetensors } from "../../static/data/safetensors.js";
 import { isTrace, readTrace } from "../../static/data/tracefile.js";
+import { OPERATIONS } from "./cells.mjs";
 import { fileOfTensors } from "./files.mjs";
 
 const gate = (id) => ({ id, role: "gate", range: [0, 1], title: id, equation: "", reads: [], road: false });
@@ -11,6 +12,7 @@ const CELL = {
   id: "known",
   states: ["s"],
   signals: [gate("q"), { ...gate("s"), role: "state" }],
+  operations: OPERATIONS,
   graph: [
     { op: "input", reads: [], signal: null, name: "x" },
     { op: "linear", reads: [0], signal: null, name: "q" },
@@ -164,6 +166,16 @@ test("a cell of one's own is taken where its description is whole", async () => 
   assert.deepEqual([timeline.cell.id, timeline.cell.title], ["mine", "mine"]);
 });
 
+test("a description without a table of operations takes that of the cells the page knows", async () => {
+  const { operations, ...rest } = CELL;
+  const { timeline } = await read(VALUES, { cell: json({ ...rest, id: "mine" }) });
+  assert.deepEqual(timeline.cell.operations, operations);
+  const own = { ...operations, cube: { arity: 1, symbol: "³", kind: "activation" } };
+  const graph = CELL.graph.map((node) => (node.op === "sigmoid" ? { ...node, op: "cube" } : node));
+  const other = await read(VALUES, { cell: json({ ...CELL, id: "mine", graph, operations: own }) });
+  assert.equal(other.timeline.cell.operations.cube.symbol, "³");
+});
+
 const without = (key) => ({ ...CELL, id: "mine", [key]: undefined });
 const withNode = (k, node) => ({ ...CELL, id: "mine", graph: CELL.graph.map((each, at) => (at === k ? node : each)) });
 for (const [wrong, message] of [
@@ -182,6 +194,8 @@ for (const [wrong, message] of [
     json({ ...CELL, id: "mine", signals: [{ ...gate("s"), role: "state", range: [0] }] }),
     /“range” is of the wrong type/,
   ],
+  [json({ ...CELL, id: "mine", operations: { sigmoid: {} } }), /its “operations” lack an “arity”/],
+  [json({ ...CELL, id: "mine", operations: null }), /its “operations” lack/],
   [json(without("graph")), /its “graph” does not make each signal/],
   [json(withNode(2, { op: "conjure", reads: [1], signal: "q" })), /its “graph”/],
   [json(withNode(2, { op: "sigmoid", reads: [2], signal: "q" })), /its “graph”/],

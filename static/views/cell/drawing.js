@@ -3,6 +3,8 @@
 import { number, signed } from "../../data/formatting.js";
 import { chosenLayer, isSigned, sampleUnits, signalOf } from "../../figures/description.js";
 import { pulse, retext } from "../../figures/figure.js";
+import { squashed } from "./expression.js";
+import { isUnsquashed } from "./wiring.js";
 
 const ROWS = 12;
 const SPACE = "http://www.w3.org/2000/svg";
@@ -45,7 +47,10 @@ export function drawCell(holder, stage, placed, open) {
   svg(root, "path", { d: wires, class: "cell-wire" });
   for (const head of placed.heads) svg(root, "path", { d: head, class: "cell-head" });
   const flow = svg(root, "path", { d: wires, class: "cell-flow" });
-  const boxes = placed.boxes.map((box) => drawBox(root, box, placed, stage, open, readouts));
+  for (const box of placed.boxes) if (!box.signal) drawUnnamed(root, box, placed, description);
+  const boxes = placed.boxes
+    .filter(({ signal }) => signal)
+    .map((box) => drawBox(root, box, placed, stage, open, readouts));
   for (const { x, y, sign } of placed.operators) {
     const word = sign.length > 1;
     const half = word ? 4 + 4 * Math.max(2, sign.length) : 0;
@@ -61,6 +66,7 @@ export function drawCell(holder, stage, placed, open) {
     else svg(root, "circle", { cx: x, cy: y, r: placed.radius, class: "cell-operator" });
     svg(root, "text", { x, y: y + (word ? 4 : 5), class: word ? "cell-function" : "cell-sign" }, sign);
   }
+  for (const { state, x, y } of placed.sources) letters(root, { x, y, class: "cell-letter" }, state, before);
   for (const { state, x, y } of placed.outputs) {
     svg(root, "path", { d: `M${x - 6} ${y - 4}l6 4l-6 4z`, class: "cell-head" });
     letters(root, { x: x + 4, y: y + 4, class: "cell-letter" }, state, "t");
@@ -178,18 +184,25 @@ function drawRoad(root, { state, y, height, end }, { width, side }, readouts, be
   svg(root, "path", { d: `M${tip - 4} ${y - 5}l6 5l-6 5`, class: "cell-chevron" });
 }
 
+// A sum of matrix maps in the midst of an equation: it has no name, so there is nothing of it to show or to open.
+function drawUnnamed(root, { x, y, node }, { box: { width, height } }, description) {
+  svg(root, "rect", { x: x - width / 2, y: y - height / 2, width, height, rx: 7, class: "cell-operator" });
+  svg(root, "text", { x, y: y + 4, class: "cell-function" }, squashed(description, node));
+}
+
 function drawBox(root, box, { box: size, bare }, stage, open, readouts) {
   const { colour, description } = stage;
-  const signal = box.signal ?? "";
+  const { signal } = box;
   const described = signalOf(description, signal);
   const left = box.x - size.width / 2;
   const top = box.y - size.height / 2;
+  const unsquashed = isUnsquashed(description, box.node);
   const element = svg(root, "g", {
-    class: "cell-box",
+    class: unsquashed ? "cell-box is-unsquashed" : "cell-box",
     tabindex: 0,
     role: "button",
     "data-signal": signal,
-    "aria-label": `open ${described?.title ?? signal}`,
+    "aria-label": `open ${described?.title ?? signal}${unsquashed ? ", a sum that nothing squashes" : ""}`,
   });
   element.style.setProperty("--hue", colour.hue(signal));
   svg(element, "rect", { x: left, y: top, width: size.width, height: size.height, rx: 7, class: "cell-case" });

@@ -48,6 +48,7 @@ export function placeCell(wiring, width, height) {
     wires: [],
     heads: [],
     taps: [],
+    sources: [],
     outputs: [],
     side: SIDE,
     width,
@@ -66,6 +67,7 @@ export function placeCell(wiring, width, height) {
     if (spot.hangs) placed.wires.push(`M${spot.x} ${roadY[spot.hangs] + ROAD.height / 2}V${spot.y - radius}`);
     for (const feeder of spot.feeders) placed.wires.push(feed(at.get(feeder), spot, box, radius));
   }
+  for (const spot of placed.operators) statesBefore(spot, placed, roadY);
   for (const spot of placed.boxes) reads(spot, { graph, at, placed, roadY, box });
   for (const { state, end } of wiring.outputs) {
     const from = at.get(end);
@@ -93,6 +95,21 @@ function feed(from, to, box, radius) {
   if (Math.abs(from.x - to.x) < radius) return `M${from.x} ${top}V${to.y + radius}`;
   const edge = to.x + (from.x < to.x ? -radius : radius);
   return `M${from.x} ${top}V${to.y}H${edge}`;
+}
+
+// What an operator reads of the step before: tapped off the road where it has one, else it stands beside by its name.
+function statesBefore({ before, x, y }, placed, roadY) {
+  const { radius } = placed;
+  for (const [k, state] of before.entries()) {
+    const road = roadY[state];
+    if (road !== undefined) {
+      placed.taps.push(`M${placed.side - 14} ${road + ROAD.height / 2}V${y - radius - 8}H${x}V${y - radius}`);
+      continue;
+    }
+    const source = { state, x: x - radius - 30, y: y - radius - 2 - 16 * k };
+    placed.sources.push(source);
+    placed.wires.push(`M${source.x + 22} ${source.y - 4}H${x - radius / 2}V${y - radius + 2}`);
+  }
 }
 
 // What a box reads besides the bus: signals of the same step, and memories as they are, without a matrix.

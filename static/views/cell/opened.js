@@ -3,11 +3,15 @@
 import { signed } from "../../data/formatting.js";
 import { isSigned, signalOf } from "../../figures/description.js";
 import { make, restyle, retext } from "../../figures/figure.js";
-import { squash } from "./expression.js";
+import { squashed } from "./expression.js";
+import { isUnsquashed } from "./wiring.js";
+
+const OF_A_FILE = "A trace from a file has no weights to add up.";
+const NO_PLAIN_SUM = "What goes in here is more than a sum of terms.";
 
 /**
- * Builds the lines for a signal from its summands (null: not there yet); returns step(t), which changes bars and
- * numbers only.
+ * Builds the lines for a signal from its summands (null: not there yet; none: no plain sum); returns step(t), which
+ * changes bars and numbers only.
  */
 export function openSignal(panel, stage, { signal, layer, unit, summands }) {
   const { description, timeline, colour } = stage;
@@ -18,10 +22,11 @@ export function openSignal(panel, stage, { signal, layer, unit, summands }) {
   head.append(`Unit ${unit}, `);
   make(head, "span", "opened-signal", { text: described.title });
   const lines = make(panel, "div", "opened-lines");
-  if (!summands) {
-    make(lines, "p", "opened-wait", {
-      text: stage.state.trace ? "A trace from a file has no weights to add up." : "adding up …",
-    });
+  const root = description.graph.findIndex((node) => node.signal === signal);
+  const unsquashed = isUnsquashed(description, root);
+  if (unsquashed) make(panel, "p", "opened-note", { text: "Nothing squashes this sum: it is handed on as it is." });
+  if (!summands?.length) {
+    make(lines, "p", "opened-wait", { text: stage.state.trace ? OF_A_FILE : summands ? NO_PLAIN_SUM : "adding up …" });
     return () => {};
   }
   const sums = summands[0].values.map((_, t) => summands.reduce((sum, { values }) => sum + values[t], 0));
@@ -30,10 +35,10 @@ export function openSignal(panel, stage, { signal, layer, unit, summands }) {
     ...[...summands.map(({ values }) => values), sums].flatMap((values) => values.map((value) => Math.abs(value) || 0)),
   );
   const rows = summands.map(({ symbol, words, values }) => ({ values, ...line(lines, symbol, words) }));
-  rows.push({ values: sums, ...line(lines, "sum", "") });
-  const root = description.graph.find((node) => node.signal === signal);
-  const last = line(lines, `${squash(root.op)}(sum)`, "", "is-result");
+  if (!unsquashed) rows.push({ values: sums, ...line(lines, "sum", "") });
+  const last = line(lines, squashed(description, root), "", "is-result");
   const low = isSigned(described) ? -1 : 0;
+  const most = unsquashed ? widest : 1; // a sum has no bounds: its bar is as long as those above it say
   return (t) => {
     for (const { values, bar, count } of rows) {
       const share = values[t] / widest;
@@ -43,7 +48,7 @@ export function openSignal(panel, stage, { signal, layer, unit, summands }) {
     }
     const value = timeline.valueAt(layer, signal, t, unit);
     last.rail.classList.toggle("is-signed", low < 0);
-    restyle(last.bar, "transform", `scaleX(${Number.isFinite(value) ? value.toFixed(3) : 0})`);
+    restyle(last.bar, "transform", `scaleX(${Number.isFinite(value) ? (value / most).toFixed(3) : 0})`);
     retext(last.count, low < 0 ? signed(value) : value >= 0 ? value.toFixed(3) : "–");
   };
 }
