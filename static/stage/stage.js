@@ -63,11 +63,12 @@ export class Stage extends MountedViews {
 
   /** A new trace becomes the picture; what was chosen is kept where the new network has it. */
   take(timeline, network = this.models.find((model) => model.id === timeline.model)) {
+    const before = this.timeline?.steps;
     Object.assign(this, { timeline, network, task: new Task(timeline, network) });
     this.colour.learn(timeline.cell, ...timeline.layers.map(({ cell }) => cell));
     const { state } = this;
     const text = textOf(timeline, network);
-    const sameText = text === this.text && this.drawn?.steps === timeline.steps;
+    const sameText = text === this.text && before === timeline.steps;
     this.text = text;
     if (!state.trace) Object.assign(state, { model: timeline.model, text });
     state.layer = Math.min(state.layer ?? this.firstLayer, timeline.layers.length - 1);

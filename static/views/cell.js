@@ -21,6 +21,8 @@ const BASIS = { width: 860, height: 440 };
 const LARGEST = 1.6; // a larger frame shows everything larger
 const LEAST_WITH_HEAD = 230;
 const LINE = 20; // px
+const USUAL_LEVELS = 3;
+const A_LEVEL = 34; // px more for each level above the usual
 
 function mount(element, stage) {
   const root = make(element, "div", "figure cell", { role: "group" });
@@ -61,12 +63,13 @@ function mount(element, stage) {
     const across = beside ? Math.min(520, width * 0.54) : width;
     const room = height - head.offsetHeight;
     const wanted = wiring.levels < 2 ? SHORT : HIGHEST;
+    const lowest = LOWEST + A_LEVEL * Math.max(0, wiring.levels - USUAL_LEVELS);
     // the words keep one line free: they are longer at some steps
     const tall = beside
       ? Math.min(room, wanted * 1.2)
       : side.hidden
         ? Math.min(room, wanted)
-        : Math.max(LOWEST, Math.min(wanted, room - side.offsetHeight - LINE));
+        : Math.max(lowest, Math.min(wanted, room - side.offsetHeight - LINE));
     const focused = holder.contains(document.activeElement) ? document.activeElement.dataset.signal : null;
     holder.replaceChildren();
     Object.assign(holder.style, { width: `${across}px`, height: `${tall}px` });

@@ -1,9 +1,8 @@
 // The wiring as SVG: drawn once for a cell and a size, afterwards only colours and numbers change.
 
 import { number, signed } from "../../data/formatting.js";
-import { chosenLayer, isSigned, sampleUnits, signalOf } from "../../figures/description.js";
+import { chosenLayer, isSigned, sampleUnits, signalOf, symbolOf } from "../../figures/description.js";
 import { pulse, retext } from "../../figures/figure.js";
-import { squashed } from "./expression.js";
 import { isUnsquashed } from "./wiring.js";
 
 const ROWS = 12;
@@ -187,7 +186,10 @@ function drawRoad(root, { state, y, height, end }, { width, side }, readouts, be
 // A sum of matrix maps in the midst of an equation: it has no name, so there is nothing of it to show or to open.
 function drawUnnamed(root, { x, y, node }, { box: { width, height } }, description) {
   svg(root, "rect", { x: x - width / 2, y: y - height / 2, width, height, rx: 7, class: "cell-operator" });
-  svg(root, "text", { x, y: y + 4, class: "cell-function" }, squashed(description, node));
+  const lines = isUnsquashed(description, node) ? ["sum"] : [symbolOf(description, node), "(sum)"]; // the box is narrow
+  lines.forEach((line, k) => {
+    svg(root, "text", { x, y: y + 4 + 13 * (k - (lines.length - 1) / 2), class: "cell-function" }, line);
+  });
 }
 
 function drawBox(root, box, { box: size, bare }, stage, open, readouts) {

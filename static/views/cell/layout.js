@@ -7,6 +7,7 @@ const NUMBER = 25; // px under a box for its number
 const LONE = 120;
 const ROOM_OF_ONE = 80; // px above and below that box: where its state leaves, its number, the bus
 const LOWEST_WITH_NUMBERS = 190;
+const APART = 38; // px between two states that leave, each with its number
 const SIDE = 62; // px left and right of the slots: the states come in and go out there
 
 /**
@@ -37,6 +38,9 @@ export function placeCell(wiring, width, height) {
         ((lintel - ceiling) * (k - (wiring.roads.length ? 0.35 : 0))) / (levels + (wiring.roads.length ? 0.35 : 0))
       : floor;
   const x = (at) => SIDE + (at + 0.5) * slot;
+  // operators above each other that would touch stand a little aside in turn
+  const isTight = (lintel - ceiling) / (levels + 0.35) < 2 * radius;
+  const aside = ({ kind, road, level: k }) => (isTight && kind === "operator" && !road ? (k % 2 ? -1 : 1) * radius : 0);
   const placed = {
     bare,
     radius,
@@ -57,7 +61,11 @@ export function placeCell(wiring, width, height) {
   const roadY = Object.fromEntries(wiring.roads.map(({ state }, k) => [state, roadTop + k * (ROAD.height + 14)]));
   const at = new Map();
   for (const [index, element] of elements) {
-    const spot = { ...element, x: x(element.slot), y: element.road ? roadY[element.road] : level(element.level) };
+    const spot = {
+      ...element,
+      x: x(element.slot) + aside(element),
+      y: element.road ? roadY[element.road] : level(element.level),
+    };
     at.set(index, spot);
     (element.kind === "box" ? placed.boxes : placed.operators).push(spot);
   }
@@ -69,16 +77,7 @@ export function placeCell(wiring, width, height) {
   }
   for (const spot of placed.operators) statesBefore(spot, placed, roadY);
   for (const spot of placed.boxes) reads(spot, { graph, at, placed, roadY, box });
-  for (const { state, end } of wiring.outputs) {
-    const from = at.get(end);
-    const y = from.kind === "box" ? from.y - box.height / 2 - 18 : from.y;
-    placed.wires.push(
-      from.kind === "box"
-        ? `M${from.x} ${from.y - box.height / 2}V${y}H${width - 30}`
-        : `M${from.x + radius} ${y}H${width - 30}`,
-    );
-    placed.outputs.push({ state, x: width - 26, y });
-  }
+  for (const { state, end } of wiring.outputs) leave(state, at.get(end), placed);
   placed.buses = buses(graph, placed.boxes);
   placed.busFrom = SIDE - 40;
   placed.busTo = Math.max(...placed.boxes.map((spot) => spot.x), SIDE);
@@ -97,6 +96,20 @@ function feed(from, to, box, radius) {
   return `M${from.x} ${top}V${to.y}H${edge}`;
 }
 
+// The way of a state out of the cell, to the right; two never leave at one height.
+function leave(state, from, placed) {
+  const { width, radius, box, outputs } = placed;
+  const isBox = from.kind === "box";
+  const above = from.y - box.height / 2 - 18;
+  let y = isBox ? above : from.y;
+  const taken = (at) => outputs.find((other) => Math.abs(other.y - at) < APART);
+  while (taken(y)) y = taken(y).y + APART;
+  const start = isBox ? `M${from.x} ${from.y - box.height / 2}` : `M${from.x + radius} ${from.y}`;
+  const bend = isBox || y === from.y ? "" : `H${width - 30 - APART / 2}`;
+  placed.wires.push(`${start}${bend}V${y}H${width - 30}`);
+  outputs.push({ state, x: width - 26, y });
+}
+
 // What an operator reads of the step before: tapped off the road where it has one, else it stands beside by its name.
 function statesBefore({ before, x, y }, placed, roadY) {
   const { radius } = placed;
@@ -106,9 +119,9 @@ function statesBefore({ before, x, y }, placed, roadY) {
       placed.taps.push(`M${placed.side - 14} ${road + ROAD.height / 2}V${y - radius - 8}H${x}V${y - radius}`);
       continue;
     }
-    const source = { state, x: x - radius - 30, y: y - radius - 2 - 16 * k };
-    placed.sources.push(source);
-    placed.wires.push(`M${source.x + 22} ${source.y - 4}H${x - radius / 2}V${y - radius + 2}`);
+    const corner = 0.7 * radius; // below, on the left
+    placed.sources.push({ state, x: x - radius - 26, y: y + radius + 14 + 16 * k });
+    placed.wires.push(`M${x - corner} ${y + corner}l-7 7`);
   }
 }
 

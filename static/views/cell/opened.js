@@ -38,7 +38,8 @@ export function openSignal(panel, stage, { signal, layer, unit, summands }) {
   if (!unsquashed) rows.push({ values: sums, ...line(lines, "sum", "") });
   const last = line(lines, squashed(description, root), "", "is-result");
   const low = isSigned(described) ? -1 : 0;
-  const most = unsquashed ? widest : 1; // a sum has no bounds: its bar is as long as those above it say
+  // what has no bounds is as long as the bars above it say, or as its own largest number
+  const most = unsquashed ? widest : described.range ? 1 : Math.max(1e-9, ...unitOf(timeline, layer, signal, unit));
   return (t) => {
     for (const { values, bar, count } of rows) {
       const share = values[t] / widest;
@@ -52,6 +53,9 @@ export function openSignal(panel, stage, { signal, layer, unit, summands }) {
     retext(last.count, low < 0 ? signed(value) : value >= 0 ? value.toFixed(3) : "–");
   };
 }
+
+const unitOf = (timeline, layer, signal, unit) =>
+  Array.from({ length: timeline.steps }, (_, t) => timeline.valueAt(layer, signal, t, unit) || 0);
 
 function line(lines, symbol, words, kind = "") {
   make(lines, "b", `opened-symbol ${kind}`, { text: symbol });
