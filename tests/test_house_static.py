@@ -102,6 +102,13 @@ def test_no_name_is_exported_twice():
     assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
 
 
+def test_every_export_is_imported_by_another_script():
+    for path, text in SCRIPTS.items():
+        others = "".join(other for place, other in SCRIPTS.items() if place != path)
+        for name in EXPORT.findall(text):
+            assert re.search(rf"^import [^;]*\b{name}\b[^;]* from ", others, re.M), f"{path} exports {name}"
+
+
 def test_no_line_is_wider_than_a_page():
     kinds = {".js", ".css", ".html", ".mjs"}
     files = [path for place in ("static", "templates", "tests") for path in (HOUSE / place).rglob("*")]

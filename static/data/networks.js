@@ -36,7 +36,7 @@ const problem = (title, words) => new Problem(0, title, words);
  * Numbers as people write or paste them: [[channel…] a step]; steps apart by `;` or lines, channels by commas or
  * spaces. Throws Problem.
  */
-export function valuesIn(text, channels, who = "This network reads") {
+function valuesIn(text, channels, who = "This network reads") {
   const parted = text.split(channels > 1 ? /[;\n]+/ : /[;,\s]+/); // one channel may come as one list
   const rows = parted
     .map((row) => row.trim())
@@ -54,7 +54,7 @@ export function valuesIn(text, channels, who = "This network reads") {
 }
 
 /** Numbers as the address and the page write them. */
-export const valuesAsText = (values) => values.map((step) => step.join(",")).join(";");
+const valuesAsText = (values) => values.map((step) => step.join(",")).join(";");
 
 /** What a request says of a text: the text, the tokens whose numbers it holds, or the numbers. Throws Problem. */
 export function inputOf(text, network) {

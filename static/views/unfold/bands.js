@@ -19,7 +19,7 @@ const SACRIFICES = [
   { gates: "none", guesses: 1, shownLayers: "chosen" },
   { gates: "none", guesses: 0, shownLayers: "chosen" },
 ];
-export const MOST_ROWS = 16;
+const MOST_ROWS = 16;
 const MOST_GROWTH = 0.6;
 const WIDEST_GAP = 14; // px more than needed
 const BETWEEN_LAYERS = 6;

@@ -3,7 +3,7 @@
 
 import { number } from "../../data/formatting.js";
 
-export const MOST_LINES = 4;
+const MOST_LINES = 4;
 const PAD = 3; // px above and below
 const DASHES = ["solid", "4px,2px", "1px,2px", "6px,2px,1px,2px"];
 
