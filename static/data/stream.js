@@ -65,15 +65,21 @@ export async function readEvents(url, { body, signal, onEvent, onBytes }) {
     const blocks = (rest + value).replaceAll("\r\n", "\n").split("\n\n");
     rest = blocks.pop();
     for (const block of blocks) {
-      let name = "message";
-      let id = "";
-      const data = [];
-      for (const line of block.split("\n")) {
-        if (line.startsWith("event:")) name = line.slice(6).trim();
-        else if (line.startsWith("id:")) id = line.slice(3).trim();
-        else if (line.startsWith("data:")) data.push(line.slice(5));
-      }
-      if (data.length) onEvent(name, JSON.parse(data.join("\n")), id);
+      const event = eventOf(block);
+      if (event) onEvent(event.name, event.data, event.id);
     }
   }
+}
+
+// The lines between two empty ones as an event; null where they bring no data.
+function eventOf(block) {
+  let name = "message";
+  let id = "";
+  const data = [];
+  for (const line of block.split("\n")) {
+    if (line.startsWith("event:")) name = line.slice(6).trim();
+    else if (line.startsWith("id:")) id = line.slice(3).trim();
+    else if (line.startsWith("data:")) data.push(line.slice(5));
+  }
+  return data.length ? { name, id, data: JSON.parse(data.join("\n")) } : null;
 }

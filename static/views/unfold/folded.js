@@ -25,7 +25,7 @@ function path(parent, className, d) {
  * Draws the folded network into a layer; returns {place, label, step(position), find(x, y), unroll(duration, delay)}.
  */
 export function drawFolded(layer, stage, { width, height, guesses }) {
-  const { timeline, description, colour, network, task } = stage;
+  const { timeline, description, network, task } = stage;
   const place = placeFolded(stage, { width, height, chosen: chosenLayer(stage), pinned: chosenUnit(stage), guesses });
   layer.replaceChildren();
   layer.style.fontSize = `${Math.max(12, Math.min(15, height / 36))}px`;
@@ -62,40 +62,18 @@ export function drawFolded(layer, stage, { width, height, guesses }) {
     for (const band of place.bands) {
       const loop = loops.find(({ layer: of, signal }) => of === band.layer && signal === band.signal);
       const y = band.middle - (loop ? Math.max(loop.thick, widest) / 2 + 9 : 0);
+      const aside = AIR + (loop ? 4 : 0);
       const tag = make(layer, "div", "folded-name", {
-        style: `right:${place.width - place.left + AIR + (loop ? 4 : 0)}px;top:${y}px`,
+        style: `right:${place.width - place.left + aside}px;top:${y}px`,
       });
-      if (!band.signal) tag.textContent = band.kind === "input" ? "input" : task.counts ? "gives" : "guesses";
-      else {
-        const several = loop && timeline.layers.length > 1;
-        if (named) tag.append(several ? `${timeline.layers[band.layer].title} ` : `${shortTitle(band.signal)} `);
-        make(tag, "b", "", { text: band.signal.id });
-        if (several && !named) tag.append(` ${band.layer + 1}`);
-        if (band.kind === "gate") tag.style.color = colour.hue(band.signal.id);
-      }
-      if (band.kind === "gate" || loop) {
-        const count = make(layer, "div", `folded-count${loop ? " is-loop" : ""}`, {
-          style: `left:${place.right + AIR + (loop ? 4 : 0)}px;top:${y}px`,
-        });
-        numbers.push({ band, loop, count });
-      }
+      nameBand(tag, stage, band, { named, isLoop: Boolean(loop) });
+      if (band.kind !== "gate" && !loop) continue;
+      const count = make(layer, "div", `folded-count${loop ? " is-loop" : ""}`, {
+        style: `left:${place.right + aside}px;top:${y}px`,
+      });
+      numbers.push({ band, loop, count });
     }
-    const box = make(layer, "div", `folded-words${place.beside ? "" : " is-below"}`);
-    if (place.beside) box.style.left = `${place.right + place.outer + 28}px`;
-    if (place.beside)
-      make(box, "h3", "", {
-        text:
-          `${timeline.layers.length > 1 ? `${timeline.layers.length} cells` : "One cell"}, ${timeline.steps} ` +
-          `${timeline.steps > 1 ? "times" : "time"}`,
-      });
-    if (place.beside || place.caption) make(box, "p", "", { text: "The same weights at every step." });
-    if (place.beside) {
-      const many = network.parameters ? `${network.parameters.toLocaleString("en")} numbers, learnt once. ` : "";
-      make(box, "p", "folded-more", {
-        text: `${many}From step to step only what it reads ${loops.length ? "and what it remembers " : ""}is new.`,
-      });
-    }
-    return { named, numbers, at: make(box, "p", "folded-at") };
+    return { named, numbers, at: writeBeside(layer, stage, place, loops) };
   }
 
   function step({ t, pass }) {
@@ -185,3 +163,34 @@ export function drawFolded(layer, stage, { width, height, guesses }) {
 }
 
 const head = (x, y, way) => `M${x - way * 9} ${y - 6}L${x} ${y}L${x - way * 9} ${y + 6}z`;
+
+// The name of a band at its left: its title where there is room; of a loop its layer, where there are several.
+function nameBand(tag, { timeline, colour, task }, { kind, layer, signal }, { named, isLoop }) {
+  if (!signal) {
+    tag.textContent = kind === "input" ? "input" : task.counts ? "gives" : "guesses";
+    return;
+  }
+  const several = isLoop && timeline.layers.length > 1;
+  if (named) tag.append(several ? `${timeline.layers[layer].title} ` : `${shortTitle(signal)} `);
+  make(tag, "b", "", { text: signal.id });
+  if (several && !named) tag.append(` ${layer + 1}`);
+  if (kind === "gate") tag.style.color = colour.hue(signal.id);
+}
+
+// What stands beside the folded cell, or below it where it is narrow; returns the line that says where the clock is.
+function writeBeside(parent, { timeline, network }, place, loops) {
+  const box = make(parent, "div", `folded-words${place.beside ? "" : " is-below"}`);
+  if (place.beside) {
+    const { length } = timeline.layers;
+    const times = `${timeline.steps} ${timeline.steps > 1 ? "times" : "time"}`;
+    box.style.left = `${place.right + place.outer + 28}px`;
+    make(box, "h3", "", { text: `${length > 1 ? `${length} cells` : "One cell"}, ${times}` });
+  }
+  if (place.beside || place.caption) make(box, "p", "", { text: "The same weights at every step." });
+  if (place.beside) {
+    const many = network.parameters ? `${network.parameters.toLocaleString("en")} numbers, learnt once. ` : "";
+    const carried = loops.length ? "and what it remembers " : "";
+    make(box, "p", "folded-more", { text: `${many}From step to step only what it reads ${carried}is new.` });
+  }
+  return make(box, "p", "folded-at");
+}
