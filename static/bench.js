@@ -1,23 +1,25 @@
 // The bench: every view over one text, one clock, one axis.
 
-import { readAddress } from "./core/address.js";
-import { Stage } from "./core/stage.js";
-import { mountSentence } from "./core/sentence.js";
-import { mountOpen } from "./core/open.js";
-import { mountShare, watchFolds } from "./core/share.js";
-import { mountTransport } from "./core/transport.js";
-import { playUntilTouched, watchKeys, watchTracks } from "./core/hands.js";
-import { showNotice } from "./core/notice.js";
-import { mountTabs } from "./core/tabs.js";
-import { mountTheme } from "./core/theme.js";
-import unfold from "./views/unfold.js";
-import text from "./views/text.js";
-import gates from "./views/gates.js";
-import gradients from "./views/gradients.js";
+import { showNotice } from "./controls/notice.js";
+import { mountOpen } from "./controls/open.js";
+import { playUntilTouched, watchKeys, watchTracks } from "./controls/pointer_and_keys.js";
+import { mountSentence } from "./controls/sentence.js";
+import { mountShare, watchFolds } from "./controls/share.js";
+import { mountTabs } from "./controls/tabs.js";
+import { mountTheme } from "./controls/theme.js";
+import { mountTransport } from "./controls/transport.js";
+import { readAddress } from "./data/address.js";
+import { Stage } from "./stage/stage.js";
 import cell from "./views/cell.js";
+import gates from "./views/gates.js";
 import generate from "./views/generate.js";
+import gradients from "./views/gradients.js";
+import text from "./views/text.js";
+import unfold from "./views/unfold.js";
 
-const FROM_A_FILE = "This address is of a trace in a file on somebody’s own machine; drop the file here to see it. Until then this is the example.";
+const FROM_A_FILE =
+  "This address is of a trace in a file on somebody’s own machine; drop the file here to see it. " +
+  "Until then this is the example.";
 const byId = (id) => document.getElementById(id);
 const light = JSON.parse(byId("first-light").textContent);
 const { state: chosen, notices } = readAddress(location.search);

@@ -1,10 +1,10 @@
 // One view alone in a frame of any size.
 
-import { readAddress } from "./core/address.js";
-import { Stage } from "./core/stage.js";
-import { mountTransport } from "./core/transport.js";
-import { playUntilTouched, watchKeys, watchTracks } from "./core/hands.js";
-import { showNotice } from "./core/notice.js";
+import { showNotice } from "./controls/notice.js";
+import { playUntilTouched, watchKeys, watchTracks } from "./controls/pointer_and_keys.js";
+import { mountTransport } from "./controls/transport.js";
+import { readAddress } from "./data/address.js";
+import { Stage } from "./stage/stage.js";
 
 const light = JSON.parse(document.getElementById("first-light").textContent);
 const { state: chosen, notices } = readAddress(location.search);

@@ -1,12 +1,13 @@
-// A run's page, live and afterwards, alone or two or three over each other; in a frame without what would change anything.
+// A run's page, live and afterwards, alone or two or three over each other; in a frame without what would change
+// anything.
 
-import { readAddress } from "./core/address.js";
-import { watchKeys, watchTracks } from "./core/hands.js";
-import { readJson } from "./core/stream.js";
-import { mountTabs } from "./core/tabs.js";
-import { mountTheme } from "./core/theme.js";
-import { TrainingStage } from "./core/training.js";
-import { choiceWord } from "./core/controls.js";
+import { watchKeys, watchTracks } from "./controls/pointer_and_keys.js";
+import { mountTabs } from "./controls/tabs.js";
+import { mountTheme } from "./controls/theme.js";
+import { choiceWord } from "./controls/word_controls.js";
+import { readAddress } from "./data/address.js";
+import { readJson } from "./data/stream.js";
+import { TrainingStage } from "./stage/training_stage.js";
 import facts from "./views/run/facts.js";
 import loss from "./views/run/loss.js";
 import norms from "./views/run/norms.js";
@@ -21,21 +22,26 @@ const byId = (id) => document.getElementById(id);
 const { cells } = JSON.parse(byId("first-light").textContent);
 const { state: chosen } = readAddress(location.search);
 const framed = document.body.classList.contains("embed");
-const ids = [...new Set(framed ? chosen.run ?? [] : location.pathname.split("/").at(-1).split(","))].slice(0, MOST);
+const ids = [...new Set(framed ? (chosen.run ?? []) : location.pathname.split("/").at(-1).split(","))].slice(0, MOST);
 const notice = byId("notice");
 
 const say = (text) => Object.assign(notice, { textContent: text, hidden: !text });
-const found = await Promise.all(ids.map((id) => readJson(`/api/runs/${id}`).catch((problem) => {
-  say(problem.status === 404 ? "There is no such run. Its owner may have deleted it." : problem.message);
-  return null;
-})));
+const found = await Promise.all(
+  ids.map((id) =>
+    readJson(`/api/runs/${id}`).catch((problem) => {
+      say(problem.status === 404 ? "There is no such run. Its owner may have deleted it." : problem.message);
+      return null;
+    }),
+  ),
+);
 const runs = found.filter(Boolean);
 if (!ids.length) say("The address names no run: it takes ?run= and the run’s id.");
 if (runs.length) show();
 else byId("training").hidden = true;
 
 function show() {
-  const tracks = byId("tracks"), stage = new TrainingStage({ cells, runs, chosen, tracks, readOnly: framed });
+  const tracks = byId("tracks");
+  const stage = new TrainingStage({ cells, runs, chosen, tracks, readOnly: framed });
   document.title = `${runs.map(({ title }) => title).join(" · ")} – Gatescope`;
   document.body.classList.toggle("is-several", runs.length > 1);
   stage.mount(facts, byId("facts"));
@@ -46,7 +52,7 @@ function show() {
     else stage.mount(view, element);
   }
   stage.mount(replay, byId("replay"));
-  if (stage.layers > 1) mountLayers(stage);
+  if (stage.layerCount > 1) mountLayers(stage);
 
   const list = document.querySelector("[role=tablist]");
   if (list) {
@@ -61,9 +67,14 @@ function show() {
 }
 
 function mountLayers(stage) {
-  const layer = choiceWord("Layer", (value) => stage.choose({ layer: +value })), place = byId("layer");
+  const layer = choiceWord("Layer", (value) => stage.choose({ layer: +value }));
+  const place = byId("layer");
   place.append("layer ", layer.word);
-  const showLayer = () => layer.show(Array.from({ length: stage.layers }, (_, k) => [k, String(k + 1), String(k + 1)]), stage.state.layer);
+  const showLayer = () =>
+    layer.show(
+      Array.from({ length: stage.layerCount }, (_, k) => [k, String(k + 1), String(k + 1)]),
+      stage.state.layer,
+    );
   stage.addEventListener("chosen", showLayer);
   showLayer();
 }

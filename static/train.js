@@ -1,9 +1,9 @@
 // From a text to a run: what the network would see and cost is asked first, then it is started and watched.
 
-import { readAddress } from "./core/address.js";
-import { proof, runs as owned } from "./core/owner.js";
-import { readJson } from "./core/stream.js";
-import { mountTheme } from "./core/theme.js";
+import { mountTheme } from "./controls/theme.js";
+import { readAddress } from "./data/address.js";
+import { ownedRuns, proof } from "./data/owner.js";
+import { readJson } from "./data/stream.js";
 import { mountIntake } from "./train/intake.js";
 import { mountOwned } from "./train/owned.js";
 import { mountRecipe } from "./train/recipe.js";
@@ -13,41 +13,65 @@ const CHOOSING_PAUSE = 250; // ms
 const byId = (id) => document.getElementById(id);
 const { cells } = JSON.parse(byId("first-light").textContent);
 
-const stage = { state: { theme: readAddress(location.search).state.theme ?? "auto" }, choose: (changes) => showTheme(Object.assign(stage.state, changes)) };
-const showTheme = ({ theme }) => { document.documentElement.dataset.theme = theme; };
+const stage = {
+  state: { theme: readAddress(location.search).state.theme ?? "auto" },
+  choose: (changes) => showTheme(Object.assign(stage.state, changes)),
+};
+const showTheme = ({ theme }) => {
+  document.documentElement.dataset.theme = theme;
+};
 showTheme(stage.state);
 mountTheme(byId("theme"), stage);
 
-let text = null, timer = 0, asked = null;
+let text = null;
+let timer = 0;
+let asked = null;
 const say = (words) => Object.assign(byId("notice"), { textContent: words, hidden: !words });
 const seen = mountSeen(byId("seen"));
-const recipe = mountRecipe(byId("recipe"), cells, () => {
-  clearTimeout(timer);
-  timer = setTimeout(ask, CHOOSING_PAUSE);
-}, start);
-mountIntake(byId("intake"), (given) => {
-  text = given;
-  document.body.classList.toggle("has-text", Boolean(text));
-  recipe.name(text?.title ?? "");
-  if (text) return ask();
-  asked?.abort();
-  say("");
-  seen(null);
-  byId("recipe").hidden = true;
-}, say);
+const recipe = mountRecipe(
+  byId("recipe"),
+  cells,
+  () => {
+    clearTimeout(timer);
+    timer = setTimeout(ask, CHOOSING_PAUSE);
+  },
+  start,
+);
+mountIntake(
+  byId("intake"),
+  (given) => {
+    text = given;
+    document.body.classList.toggle("has-text", Boolean(text));
+    recipe.name(text?.title ?? "");
+    if (text) return ask();
+    asked?.abort();
+    say("");
+    seen(null);
+    byId("recipe").hidden = true;
+  },
+  say,
+);
 mountOwned(byId("owned"), cells);
 
-const said = (problem) => problem.errors?.map(({ field, detail }) => (field === "body" ? `This text ${detail}` : `${field} ${detail}`)).join("; ") || problem.message;
+const said = (problem) =>
+  problem.errors
+    ?.map(({ field, detail }) => (field === "body" ? `This text ${detail}` : `${field} ${detail}`))
+    .join("; ") || problem.message;
 const address = (more) => `/api/runs?${new URLSearchParams({ ...recipe.chosen, ...more })}`;
 
 // What the network would see and what it would cost; a chosen time is made steps by what a step costs.
 async function ask(steps) {
   asked?.abort();
-  const request = asked = new AbortController();
+  const request = new AbortController();
+  asked = request;
   recipe.wait(true);
   try {
     if (steps) recipe.chosen.steps = steps;
-    const answer = await readJson(address({ dry_run: true }), { method: "POST", body: text.body, signal: request.signal });
+    const answer = await readJson(address({ dry_run: true }), {
+      method: "POST",
+      body: text.body,
+      signal: request.signal,
+    });
     say("");
     seen(answer.text);
     byId("recipe").hidden = false;
@@ -65,17 +89,23 @@ async function ask(steps) {
   }
 }
 
-const random = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+const random = () =>
+  [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 let key = null; // the same for a second try, so that one start is one run
 
 async function start() {
   recipe.wait(true);
   key ??= random();
-  const [mine] = owned.ids, token = mine && owned.recall(mine);
+  const [mine] = ownedRuns.ids;
+  const token = mine && ownedRuns.recall(mine);
   try {
     const title = recipe.chosen.title ?? text.title;
-    const { id, owner_token: told } = await readJson(address({ title }), { method: "POST", body: text.body, headers: { "Idempotency-Key": key, ...(token ? proof(token) : {}) } });
-    owned.remember(id, told);
+    const { id, owner_token: told } = await readJson(address({ title }), {
+      method: "POST",
+      body: text.body,
+      headers: { "Idempotency-Key": key, ...(token ? proof(token) : {}) },
+    });
+    ownedRuns.remember(id, told);
     location.assign(`/runs/${id}`);
   } catch (problem) {
     if (problem.name !== "Problem") throw problem;

@@ -16,7 +16,7 @@ PAUSED = f"{BENCH}&t=0"
 REFUSED = "the server responded with a status of 422"  # what Chromium itself writes about an answer the page expects
 STATE = """() => { const { timeline, state, clock } = gatescope.stage;
   return { ...state, ...clock.position, playing: clock.playing, steps: timeline.steps, cell: timeline.cell.id,
-           layers: timeline.layers, done: timeline.done }; }"""
+           layers: timeline.layers.length, done: timeline.done }; }"""
 
 
 @pytest.fixture(scope="module")

@@ -34,10 +34,10 @@ def test_every_form_is_drawn_with_the_numbers_of_the_api(browser, address, clien
         there = traced(page, client, task)
         layer_specs = there["metadata"]["parts"]
         assert [spec["name"] for spec in layer_specs] == page.evaluate(
-            "gatescope.stage.timeline.parts.map(part => part.name)"
+            "gatescope.stage.timeline.layers.map(layer => layer.name)"
         )
         for layer, spec in enumerate(layer_specs):
-            for signal in page.evaluate(f"gatescope.stage.timeline.parts[{layer}].cell.signals.map(each => each.id)"):
+            for signal in page.evaluate(f"gatescope.stage.timeline.layers[{layer}].cell.signals.map(each => each.id)"):
                 expected = np.array(there["tensors"][f"{spec['name']}.{signal}"])
                 assert page.evaluate(f"gatescope.stage.timeline.width({layer}, '{signal}')") == expected.shape[1]
                 values = shown(page, f"values({layer}, '{signal}')").reshape(expected.shape)
@@ -131,7 +131,7 @@ def test_numbers_are_typed_pasted_and_refused(browser, address):
         field.click()
         field.fill("0.5, 0.25 -1e-1\n3")
         until(page, "stage.timeline.steps === 4 && stage.timeline.done")
-        assert page.evaluate("gatescope.stage.timeline.given") == [[0.5], [0.25], [-0.1], [3]]
+        assert page.evaluate("gatescope.stage.timeline.inputValues") == [[0.5], [0.25], [-0.1], [3]]
         field.fill("0.5; many")
         expect(notice).to_contain_text("one number a step")
         field.fill("1;2")
@@ -144,18 +144,18 @@ def test_numbers_are_typed_pasted_and_refused(browser, address):
         expect(page.locator("#panel-write .notice")).to_contain_text("gives numbers")
     with opened(browser, copied) as page:
         until(page, "stage.timeline.done")
-        assert page.evaluate("gatescope.stage.timeline.given") == [[1], [2]]
+        assert page.evaluate("gatescope.stage.timeline.inputValues") == [[1], [2]]
 
 
 def test_a_class_is_asked_for(browser, address):
     with opened(browser, f"{address}/?model=small-classes&t=15") as page:
-        assert page.evaluate("gatescope.stage.timeline.parts.map(part => part.title)") == ["convolution", "layer 1"]
+        assert page.evaluate("gatescope.stage.timeline.layers.map(layer => layer.title)") == ["convolution", "layer 1"]
         assert state(page)["layer"] == 1  # the network's own cell comes first to the eye
         until(page, "stage.timeline.targets?.length === 1")
         for target, name in enumerate(KINDS):
             page.get_by_role("combobox", name="What should come out").select_option(name)
             until(page, f"stage.timeline.targets?.[0] === {target} && stage.timeline.done")
-            assert page.evaluate("gatescope.stage.lesson.wanted(15)") == target
+            assert page.evaluate("gatescope.stage.task.wanted(15)") == target
         page.mouse.click(700, 20)
         page.wait_for_timeout(600)
         assert in_address(page)["target"] == KINDS[2]

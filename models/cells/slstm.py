@@ -12,8 +12,8 @@ class SLSTM(Cell):
     states = ("h", "c", "n", "m")
     blocks = ("i", "f", "z", "o")
     words = {
-        "i": ("input gate (stabilised)", "learn gate (ignore)"),
-        "f": ("forget gate (stabilised)", "forget gate"),
+        "i": ("input gate", "learn gate (ignore)"),
+        "f": ("forget gate", "forget gate"),
         "z": ("candidate", "learn gate (combine)"),
         "o": ("output gate", "use gate"),
         "m": ("stabiliser", "stabiliser"),

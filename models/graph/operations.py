@@ -274,3 +274,11 @@ def described() -> dict[str, dict]:
         for row in _ROWS
         if row.kind != "internal"
     }
+
+
+def javascript_module() -> str:
+    """The module `static/data/operations.js`: what each operation gives, for pages that compute with a graph."""
+    names = {1: "(a)", 2: "(a, b)"}
+    values = [f"  {row.name}: {names[row.arity]} => {row.javascript},\n" for row in _ROWS if row.javascript]
+    head = "// The value of each operation, for one unit at one step; printed from models/graph/operations.py.\n"
+    return f"{head}\nexport const VALUES = {{\n{''.join(values)}}};\n"

@@ -7,8 +7,8 @@ export function signalChips(parent, stage, choose) {
   const row = make(parent, "div", "chips", { role: "group", "aria-label": "signal" });
   let shownFor = null;
   return (chosen) => {
-    const { description, colour } = stage,
-      key = `${description.id} ${colour.ink}`;
+    const { description, colour } = stage;
+    const key = `${description.id} ${colour.ink}`;
     if (shownFor !== key) {
       shownFor = key;
       row.replaceChildren();

@@ -1,4 +1,5 @@
-// What the figures ask of a cell's description: which signals are gates, which states are carried along a road, how they are called.
+// What the figures ask of a cell's description: which signals are gates, which states are carried along a road, how
+// they are called.
 
 export const gatesOf = (cell) => cell.signals.filter((signal) => signal.role === "gate");
 export const statesOf = (cell) => cell.states.map((id) => signalOf(cell, id));
@@ -11,18 +12,27 @@ export const lanesOf = (cell) => statesOf(cell).filter((state) => state.road && 
 /** Whether the next step reads a state: not every cell hands on what it shows. */
 export const isCarried = (cell, state) => cell.graph.some(({ op, name }) => op === "state" && name === state.id);
 
+/** A node of a cell’s graph is `leaf`, `map` (by a matrix), `activation`, `arithmetic`, `function` or `reduction`. */
+export const kindOf = ({ graph, operations }, index) => operations[graph[index].op].kind;
+
+/** How a node's operation is written: its sign, or the name of its function; "" for a sum that nothing squashes. */
+export function symbolOf({ graph, operations }, index) {
+  const { op } = graph[index];
+  return operations[op].symbol ?? op;
+}
+
 /** The layer and unit that are chosen, within what the network has; layers count from 0 here. */
 export function chosenLayer(stage) {
-  return within(stage.state.layer, stage.timeline.layers);
+  return within(stage.state.layer, stage.timeline.layers.length);
 }
 export function chosenUnit(stage) {
   return within(stage.state.unit, stage.timeline.width(chosenLayer(stage), stage.state.signal));
 }
 
 /** What a layer reads, in words: what the layers below say; null for the input itself. */
-export function givenBy({ timeline: { parts } }, layer) {
-  const level = (part) => part.title.replace(/ [→←]$/, "");
-  const below = parts.slice(0, layer).findLast((part) => level(part) !== level(parts[layer]));
+export function givenBy({ timeline: { layers } }, layer) {
+  const level = ({ title }) => title.replace(/ [→←]$/, "");
+  const below = layers.slice(0, layer).findLast((each) => level(each) !== level(layers[layer]));
   return below ? `what ${/\d/.test(below.title) ? "" : "the "}${level(below)} says` : null;
 }
 
@@ -45,12 +55,18 @@ export function powerOfTen(exponent) {
   return `10${[...String(exponent)].map((digit) => RAISED[digit]).join("")}`;
 }
 
-/** Rows to show of so many units: evenly spread, the pinned one, if it is there, always among them, in the same way for every network. */
+/**
+ * Rows to show of so many units: evenly spread, the pinned one, if it is there, always among them, in the same way for
+ * every network.
+ */
 export function sampleUnits(hidden, rows, pinned) {
   const count = Math.min(hidden, rows);
   const units = Array.from({ length: count }, (_, k) => Math.floor(((k + 0.5) * hidden) / count));
   if (pinned < hidden && !units.includes(pinned)) {
-    const nearest = units.reduce((best, unit, k) => (Math.abs(unit - pinned) < Math.abs(units[best] - pinned) ? k : best), 0);
+    const nearest = units.reduce(
+      (best, unit, k) => (Math.abs(unit - pinned) < Math.abs(units[best] - pinned) ? k : best),
+      0,
+    );
     units[nearest] = pinned;
   }
   return units.sort((a, b) => a - b);

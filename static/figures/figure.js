@@ -12,7 +12,8 @@ export function make(parent, tag, className, { text, ...attributes } = {}) {
   return element;
 }
 
-// The drawing library is large and comes when it can; until then the last drawing of each layer waits, and all else works.
+// The drawing library is large and comes when it can; until then the last drawing of each layer waits, and all else
+// works.
 const waiting = new Map();
 document.getElementById("plotly")?.addEventListener("load", () => {
   for (const [layer, drawing] of waiting) drawPlot(layer, ...drawing);
@@ -51,8 +52,8 @@ const WINDOWS_AROUND = 1;
 
 /** Steps a drawing should hold: the window in sight and one on either side. */
 export function spanAround(stage) {
-  const { first, count } = stage.axis,
-    around = WINDOWS_AROUND * count;
+  const { first, count } = stage.axis;
+  const around = WINDOWS_AROUND * count;
   return { from: Math.max(0, first - around), to: Math.min(stage.timeline.steps, first + count + around) };
 }
 
@@ -64,21 +65,22 @@ export function leftSpan(stage, { from, to }) {
 
 /** Where the part not reached yet begins, in pixels from the plot's left edge, for the forward pass. */
 export function frontier(stage, position) {
-  const { axis } = stage,
-    edge = axis.x(position.t) + axis.column / 2 - axis.gutter;
+  const { axis } = stage;
+  const edge = axis.x(position.t) + axis.column / 2 - axis.gutter;
   return Math.max(0, Math.min(axis.width, edge));
 }
 
 /** Where the part the gradient has come back to begins, in pixels from the plot's left edge. */
 export function returned(stage, position) {
-  const { axis } = stage,
-    edge = axis.x(position.t) - axis.column / 2 - axis.gutter;
+  const { axis } = stage;
+  const edge = axis.x(position.t) - axis.column / 2 - axis.gutter;
   return Math.max(0, Math.min(axis.width, edge));
 }
 
 /** Sets a style only when it differs: most steps leave most of the overlay as it is. */
 export function restyle(element, property, value) {
-  const seen = (element.seenStyles ??= {});
+  element.seenStyles ??= {};
+  const seen = element.seenStyles;
   if (seen[property] === value) return;
   seen[property] = value;
   element.style[property] = value;
@@ -94,7 +96,9 @@ export function retext(element, text) {
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 export function pulse(element, frames, duration, delay = 0) {
   for (const running of element.running ?? []) running.cancel();
-  element.running = calm.matches ? [] : [element.animate(frames, { duration, delay, easing: "ease-out", fill: "both" })];
+  element.running = calm.matches
+    ? []
+    : [element.animate(frames, { duration, delay, easing: "ease-out", fill: "both" })];
 }
 
 /** Says whether anything a drawing depends on has changed since it was last asked; `parts` are compared one by one. */

@@ -2,7 +2,9 @@
 
 import { make } from "./figure.js";
 
-/** Watches a figure. `find(x, y)` → {t, unit, text} or null; `pin(found)` is called for a click. Returns what ends it. */
+/**
+ * Watches a figure. `find(x, y)` → {t, unit, text} or null; `pin(found)` is called for a click. Returns what ends it.
+ */
 export function watchPointer(element, stage, find, pin) {
   const card = make(element, "div", "figure-card", { "aria-hidden": "true" });
   let pointed = false;
@@ -17,8 +19,8 @@ export function watchPointer(element, stage, find, pin) {
   };
   const move = (event) => {
     if (event.pointerType === "touch") return;
-    const { x, y, box } = locate(event),
-      found = find(x, y);
+    const { x, y, box } = locate(event);
+    const found = find(x, y);
     if (!found) return leave();
     card.textContent = found.text;
     card.classList.add("is-shown");
@@ -31,8 +33,8 @@ export function watchPointer(element, stage, find, pin) {
   };
   const click = (event) => {
     if (event.target.closest("button, a, input, select")) return;
-    const { x, y } = locate(event),
-      found = find(x, y);
+    const { x, y } = locate(event);
+    const found = find(x, y);
     if (found) pin(found);
   };
   element.addEventListener("pointermove", move);

@@ -12,7 +12,8 @@ function dice(seed) {
 }
 
 function brackets(roll) {
-  const pairs = ["()", "[]", "{}"], letters = "abcdefgh";
+  const pairs = ["()", "[]", "{}"];
+  const letters = "abcdefgh";
   const inside = (depth) => {
     let text = "";
     for (let k = 1 + roll(3); k > 0; k--) {
@@ -42,6 +43,7 @@ export const EXAMPLES = [
 
 /** The text of an example as a file. */
 export function fileOf([title, line], seed = 1) {
-  const roll = dice(seed), lines = Array.from({ length: LINES }, () => line(roll));
+  const roll = dice(seed);
+  const lines = Array.from({ length: LINES }, () => line(roll));
   return new File([`${lines.join("\n")}\n`], `${title}.txt`, { type: "text/plain" });
 }

@@ -1,21 +1,34 @@
 // The runs this browser owns, each with its state and its loss so far; two and more can be laid over each other.
 
-import { watchRun } from "../core/events.js";
-import { runs as owned } from "../core/owner.js";
-import { Run, thinned } from "../core/run.js";
-import { readJson } from "../core/stream.js";
-import { number, percent } from "../core/words.js";
+import { watchRun } from "../data/events.js";
+import { number, percent } from "../data/formatting.js";
+import { ownedRuns } from "../data/owner.js";
+import { Run, thinned } from "../data/run.js";
+import { readJson } from "../data/stream.js";
 import { make } from "../figures/figure.js";
 
-const WATCHED = 12, MOST = 4; // runs whose log is read; runs over each other
-const WIDTH = 120, HEIGHT = 28;
-const STATES = { queued: "waiting", running: "training", paused: "paused", finished: "finished", stopped: "stopped", failed: "failed" };
+const WATCHED = 12; // runs whose log is read
+const MOST = 4; // runs over each other
+const WIDTH = 120;
+const HEIGHT = 28;
+const STATES = {
+  queued: "waiting",
+  running: "training",
+  paused: "paused",
+  finished: "finished",
+  stopped: "stopped",
+  failed: "failed",
+};
 
 /** Fills an element with the runs; there may be none. */
 export async function mountOwned(element, cells) {
-  const ids = owned.ids;
+  const ids = ownedRuns.ids;
   make(element, "h2", "", { text: "Your runs" });
-  const hint = make(element, "p", "hint", { text: "What you train stands here. This browser remembers which runs are yours; whoever has a run’s address can watch it." });
+  const hint = make(element, "p", "hint", {
+    text:
+      "What you train stands here. This browser remembers which runs are yours; whoever has a run’s " +
+      "address can watch it.",
+  });
   if (!ids.length) return;
   const { runs } = await readJson(`/api/runs?ids=${ids.slice(-200).join()}`).catch((problem) => {
     hint.textContent = problem.message;
@@ -23,29 +36,40 @@ export async function mountOwned(element, cells) {
   });
   if (!runs.length) return;
   const list = make(element, "ul", "owned");
-  const over = make(element, "p", "actions"), compare = make(over, "button", "", { type: "button", text: "Lay over each other" });
+  const over = make(element, "p", "actions");
+  const compare = make(over, "button", "", { type: "button", text: "Lay over each other" });
   const ticked = new Set();
   const show = () => {
     over.hidden = runs.length < 2;
     compare.disabled = ticked.size < 2;
-    compare.textContent = ticked.size > 1 ? `Lay these ${ticked.size} over each other` : "Tick two or more to lay them over each other";
+    compare.textContent =
+      ticked.size > 1 ? `Lay these ${ticked.size} over each other` : "Tick two or more to lay them over each other";
     for (const box of list.querySelectorAll("input")) box.disabled = ticked.size === MOST && !box.checked;
   };
   compare.addEventListener("click", () => location.assign(`/runs/${[...ticked].join()}`));
-  runs.forEach((facts, k) => mountEntry(list, new Run(facts, 0, cells), k < WATCHED, (on) => {
-    if (on) ticked.add(facts.id);
-    else ticked.delete(facts.id);
-    show();
-  }));
+  runs.forEach((facts, k) => {
+    mountEntry(list, new Run(facts, 0, cells), k < WATCHED, (on) => {
+      if (on) ticked.add(facts.id);
+      else ticked.delete(facts.id);
+      show();
+    });
+  });
   show();
 }
 
 function mountEntry(list, run, watched, tick) {
-  const { recipe, facts } = run, entry = make(list, "li", "");
-  const label = make(entry, "label", ""), box = make(label, "input", "", { type: "checkbox", "aria-label": `Choose “${facts.title}” to lay over others` });
+  const { recipe, facts } = run;
+  const entry = make(list, "li", "");
+  const label = make(entry, "label", "");
+  const box = make(label, "input", "", {
+    type: "checkbox",
+    "aria-label": `Choose “${facts.title}” to lay over others`,
+  });
   make(entry, "a", "", { href: `/runs/${run.id}`, text: facts.title });
   make(entry, "span", "owned-what", { text: `${run.cell.title} ${recipe.layers}×${recipe.hidden}` });
-  const space = "http://www.w3.org/2000/svg", drawing = document.createElementNS(space, "svg"), way = document.createElementNS(space, "polyline");
+  const space = "http://www.w3.org/2000/svg";
+  const drawing = document.createElementNS(space, "svg");
+  const way = document.createElementNS(space, "polyline");
   drawing.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
   drawing.setAttribute("role", "img");
   drawing.append(way);
@@ -54,14 +78,25 @@ function mountEntry(list, run, watched, tick) {
   box.addEventListener("change", () => tick(box.checked));
 
   const show = () => {
-    const last = run.progress.at(-1) ?? facts.progress, share = last ? last.step / last.steps : 0;
+    const last = run.progress.at(-1) ?? facts.progress;
+    const share = last ? last.step / last.steps : 0;
     const loss = Number.isFinite(last?.loss) ? `, ${number(last.loss)} nats a character` : "";
-    state.textContent = `${STATES[run.state]}${run.live && share ? ` ${percent(share)}` : ""}${run.state === "failed" ? `: ${run.reason}` : loss}`;
+    const done = run.live && share ? ` ${percent(share)}` : "";
+    state.textContent = STATES[run.state] + done + (run.state === "failed" ? `: ${run.reason}` : loss);
     entry.dataset.state = run.state;
-    const points = thinned(run.progress, WIDTH), losses = points.map((point) => point.loss);
-    const high = Math.max(...losses), low = Math.min(...losses);
-    way.setAttribute("points", points.map(({ step, loss: each }) => `${((step / last.steps) * WIDTH).toFixed(1)},${(2 + (HEIGHT - 4) * (1 - (each - low) / (high - low || 1))).toFixed(1)}`).join(" "));
-    drawing.setAttribute("aria-label", losses.length ? `loss from ${number(losses[0])} to ${number(losses.at(-1))}` : "no loss yet");
+    const points = thinned(run.progress, WIDTH);
+    const losses = points.map((point) => point.loss);
+    const high = Math.max(...losses);
+    const low = Math.min(...losses);
+    const corners = points.map((point) => {
+      const height = (point.loss - low) / (high - low || 1);
+      return [(point.step / last.steps) * WIDTH, 2 + (HEIGHT - 4) * (1 - height)].map((at) => at.toFixed(1)).join();
+    });
+    way.setAttribute("points", corners.join(" "));
+    drawing.setAttribute(
+      "aria-label",
+      losses.length ? `loss from ${number(losses[0])} to ${number(losses.at(-1))}` : "no loss yet",
+    );
   };
   show();
   if (!watched) return;

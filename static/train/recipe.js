@@ -1,7 +1,7 @@
 // The training as a sentence whose words are the controls, with everything else the service takes behind “more”.
 
-import { choiceWord, numberWord } from "../core/controls.js";
-import { duration, rounded, whole } from "../core/amounts.js";
+import { choiceWord, numberWord } from "../controls/word_controls.js";
+import { duration, rounded, whole } from "../data/formatting.js";
 import { make } from "../figures/figure.js";
 
 const MINUTES = [0.5, 1, 3, 10, 30, 60];
@@ -20,7 +20,10 @@ const MORE = [
   ["seed", "number", "where chance begins"],
 ];
 
-/** Fills an element; `change()` is called when something is chosen, `start()` when it is to begin. Returns {chosen, show, wait}. */
+/**
+ * Fills an element; `change()` is called when something is chosen, `start()` when it is to begin. Returns {chosen,
+ * show, wait}.
+ */
 export function mountRecipe(element, cells, change, start) {
   const chosen = {}; // what was chosen, in the API's words; the rest suits the text
   let minutes = null;
@@ -28,7 +31,8 @@ export function mountRecipe(element, cells, change, start) {
     chosen[name] = value;
     change();
   };
-  const cell = choiceWord("Cell", (value) => choose("cell", value)), hidden = numberWord("Units", (value) => value && choose("hidden", value));
+  const cell = choiceWord("Cell", (value) => choose("cell", value));
+  const hidden = numberWord("Units", (value) => value && choose("hidden", value));
   const layers = choiceWord("Layers", (value) => choose("layers", +value));
   const time = choiceWord("Minutes", (value) => {
     minutes = value === "" ? null : +value;
@@ -36,15 +40,32 @@ export function mountRecipe(element, cells, change, start) {
     fields.steps.value = "";
     change();
   });
-  const form = make(element, "form", ""), sentence = make(form, "p", "sentence"), plural = document.createTextNode(" layer");
-  sentence.append("Train the cell ", cell.word, " with ", hidden.word, " units in ", layers.word, plural, " for about ", time.word, ".");
-  const line = make(form, "p", "actions"), button = make(line, "button", "main", { type: "submit", text: "Start" });
+  const form = make(element, "form", "");
+  const sentence = make(form, "p", "sentence");
+  const plural = document.createTextNode(" layer");
+  sentence.append(
+    "Train the cell ",
+    cell.word,
+    " with ",
+    hidden.word,
+    " units in ",
+    layers.word,
+    plural,
+    " for about ",
+    time.word,
+    ".",
+  );
+  const line = make(form, "p", "actions");
+  const button = make(line, "button", "main", { type: "submit", text: "Start" });
   const cost = make(line, "span", "cost", { role: "status" });
   const more = make(form, "details", "more");
   make(more, "summary", "", { text: "more" });
-  const grid = make(more, "div", "more-fields"), fields = {};
+  const grid = make(more, "div", "more-fields");
+  const fields = {};
   for (const [name, type, words] of MORE) {
-    const label = make(grid, "label", "", { text: words }), field = fields[name] = make(label, "input", "", { type, name, step: "any", autocomplete: "off" });
+    const label = make(grid, "label", "", { text: words });
+    const field = make(label, "input", "", { type, name, step: "any", autocomplete: "off" });
+    fields[name] = field;
     make(label, "small", "", { text: name });
     field.addEventListener("change", () => {
       if (field.value === "") delete chosen[name];
@@ -61,18 +82,31 @@ export function mountRecipe(element, cells, change, start) {
   return {
     chosen,
     /** The title that is used where none is typed. */
-    name(title) { fields.title.placeholder = title; },
-    wait(waiting) { button.disabled = waiting; },
+    name(title) {
+      fields.title.placeholder = title;
+    },
+    wait(waiting) {
+      button.disabled = waiting;
+    },
     /** Shows what the service made of it; returns the steps that the chosen time asks for, when they are others. */
     show({ recipe, cost: costs }) {
-      cell.show(cells.map(({ id, title }) => [id, title]), recipe.cell);
+      cell.show(
+        cells.map(({ id, title }) => [id, title]),
+        recipe.cell,
+      );
       hidden.show(recipe.hidden, 4096);
-      layers.show([...new Set([...LAYERS, recipe.layers])].map((count) => [count, String(count)]), recipe.layers);
+      layers.show(
+        [...new Set([...LAYERS, recipe.layers])].map((count) => [count, String(count)]),
+        recipe.layers,
+      );
       plural.data = recipe.layers === 1 ? " layer" : " layers";
-      const about = duration(60 * costs.minutes), asked = minutes === null ? [["", about]] : [["", "as long as suits the text"]];
+      const about = duration(60 * costs.minutes);
+      const asked = minutes === null ? [["", about]] : [["", "as long as suits the text"]];
       time.show([...asked, ...MINUTES.map((many) => [many, duration(60 * many)])], minutes ?? "");
       for (const [name] of MORE.slice(1)) fields[name].placeholder = recipe[name] ?? (name === "embedding" ? 0 : "");
-      cost.textContent = `${rounded(costs.parameters)} weights; ${whole(recipe.steps)} steps read ${rounded(costs.characters)} characters in about ${about} on one core.`;
+      cost.textContent =
+        `${rounded(costs.parameters)} weights; ${whole(recipe.steps)} steps read ` +
+        `${rounded(costs.characters)} characters in about ${about} on one core.`;
       if (minutes === null) return null;
       const steps = Math.max(1, Math.round((recipe.steps * minutes) / costs.minutes));
       return Math.abs(steps / recipe.steps - 1) > 0.1 ? steps : null;

@@ -1,7 +1,6 @@
 // What the network will see of the text, before anything is started.
 
-import { whole } from "../core/amounts.js";
-import { visible } from "../core/words.js";
+import { visible, whole } from "../data/formatting.js";
 import { make } from "../figures/figure.js";
 
 const MOST = 400; // characters of the vocabulary that are shown
@@ -9,9 +8,11 @@ const MOST = 400; // characters of the vocabulary that are shown
 /** Fills an element; returns what shows the description of a text, or hides it for null. */
 export function mountSeen(element) {
   make(element, "h2", "", { text: "What the network will see" });
-  const facts = make(element, "p", "seen-facts"), notes = make(element, "p", "notice quiet");
+  const facts = make(element, "p", "seen-facts");
+  const notes = make(element, "p", "notice quiet");
   const start = make(element, "p", "seen-start", { dir: "auto" });
-  const title = make(element, "h3", "", {}), tiles = make(element, "p", "seen-vocabulary");
+  const title = make(element, "h3", "", {});
+  const tiles = make(element, "p", "seen-vocabulary");
   return (text) => {
     element.hidden = !text;
     if (!text) return;
@@ -21,12 +22,14 @@ export function mountSeen(element) {
     notes.hidden = !text.notes.length;
     start.textContent = text.start + (text.characters > [...text.start].length ? " …" : "");
     title.textContent = `${whole(text.vocabulary_size)} different characters; each is one input and one output`;
-    tiles.replaceChildren(...text.vocabulary.slice(0, MOST).map((character) => {
-      const tile = document.createElement("bdi");
-      tile.textContent = visible(character);
-      tile.title = `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
-      return tile;
-    }));
+    tiles.replaceChildren(
+      ...text.vocabulary.slice(0, MOST).map((character) => {
+        const tile = document.createElement("bdi");
+        tile.textContent = visible(character);
+        tile.title = `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+        return tile;
+      }),
+    );
     if (text.vocabulary.length > MOST) tiles.append(` and ${whole(text.vocabulary.length - MOST)} more`);
   };
 }

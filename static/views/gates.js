@@ -1,8 +1,9 @@
-// One signal of one layer, every unit at every step; its gradient over it when the gradient comes back, or when asked for.
+// One signal of one layer, every unit at every step; its gradient over it when the gradient comes back, or when asked
+// for.
 
-import { number } from "../core/words.js";
-import { chosenLayer, chosenUnit, isSigned, signalOf, shortTitle } from "../figures/description.js";
+import { number } from "../data/formatting.js";
 import { signalChips, wordRow } from "../figures/choices.js";
+import { chosenLayer, chosenUnit, isSigned, shortTitle, signalOf } from "../figures/description.js";
 import {
   clearPlot,
   drawnFrom,
@@ -12,8 +13,8 @@ import {
   make,
   newly,
   restyle,
-  returned,
   retext,
+  returned,
   spanAround,
   turnPlot,
 } from "../figures/figure.js";
@@ -49,47 +50,53 @@ function mount(element, stage) {
   let drawn = null;
 
   function draw() {
-    const { timeline, axis } = stage,
-      signal = signalOf(stage.description, stage.state.signal),
-      layer = chosenLayer(stage);
-    const shown = stage.state.shown ?? "pass",
-      order = stage.state.order ?? "natural";
+    const { timeline, axis } = stage;
+    const signal = signalOf(stage.description, stage.state.signal);
+    const layer = chosenLayer(stage);
+    const shown = stage.state.shown ?? "pass";
+    const order = stage.state.order ?? "natural";
     markSignal(signal.id);
     markShown(shown);
     markOrder(order);
-    const top = root.clientHeight >= SMALLEST_WITH_CONTROLS ? CONTROLS : 0,
-      height = root.clientHeight - top;
+    const top = root.clientHeight >= SMALLEST_WITH_CONTROLS ? CONTROLS : 0;
+    const height = root.clientHeight - top;
     bar.hidden = !top;
     bar.style.paddingLeft = `${axis.gutter < 80 ? 0 : axis.gutter}px`;
     bar.classList.toggle("is-narrow", axis.gutter < 80);
     if (changed(...drawnFrom(stage, root), signal.id, layer, order)) {
-      const values = timeline.values(layer, signal.id),
-        gradients = timeline.gradients(layer, signal.id),
-        width = timeline.width(layer, signal.id),
-        span = spanAround(stage);
-      const units = orderOf(values, timeline.steps, width, order),
-        most = largestSize(gradients);
+      const values = timeline.values(layer, signal.id);
+      const gradients = timeline.gradients(layer, signal.id);
+      const width = timeline.width(layer, signal.id);
+      const span = spanAround(stage);
+      const units = orderOf(values, timeline.steps, width, order);
+      const most = largestSize(gradients);
       drawn = { signal, layer, width, units, values, gradients, height, most, ends: endsOf(values), ...span };
       const y = { range: [width - 0.5, -0.5] };
       body.style.height = `${height}px`;
-      const scale = stage.colour.scale(signal.id),
-        { diverging } = stage.colour;
+      const scale = stage.colour.scale(signal.id);
+      const { diverging } = stage.colour;
       drawPlot(value, [heatmap(values, units, width, span, scale.plotly, scale.low, scale.high)], stage, height, y);
-      drawPlot(gradient, [heatmap(gradients, units, width, span, diverging.plotly, -most || -1, most || 1)], stage, height, y);
+      drawPlot(
+        gradient,
+        [heatmap(gradients, units, width, span, diverging.plotly, -most || -1, most || 1)],
+        stage,
+        height,
+        y,
+      );
     }
     drawn.shown = shown;
     lay();
   }
 
   function lay() {
-    const { axis, timeline, state } = stage,
-      { signal, layer, width, units, height, ends, most } = drawn,
-      { title } = timeline.parts[layer],
-      narrow = axis.gutter < 80;
+    const { axis, timeline, state } = stage;
+    const { signal, layer, width, units, height, ends, most } = drawn;
+    const { title } = timeline.layers[layer];
+    const narrow = axis.gutter < 80;
     Object.assign(veil.style, { left: `${axis.gutter}px`, width: `${axis.width}px` });
-    const unit = chosenUnit(stage),
-      row = units.indexOf(unit),
-      at = ((row + 0.5) / units.length) * height;
+    const unit = chosenUnit(stage);
+    const row = units.indexOf(unit);
+    const at = ((row + 0.5) / units.length) * height;
     Object.assign(pin.style, { top: `${at}px`, left: `${axis.gutter - 6}px`, width: `${axis.width + 6}px` });
     pin.style.setProperty("--hue", stage.colour.hue(signal.id));
     label.replaceChildren();
@@ -101,7 +108,7 @@ function mount(element, stage) {
     make(name, "b", "", { text: signal.id });
     if (height > 60)
       make(label, "small", "", {
-        text: timeline.layers > 1 ? title : narrow ? String(width) : `${width} units`,
+        text: timeline.layers.length > 1 ? title : narrow ? String(width) : `${width} units`,
       });
     make(body, "small", "gates-pin-name", {
       text: narrow ? String(unit) : `unit ${unit}`,
@@ -110,27 +117,37 @@ function mount(element, stage) {
     for (const old of [...body.querySelectorAll(".gates-pin-name")].slice(0, -1)) old.remove();
     drawn.said = {
       value: ends.map(isSigned(signal) ? number : inHundredths).join(" … "),
-      gradient: most ? `∂L/∂${signal.id} within ±${number(most)}` : timeline.done ? "no gradient" : `∂L/∂${signal.id} not there yet`,
+      gradient: most
+        ? `∂L/∂${signal.id} within ±${number(most)}`
+        : timeline.done
+          ? "no gradient"
+          : `∂L/∂${signal.id} not there yet`,
     };
     body.setAttribute(
       "aria-label",
-      `${signal.title} ${signal.id}, ${title}: ${width} units over ${timeline.steps} steps, from ${number(ends[0])} to ${number(ends[1])}, ` +
-        `units ${(state.order ?? "natural") === "mean" ? "sorted by mean" : "in natural order"}; gradients within ±${number(most)}.`,
+      `${signal.title} ${signal.id}, ${title}: ${width} units over ${timeline.steps} steps, from ` +
+        `${number(ends[0])} to ${number(ends[1])}, ` +
+        `units ${(state.order ?? "natural") === "mean" ? "sorted by mean" : "in natural order"}; ` +
+        `gradients within ±${number(most)}.`,
     );
   }
 
   function step(position) {
     if (!drawn) return;
-    const ahead = position.pass === "forward",
-      { shown } = drawn;
+    const ahead = position.pass === "forward";
+    const { shown } = drawn;
     const back = shown === "gradient" || (shown === "pass" && !ahead);
     restyle(value, "opacity", back ? (shown === "gradient" ? "0" : "0.25") : "1");
     restyle(
       veil,
       "clipPath",
-      stage.timeline.parts[drawn.layer].reverse
+      stage.timeline.layers[drawn.layer].reverse
         ? "inset(0 0 0 100%)" // it has read everything before the first guess
-        : ahead ? `inset(0 0 0 ${frontier(stage, position)}px)` : shown === "gradient" ? "inset(0)" : "inset(0 0 0 100%)",
+        : ahead
+          ? `inset(0 0 0 ${frontier(stage, position)}px)`
+          : shown === "gradient"
+            ? "inset(0)"
+            : "inset(0 0 0 100%)",
     );
     restyle(veil, "visibility", shown === "gradient" ? "hidden" : "visible");
     restyle(gradient, "visibility", back ? "visible" : "hidden");
@@ -140,17 +157,25 @@ function mount(element, stage) {
   }
 
   function find(x, y) {
-    const { axis, timeline, lesson } = stage,
-      t = axis.at(x),
-      inside = y - (root.clientHeight - (drawn?.height ?? 0));
+    const { axis, timeline, task } = stage;
+    const t = axis.at(x);
+    const inside = y - (root.clientHeight - (drawn?.height ?? 0));
     if (t === null || !drawn || inside < 0) return null;
-    const unit = drawn.units[Math.max(0, Math.min(drawn.units.length - 1, Math.floor((inside / drawn.height) * drawn.units.length)))];
-    const { signal, layer } = drawn,
-      slope = timeline.backwardFrom < timeline.steps ? `   ∂L/∂${signal.id} ${number(timeline.gradientAt(layer, signal.id, t, unit))}` : "";
+    const unit =
+      drawn.units[
+        Math.max(0, Math.min(drawn.units.length - 1, Math.floor((inside / drawn.height) * drawn.units.length)))
+      ];
+    const { signal, layer } = drawn;
+    const slope =
+      timeline.backwardFrom < timeline.steps
+        ? `   ∂L/∂${signal.id} ${number(timeline.gradientAt(layer, signal.id, t, unit))}`
+        : "";
     return {
       t,
       unit,
-      text: `${signal.id} of unit ${unit} at ${lesson.said(t)}: ${number(timeline.valueAt(layer, signal.id, t, unit))}${slope}`,
+      text:
+        `${signal.id} of unit ${unit} at ${task.said(t)}: ` +
+        `${number(timeline.valueAt(layer, signal.id, t, unit))}${slope}`,
     };
   }
 

@@ -1,11 +1,11 @@
 // The network writes: each character as it comes, coloured by the chosen unit, and beside it the gates that wrote it.
 
-import { decode } from "../core/timeline.js";
-import { readEvents } from "../core/stream.js";
-import { asInterventions } from "../core/clamps.js";
-import { stepsOf } from "../core/networks.js";
-import { inOneLine, number, percent, visible } from "../core/words.js";
-import { writeAddress } from "../core/address.js";
+import { writeAddress } from "../data/address.js";
+import { inOneLine, number, percent, visible } from "../data/formatting.js";
+import { interventionsOver } from "../data/interventions.js";
+import { stepsOf } from "../data/networks.js";
+import { readEvents } from "../data/stream.js";
+import { decode } from "../data/timeline.js";
 
 const SHOW_EVERY = 30; // ms between two characters: quick to wait for, slow enough to follow
 const FIELDS = [
@@ -18,23 +18,40 @@ const FIELDS = [
 function mount(element, stage) {
   element.innerHTML = `
     <form class="generate">
-      <label class="prompt">Go on from <textarea rows="2" spellcheck="false" aria-label="Text to go on from"></textarea></label>
+      <label class="prompt">Go on from
+        <textarea rows="2" spellcheck="false" aria-label="Text to go on from"></textarea></label>
       <p class="fields"></p>
-      <p class="actions"><button type="submit" class="main">Write</button> <button type="button" disabled>Stop</button> <button type="button" class="plain" disabled>Read on the bench</button></p>
+      <p class="actions"><button type="submit" class="main">Write</button>
+        <button type="button" disabled>Stop</button>
+        <button type="button" class="plain" disabled>Read on the bench</button></p>
       <p class="notice" role="alert" hidden></p>
       <div class="written" tabindex="0" role="log" aria-label="What the network wrote"></div>
       <p class="alone-too" hidden>Left alone, the same seed writes: <span></span></p>
       <div class="wrote" aria-live="off"></div>
     </form>`;
-  const form = element.firstElementChild, prompt = form.querySelector("textarea");
-  const [write, stop, read] = form.querySelectorAll("button"), notice = form.querySelector(".notice");
-  const written = form.querySelector(".written"), beside = form.querySelector(".wrote"), alone = form.querySelector(".alone-too span");
+  const form = element.firstElementChild;
+  const prompt = form.querySelector("textarea");
+  const [write, stop, read] = form.querySelectorAll("button");
+  const notice = form.querySelector(".notice");
+  const written = form.querySelector(".written");
+  const beside = form.querySelector(".wrote");
+  const alone = form.querySelector(".alone-too span");
   const fields = Object.fromEntries(FIELDS.map((field) => [field.id, makeField(form.querySelector(".fields"), field)]));
-  let characters = [], shown = 0, network = stage.network, apart = false, promptOf = "", running = null, timer = 0, own = false;
+  let characters = [];
+  let shown = 0;
+  let network = stage.network;
+  let apart = false;
+  let promptOf = "";
+  let running = null;
+  let timer = 0;
+  let own = false;
 
   prompt.value = promptFrom(stage);
-  if (stage.layout === "alone" && stage.state.play !== "0") setTimeout(start); // a frame should be alive when it comes into sight
-  prompt.addEventListener("input", () => { own = true; });
+  // a frame should be alive when it comes into sight
+  if (stage.layout === "alone" && stage.state.play !== "0") setTimeout(start);
+  prompt.addEventListener("input", () => {
+    own = true;
+  });
   const follow = () => {
     if (!own) prompt.value = promptFrom(stage);
     if (stage.network.id !== network.id) clear();
@@ -69,18 +86,28 @@ function mount(element, stage) {
     given.className = "given";
     given.textContent = promptOf;
     written.append(given);
-    const request = running = new AbortController();
-    write.disabled = !(stop.disabled = false);
+    const request = new AbortController();
+    running = request;
+    [write.disabled, stop.disabled] = [true, false];
     const body = { model: network.id, prompt: promptOf };
     for (const [id, field] of Object.entries(fields)) body[id] = field.valueAsNumber;
-    body.interventions = asInterventions(stage.state.clamp, stepsOf(promptOf, network) + body.length);
+    body.interventions = interventionsOver(stage.state.clamp, stepsOf(promptOf, network) + body.length);
     body.top_k = Math.min(body.top_k, network.vocabulary.length);
     try {
-      await readEvents("/api/generate", { body, signal: request.signal, onEvent: (name, data) => {
-        if (request.signal.aborted || name !== "character") return;
-        characters.push({ ...data, layers: data.layers.map((signals) => Object.fromEntries(Object.entries(signals).map(([id, base64]) => [id, decode(base64)]))) });
-        showNext();
-      } });
+      await readEvents("/api/generate", {
+        body,
+        signal: request.signal,
+        onEvent: (name, data) => {
+          if (request.signal.aborted || name !== "character") return;
+          characters.push({
+            ...data,
+            layers: data.layers.map((signals) =>
+              Object.fromEntries(Object.entries(signals).map(([id, base64]) => [id, decode(base64)])),
+            ),
+          });
+          showNext();
+        },
+      });
       if (body.interventions.length) await compare(body, request);
     } catch (problem) {
       if (problem.name !== "AbortError") say(problem.message);
@@ -91,18 +118,24 @@ function mount(element, stage) {
 
   // While something is held: what the same seed writes when the network is left alone.
   async function compare(body, { signal }) {
-    await readEvents("/api/generate", { body: { ...body, interventions: [] }, signal, onEvent: (name, { text }) => {
-      if (signal.aborted || name !== "end") return;
-      alone.textContent = text.startsWith(promptOf) ? text.slice(promptOf.length) : text;
-      alone.parentElement.hidden = false;
-    } });
+    await readEvents("/api/generate", {
+      body: { ...body, interventions: [] },
+      signal,
+      onEvent: (name, { text }) => {
+        if (signal.aborted || name !== "end") return;
+        alone.textContent = text.startsWith(promptOf) ? text.slice(promptOf.length) : text;
+        alone.parentElement.hidden = false;
+      },
+    });
   }
 
-  // Characters may come faster than anybody reads: they are shown one by one, at once for people who asked for less motion.
+  // Characters may come faster than anybody reads: they are shown one by one, at once for people who asked for less
+  // motion.
   function showNext() {
     if (timer || shown >= characters.length) return;
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    do add(shown++); while (calm && shown < characters.length);
+    do add(shown++);
+    while (calm && shown < characters.length);
     point(shown - 1);
     written.scrollTop = written.scrollHeight;
     timer = setTimeout(() => {
@@ -114,7 +147,7 @@ function mount(element, stage) {
 
   function finish() {
     if (running || shown < characters.length) return;
-    write.disabled = !(stop.disabled = true);
+    [write.disabled, stop.disabled] = [false, true];
     read.disabled = !characters.length;
   }
 
@@ -127,7 +160,9 @@ function mount(element, stage) {
   }
 
   function paint(letter) {
-    const { layer, signal, unit } = stage.state, value = characters[letter.dataset.k].layers[layer]?.[signal]?.[unit], scale = stage.colour.scale(signal);
+    const { layer, signal, unit } = stage.state;
+    const value = characters[letter.dataset.k].layers[layer]?.[signal]?.[unit];
+    const scale = stage.colour.scale(signal);
     letter.style.background = scale.css(value);
     letter.style.color = scale.ink(value);
   }
@@ -140,27 +175,35 @@ function mount(element, stage) {
     written.querySelector(`[data-k="${k}"]`)?.classList.add("pointed");
     const layer = character.layers[Math.min(stage.state.layer, character.layers.length - 1)];
     const head = document.createElement("p");
-    head.textContent = `“${visible(network.vocabulary[character.token])}” with probability ${percent(character.probability)}`;
-    const { signals } = stage.timeline.parts[Math.min(stage.state.layer, stage.timeline.layers - 1)].cell;
-    const bars = signals.filter((signal) => layer[signal.id]).map((signal) => {
-      const values = layer[signal.id], mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-      // a signal that goes below zero has its zero in the middle of the bar
-      const { low, high } = stage.colour.scale(signal.id), place = (value) => (Math.max(low, Math.min(high, value)) - low) / (high - low);
-      const bar = document.createElement("div");
-      bar.className = "mean";
-      bar.innerHTML = "<b></b><i></i><span></span>";
-      bar.title = `${signal.title}: mean over the units`;
-      bar.children[0].textContent = signal.id;
-      bar.style.setProperty("--hue", stage.colour.hue(signal.id));
-      bar.children[1].style.setProperty("--from", Math.min(place(0), place(mean)));
-      bar.children[1].style.setProperty("--to", Math.max(place(0), place(mean)));
-      bar.children[2].textContent = number(mean);
-      return bar;
-    });
+    head.textContent =
+      `“${visible(network.vocabulary[character.token])}” with probability ` + `${percent(character.probability)}`;
+    const { signals } = stage.timeline.layers[Math.min(stage.state.layer, stage.timeline.layers.length - 1)].cell;
+    const bars = signals
+      .filter((signal) => layer[signal.id])
+      .map((signal) => {
+        const values = layer[signal.id];
+        const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+        // a signal that goes below zero has its zero in the middle of the bar
+        const { low, high } = stage.colour.scale(signal.id);
+        const place = (value) => (Math.max(low, Math.min(high, value)) - low) / (high - low);
+        const bar = document.createElement("div");
+        bar.className = "mean";
+        bar.innerHTML = "<b></b><i></i><span></span>";
+        bar.title = `${signal.title}: mean over the units`;
+        bar.children[0].textContent = signal.id;
+        bar.style.setProperty("--hue", stage.colour.hue(signal.id));
+        bar.children[1].style.setProperty("--from", Math.min(place(0), place(mean)));
+        bar.children[1].style.setProperty("--to", Math.max(place(0), place(mean)));
+        bar.children[2].textContent = number(mean);
+        return bar;
+      });
     beside.replaceChildren(head, ...bars);
   }
 
-  form.addEventListener("submit", (event) => { event.preventDefault(); start(); });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    start();
+  });
   stop.addEventListener("click", () => {
     running?.abort();
     running = null;
@@ -168,34 +211,59 @@ function mount(element, stage) {
     finish();
   });
   read.addEventListener("click", () => {
-    const text = [...(promptOf ? [promptOf] : []), ...characters.slice(0, shown).map(({ token }) => network.vocabulary[token])].join(apart ? " " : "");
+    const text = [
+      ...(promptOf ? [promptOf] : []),
+      ...characters.slice(0, shown).map(({ token }) => network.vocabulary[token]),
+    ].join(apart ? " " : "");
     if (stage.layout === "bench") stage.choose({ text });
     else window.open(`/?${writeAddress({ ...stage.address, text })}`, "_blank", "noopener");
   });
-  written.addEventListener("pointerover", (event) => { if (event.target.dataset.k) point(+event.target.dataset.k); });
+  written.addEventListener("pointerover", (event) => {
+    if (event.target.dataset.k) point(+event.target.dataset.k);
+  });
   written.addEventListener("keydown", (event) => event.stopPropagation());
 
   function draw() {
     for (const letter of written.querySelectorAll("[data-k]")) paint(letter);
     const { layer, signal, unit } = stage.state;
-    written.setAttribute("aria-label", `What the network wrote after “${inOneLine(promptOf || prompt.value).slice(-40)}”, coloured by unit ${unit} of ${signal} in ${stage.timeline.parts[layer].title}`);
+    written.setAttribute(
+      "aria-label",
+      `What the network wrote after “${inOneLine(promptOf || prompt.value).slice(-40)}”, coloured by ` +
+        `unit ${unit} of ${signal} in ${stage.timeline.layers[layer].title}`,
+    );
     if (characters.length) point(shown - 1);
   }
-  return { draw, step() {}, page() {}, destroy() { clear(); stage.removeEventListener("taken", follow); element.replaceChildren(); } };
+  return {
+    draw,
+    step() {},
+    page() {},
+    destroy() {
+      clear();
+      stage.removeEventListener("taken", follow);
+      element.replaceChildren();
+    },
+  };
 }
 
 // Only what predicts its own next input can go on writing it, and only where the end is not read before it is written.
-function whyNot({ network, lesson, timeline }) {
+function whyNot({ network, task, timeline }) {
   if (network.numbered) return "This network has no vocabulary, so what it writes could not be read.";
-  if (lesson.task === "states") return "This network has no readout: it guesses nothing, so it cannot write.";
-  if (lesson.gives !== "next" || lesson.counts) return `This network gives ${lesson.counts ? "numbers" : "classes"} and no next ${lesson.kind}: it has nothing to write.`;
-  return timeline.parts.some(({ reverse }) => reverse) ? "This network also reads from the end, which is not written yet: it cannot write." : "";
+  if (task.name === "states") return "This network has no readout: it guesses nothing, so it cannot write.";
+  if (task.gives !== "next" || task.counts)
+    return (
+      `This network gives ${task.counts ? "numbers" : "classes"} and no next ${task.kind}: it has ` +
+      "nothing to write."
+    );
+  return timeline.layers.some(({ reverse }) => reverse)
+    ? "This network also reads from the end, which is not written yet: it cannot write."
+    : "";
 }
 
 const promptFrom = (stage) => (whyNot(stage) ? "" : stage.state.text);
 
 function makeField(parent, { id, label, ...limits }) {
-  const holder = document.createElement("label"), field = document.createElement("input");
+  const holder = document.createElement("label");
+  const field = document.createElement("input");
   field.type = "number";
   field.required = true;
   Object.assign(field, limits);

@@ -1,8 +1,8 @@
 // How much of the gradient is left at every step: norms against time on a log axis, read from right to left.
 
-import { number, percent } from "../core/words.js";
-import { chosenLayer, gatesOf, powerOfTen, statesOf } from "../figures/description.js";
+import { number, percent } from "../data/formatting.js";
 import { wordRow } from "../figures/choices.js";
+import { chosenLayer, gatesOf, powerOfTen, statesOf } from "../figures/description.js";
 import {
   clearPlot,
   drawnFrom,
@@ -11,8 +11,8 @@ import {
   make,
   newly,
   restyle,
-  returned,
   retext,
+  returned,
   spanAround,
   turnPlot,
 } from "../figures/figure.js";
@@ -43,21 +43,30 @@ function mount(element, stage) {
   let drawn = null;
 
   function draw() {
-    const { axis, timeline } = stage,
-      layer = chosenLayer(stage),
-      norms = stage.state.norms ?? "signals";
+    const { axis, timeline } = stage;
+    const layer = chosenLayer(stage);
+    const norms = stage.state.norms ?? "signals";
     markNorms(norms);
-    const top = root.clientHeight >= SMALLEST_WITH_BAR ? BAR : 0,
-      height = root.clientHeight - top,
-      narrow = axis.gutter < 80;
+    const top = root.clientHeight >= SMALLEST_WITH_BAR ? BAR : 0;
+    const height = root.clientHeight - top;
+    const narrow = axis.gutter < 80;
     bar.hidden = !top;
     label.style.width = `${axis.gutter - 10}px`;
     label.hidden = narrow;
     if (!changed(...drawnFrom(stage, root), layer, norms)) return;
-    const lines = norms === "weights" ? weightLines(stage, layer) : signalLines(stage, layer),
-      span = spanAround(stage);
+    const lines = norms === "weights" ? weightLines(stage, layer) : signalLines(stage, layer);
+    const span = spanAround(stage);
     const decades = decadesOf(lines, height);
-    drawn = { lines, layer, norms, height, decades, lesson: stage.lesson, reverse: timeline.parts[layer].reverse, ...span };
+    drawn = {
+      lines,
+      layer,
+      norms,
+      height,
+      decades,
+      task: stage.task,
+      reverse: timeline.layers[layer].reverse,
+      ...span,
+    };
     body.style.height = `${height}px`;
     const y = { type: "log", range: [decades.low - decades.room, decades.high + decades.room] };
     drawPlot(grid, [{ type: "scatter", mode: "none", x: [0], y: [10 ** decades.high] }], stage, height, {
@@ -72,37 +81,50 @@ function mount(element, stage) {
       height,
       y,
     );
-    label.textContent = timeline.layers > 1 ? `∂L, ${timeline.parts[layer].title}` : "gradient";
+    label.textContent = timeline.layers.length > 1 ? `∂L, ${timeline.layers[layer].title}` : "gradient";
     nameLines();
     body.setAttribute(
       "aria-label",
-      `Gradient norms of ${timeline.parts[layer].title} on a log axis, from the last step back: ` +
+      `Gradient norms of ${timeline.layers[layer].title} on a log axis, from the last step back: ` +
         lines
-          .map((line) => `${line.name} ${number(line.values[line.start] ?? NaN)} to ${number(line.values.find((norm) => norm > 0) ?? NaN)}`)
+          .map(
+            (line) =>
+              `${line.name} ${number(line.values[line.start] ?? NaN)} to ` +
+              `${number(line.values.find((norm) => norm > 0) ?? NaN)}`,
+          )
           .join("; "),
     );
   }
 
   // Names stand at the lines' right ends, where the gradient comes from, pushed apart where they would meet.
   function nameLines() {
-    const { axis } = stage,
-      { decades, height, lines } = drawn;
+    const { axis } = stage;
+    const { decades, height, lines } = drawn;
     names.replaceChildren();
     const shown = lines.map((line) => ({ line, t: lastSeen(line, axis) })).filter(({ t }) => t >= 0);
-    const at = (norm) => (height * (decades.high + decades.room - Math.log10(norm))) / (decades.high - decades.low + 2 * decades.room);
+    const at = (norm) =>
+      (height * (decades.high + decades.room - Math.log10(norm))) / (decades.high - decades.low + 2 * decades.room);
     for (const name of shown) name.y = at(name.line.values[name.t]);
     shown.sort((a, b) => a.y - b.y);
     let below = LABEL_HEIGHT / 2 + 1;
-    for (const name of shown) below = (name.y = Math.max(name.y, below)) + LABEL_HEIGHT;
+    for (const name of shown) {
+      name.y = Math.max(name.y, below);
+      below = name.y + LABEL_HEIGHT;
+    }
     let above = height - LABEL_HEIGHT / 2;
-    for (const name of [...shown].reverse()) above = (name.y = Math.min(name.y, above)) - LABEL_HEIGHT;
+    for (const name of shown.toReversed()) {
+      name.y = Math.min(name.y, above);
+      above = name.y - LABEL_HEIGHT;
+    }
     const right = axis.element - axis.gutter - axis.width;
     for (const { line, y, t } of shown) {
       const tag = make(names, "b", "", { text: line.name });
       const outside = right >= 16 && line.name.length < 3;
       tag.style.cssText =
         `top:${y}px;color:${line.colour};` +
-        (outside ? `left:${axis.x(t) + axis.column / 2}px` : `right:${Math.max(2, axis.element - axis.x(t) - axis.column / 2)}px`);
+        (outside
+          ? `left:${axis.x(t) + axis.column / 2}px`
+          : `right:${Math.max(2, axis.element - axis.x(t) - axis.column / 2)}px`);
     }
   }
 
@@ -151,7 +173,9 @@ function signalLines({ timeline, description, colour }, layer) {
     dash: main ? "solid" : colour.dash(signal.id) === "solid" ? "4px,2px" : colour.dash(signal.id),
   });
   const roadFirst = statesOf(description).sort((a, b) => Number(b.road) - Number(a.road));
-  return [...roadFirst.map((state) => line(state, true)), ...gatesOf(description).map((gate) => line(gate, false))].map(withStart);
+  return [...roadFirst.map((state) => line(state, true)), ...gatesOf(description).map((gate) => line(gate, false))].map(
+    withStart,
+  );
 }
 
 function weightLines({ timeline, colour }, layer) {
@@ -189,15 +213,16 @@ function trace({ values, colour, width, dash }, { from, to }) {
 // From one power of ten to another, with room for half a tick's label at either end.
 function decadesOf(lines, height) {
   let [low, high] = [Infinity, -Infinity];
-  for (const { values } of lines) for (const norm of values) if (norm > 0) [low, high] = [Math.min(low, norm), Math.max(high, norm)];
+  for (const { values } of lines)
+    for (const norm of values) if (norm > 0) [low, high] = [Math.min(low, norm), Math.max(high, norm)];
   const top = low <= high ? Math.ceil(Math.log10(high)) : 0;
   const bottom = low <= high ? Math.max(top - MOST_DECADES, Math.min(top - 1, Math.floor(Math.log10(low)))) : -2;
   return { low: bottom, high: top, room: ((top - bottom) * HALF_LABEL) / Math.max(1, height - 2 * HALF_LABEL) };
 }
 
 function ticks({ low, high }, height, colour) {
-  const every = Math.max(1, Math.ceil((high - low) / Math.max(1, Math.floor(height / 24)))),
-    exponents = [];
+  const every = Math.max(1, Math.ceil((high - low) / Math.max(1, Math.floor(height / 24))));
+  const exponents = [];
   for (let exponent = high; exponent >= low; exponent -= every) exponents.push(exponent);
   return {
     tickvals: exponents.map((exponent) => 10 ** exponent),
@@ -215,20 +240,25 @@ function lastSeen({ values }, { first, count }) {
 }
 
 /** The gradient at the cursor in words. */
-function said({ lines, norms, lesson, reverse }, { t, pass }, briefly) {
-  if (!lines.length || lines.every(({ start }) => start < 0)) return lesson.whyNoGradient;
-  if (norms === "weights") return `Share of step ${t + 1}: ` + lines.map((line) => `${line.name} ${number(line.values[t])}`).join(", ");
-  const line = lines[0],
-    here = line.values[t],
-    back = line.start - t;
-  if (reverse) return `‖∂L/∂${line.name}‖ = ${number(here)} at step ${t + 1}; here it goes from the first step to the last`;
+function said({ lines, norms, task, reverse }, { t, pass }, briefly) {
+  if (!lines.length || lines.every(({ start }) => start < 0)) return task.whyNoGradient;
+  if (norms === "weights")
+    return `Share of step ${t + 1}: ${lines.map((line) => `${line.name} ${number(line.values[t])}`).join(", ")}`;
+  const line = lines[0];
+  const here = line.values[t];
+  const back = line.start - t;
+  if (reverse)
+    return `‖∂L/∂${line.name}‖ = ${number(here)} at step ${t + 1}; here it goes from the first step to the last`;
   if (pass === "forward") return `‖∂L/∂${line.name}‖ will be ${number(here)} here`;
   if (back < 0) return "The loss asks nothing of this step yet.";
   if (back === 0) return `The gradient starts: ‖∂L/∂${line.name}‖ = ${number(here)}`;
   const share = here / line.values[line.start];
   const much = share < 0.0005 ? number(share) : share < 2 ? percent(share) : `${number(share)} times`;
   if (briefly) return `${back} back: ‖∂L/∂${line.name}‖ ${number(here)}, ${much}`;
-  return `${back} ${back > 1 ? "steps" : "step"} back, ‖∂L/∂${line.name}‖ = ${number(here)}: ${much} ${share < 2 ? "of " : ""}what it was`;
+  return (
+    `${back} ${back > 1 ? "steps" : "step"} back, ‖∂L/∂${line.name}‖ = ${number(here)}: ${much} ` +
+    `${share < 2 ? "of " : ""}what it was`
+  );
 }
 
 export default { id: "gradients", title: "The gradient over time", mount };

@@ -1,7 +1,8 @@
-// The unfolded network: one column a character, the layers' units, their memories' road, gates and guesses; backwards, the gradient coming back.
+// The unfolded network: one column a character, the layers' units, their memories' road, gates and guesses; backwards,
+// the gradient coming back.
 
-import { inNumbers } from "../core/lesson.js";
-import { percent, number } from "../core/words.js";
+import { number, percent } from "../data/formatting.js";
+import { inNumbers } from "../data/task.js";
 import { chosenLayer, chosenUnit, windowOf } from "../figures/description.js";
 import {
   clearPlot,
@@ -40,33 +41,33 @@ function mount(element, stage) {
   const moving = make(root, "div", "unfold-moving");
   const cell = make(root, "div", "unfold-folded");
   const button = foldButton(root, stage);
-  const changed = newly(),
-    backChanged = newly(),
-    foldChanged = newly();
-  let plan = null,
-    marks = null,
-    folded = null,
-    isFolded = null,
-    pass = null;
+  const changed = newly();
+  const backChanged = newly();
+  const foldChanged = newly();
+  let plan = null;
+  let marks = null;
+  let folded = null;
+  let isFolded = null;
+  let pass = null;
 
   function draw() {
-    const { timeline } = stage,
-      height = root.clientHeight,
-      { dataset } = element;
-    const chosen = chosenLayer(stage),
-      pinned = chosenUnit(stage);
+    const { timeline } = stage;
+    const height = root.clientHeight;
+    const { dataset } = element;
+    const chosen = chosenLayer(stage);
+    const pinned = chosenUnit(stage);
     const inputless = dataset.input === "none";
-    const bands = stackBands(timeline.parts, {
+    const bands = stackBands(timeline.layers, {
       chosen,
-      height: height - (inputless && windowOf(timeline.parts[0].cell) > 1 ? FUNNEL : 0),
+      height: height - (inputless && windowOf(timeline.layers[0].cell) > 1 ? FUNNEL : 0),
       column: stage.axis.column,
       guesses: dataset.guesses === "none" ? 0 : 3,
-      input: inputless ? 0 : timeline.given ? LINES : 1,
+      input: inputless ? 0 : timeline.inputValues ? LINES : 1,
     });
     chooseUnits(bands, timeline, pinned);
     plan = { bands, chosen, pinned, height, ...spanAround(stage) };
-    const parts = [...drawnFrom(stage, root), chosen, dataset.guesses, dataset.input],
-      was = isFolded;
+    const parts = [...drawnFrom(stage, root), chosen, dataset.guesses, dataset.input];
+    const was = isFolded;
     isFolded = stage.state.fold === "1";
     root.classList.toggle("is-folded", isFolded);
     button.show(isFolded, plan);
@@ -87,8 +88,8 @@ function mount(element, stage) {
   }
 
   function drawFlat(parts) {
-    const { height } = plan,
-      y = { range: [height, 0] };
+    const { height } = plan;
+    const y = { range: [height, 0] };
     if (backChanged(...parts)) {
       drawPlot(backward, [ribbonTrace(stage, plan)], stage, height, y);
       writeNumbers();
@@ -100,13 +101,14 @@ function mount(element, stage) {
     write();
   }
 
-  const writeNumbers = () => drawPlot(numbers, [numberTrace(stage, plan)], stage, plan.height, { range: [plan.height, 0] });
+  const writeNumbers = () =>
+    drawPlot(numbers, [numberTrace(stage, plan)], stage, plan.height, { range: [plan.height, 0] });
 
   // Labels, roads and veil stand still until something else is chosen.
   function lay() {
-    const { axis } = stage,
-      left = axis.gutter,
-      { column } = axis;
+    const { axis } = stage;
+    const left = axis.gutter;
+    const { column } = axis;
     for (const layer of [roads, veil]) {
       layer.replaceChildren();
       Object.assign(layer.style, { left: `${left}px`, width: `${axis.width}px` });
@@ -133,51 +135,73 @@ function mount(element, stage) {
   }
 
   function write() {
-    const { timeline, network } = stage,
-      most = widestNorm(stage),
-      layers = timeline.parts.map(({ title, hidden, cell }) => `${title} of ${hidden} units (${cell.states.join(", ")})`);
+    const { timeline, network } = stage;
+    const most = widestNorm(stage);
+    const layers = timeline.layers.map(
+      ({ title, hidden, cell }) => `${title} of ${hidden} units (${cell.states.join(", ")})`,
+    );
     root.setAttribute(
       "aria-label",
       `${timeline.steps} steps of ${network.title ?? network.id}, unfolded: ${layers.join("; ")}. ` +
-        (timeline.backwardFrom < timeline.steps ? `The largest gradient norm coming back is ${number(most)}.` : stage.lesson.whyNoGradient),
+        (timeline.backwardFrom < timeline.steps
+          ? `The largest gradient norm coming back is ${number(most)}.`
+          : stage.task.whyNoGradient),
     );
   }
 
   function step(position) {
     if (!plan) return;
     if (isFolded) return void folded.step(position);
-    const { axis } = stage,
-      ahead = position.pass === "forward";
+    const { axis } = stage;
+    const ahead = position.pass === "forward";
     if (position.pass !== pass) root.dataset.pass = pass = position.pass;
     restyle(veil, "clipPath", ahead ? `inset(0 -40px 0 ${frontier(stage, position)}px)` : "inset(0 0 0 100%)");
-    restyle(backward, "clipPath", ahead ? "inset(0 0 0 100%)" : `inset(0 0 0 ${axis.gutter + returned(stage, position)}px)`);
+    restyle(
+      backward,
+      "clipPath",
+      ahead ? "inset(0 0 0 100%)" : `inset(0 0 0 ${axis.gutter + returned(stage, position)}px)`,
+    );
     restyle(
       numbers,
       "clipPath",
-      ahead ? "inset(0 0 0 100%)" : `inset(0 0 0 ${Math.max(0, axis.x(firstNumbered(stage, position.t)) - axis.column / 2)}px)`,
+      ahead
+        ? "inset(0 0 0 100%)"
+        : `inset(0 0 0 ${Math.max(0, axis.x(firstNumbered(stage, position.t)) - axis.column / 2)}px)`,
     );
     marks(position);
   }
 
   // The step and, over the tiles, the unit under a point.
   function find(x, y) {
-    const { axis, timeline, lesson } = stage,
-      t = axis.at(x);
+    const { axis, timeline, task } = stage;
+    const t = axis.at(x);
     if (isFolded) return folded.find(x, y);
     if (t === null || !plan) return null;
-    const read = lesson.said(t);
+    const read = task.said(t);
     const band = plan.bands.find(({ top, height }) => y >= top - 2 && y < top + height + 2);
     if (!band) return null;
     if (band.kind === "gate")
-      return { t, text: `${band.signal.title}, mean at ${read}: ${number(timeline.mean(band.layer, band.signal.id)[t])}` };
+      return {
+        t,
+        text: `${band.signal.title}, mean at ${read}: ${number(timeline.mean(band.layer, band.signal.id)[t])}`,
+      };
     if (band.kind === "input") return { t, text: `step ${t + 1} reads ${read}` };
     if (band.kind === "guesses") {
-      if (lesson.counts) return lesson.outputs(t) ? { t, text: `after ${read}: gives ${inNumbers(lesson.outputs(t))}${lesson.target(t) ? `, wanted ${inNumbers(lesson.target(t))}` : ""}` } : null;
-      const guesses = (timeline.top[t] ?? []).map(([token, share]) => `${lesson.named(token)} ${percent(share)}`);
+      if (task.counts)
+        return task.outputs(t)
+          ? {
+              t,
+              text:
+                `after ${read}: gives ` +
+                `${inNumbers(task.outputs(t))}${task.target(t) ? `, wanted ${inNumbers(task.target(t))}` : ""}`,
+            }
+          : null;
+      const guesses = (timeline.top[t] ?? []).map(([token, share]) => `${task.named(token)} ${percent(share)}`);
       return guesses.length ? { t, text: `after ${read}: ${guesses.join("  ")}` } : null;
     }
-    const { units } = band,
-      unit = units[Math.max(0, Math.min(units.length - 1, Math.floor(((y - band.top) / band.height) * units.length)))];
+    const { units } = band;
+    const unit =
+      units[Math.max(0, Math.min(units.length - 1, Math.floor(((y - band.top) / band.height) * units.length)))];
     if (stage.position.pass === "backward")
       return {
         t,
@@ -189,7 +213,9 @@ function mount(element, stage) {
       t,
       unit,
       layer: band.layer,
-      text: `${band.signal.id} of unit ${unit} at ${read}: ${number(timeline.valueAt(band.layer, band.signal.id, t, unit))}`,
+      text:
+        `${band.signal.id} of unit ${unit} at ${read}: ` +
+        `${number(timeline.valueAt(band.layer, band.signal.id, t, unit))}`,
     };
   }
 
@@ -197,7 +223,8 @@ function mount(element, stage) {
     if (unit !== undefined) stage.choose({ unit, layer });
   });
   // a folded cell has no columns: nothing there stands for a step
-  for (const kind of ["pointermove", "click"]) root.addEventListener(kind, (event) => isFolded && event.preventDefault());
+  for (const kind of ["pointermove", "click"])
+    root.addEventListener(kind, (event) => isFolded && event.preventDefault());
   return {
     draw,
     step,

@@ -1,19 +1,22 @@
 // The mark that the gradients on the page are right: asked once a trace, when the page rests.
 
-import { LONGEST_TEXT } from "../../core/address.js";
-import { postJson } from "../../core/stream.js";
+import { LONGEST_TEXT } from "../../data/address.js";
+import { postJson } from "../../data/stream.js";
 import { make, retext } from "../../figures/figure.js";
 
 const REST = 700; // ms without play or a new text before the service is asked
 const whenIdle = globalThis.requestIdleCallback ?? ((callback) => setTimeout(callback)); // Safari has none
 
-/** A line under the gradient; returns {consider(), stop()}. `consider` is called whenever something moved and costs nothing then. */
+/**
+ * A line under the gradient; returns {consider(), stop()}. `consider` is called whenever something moved and costs
+ * nothing then.
+ */
 export function verifiedMark(parent, stage) {
   const line = make(parent, "p", "cell-verified", { role: "status" });
-  let seen = null,
-    timer = 0,
-    asking = null,
-    asked = false;
+  let seen = null;
+  let timer = 0;
+  let asking = null;
+  let asked = false;
 
   function forget() {
     clearTimeout(timer);

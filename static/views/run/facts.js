@@ -1,12 +1,20 @@
 // What a run is, how far it has come, and what its owner may do with it.
 
+import { duration, rounded, whole } from "../../data/formatting.js";
+import { ownedRuns, proof } from "../../data/owner.js";
+import { readJson } from "../../data/stream.js";
 import { make, restyle, retext } from "../../figures/figure.js";
-import { proof, runs as owned } from "../../core/owner.js";
-import { readJson } from "../../core/stream.js";
-import { duration, rounded, whole } from "../../core/amounts.js";
 import { hueOf, numberOf } from "./marks.js";
 
-const STATES = { queued: "waiting", running: "training", paused: "paused", finished: "finished", stopped: "stopped", failed: "failed", deleted: "gone" };
+const STATES = {
+  queued: "waiting",
+  running: "training",
+  paused: "paused",
+  finished: "finished",
+  stopped: "stopped",
+  failed: "failed",
+  deleted: "gone",
+};
 const WISHES = { paused: "pausing …", stopped: "stopping …", deleted: "deleting …" };
 const ACTIONS = [
   ["pause", "Pause", (run) => run.state === "running"],
@@ -17,28 +25,57 @@ const ACTIONS = [
 function mount(element, stage) {
   const root = make(element, "div", "facts");
   const rows = stage.runs.map((run) => mountRow(root, stage, run));
-  const show = () => rows.forEach((row) => row.show());
+  const show = () => {
+    for (const row of rows) row.show();
+  };
   for (const name of ["states", "came"]) stage.addEventListener(name, show);
   show();
-  return { draw() { rows.forEach((row) => row.theme()); }, step() {}, destroy() { root.remove(); } };
+  return {
+    draw() {
+      for (const row of rows) row.theme();
+    },
+    step() {},
+    destroy() {
+      root.remove();
+    },
+  };
 }
 
 function mountRow(root, stage, run) {
-  const several = stage.runs.length > 1, row = make(root, "section", "run", { "aria-label": run.facts.title });
-  const head = make(row, several ? "h2" : "h1", "run-title"), mark = make(head, "b", "run-mark", { text: several ? `${numberOf(run)} ` : "" });
+  const several = stage.runs.length > 1;
+  const row = make(root, "section", "run", { "aria-label": run.facts.title });
+  const head = make(row, several ? "h2" : "h1", "run-title");
+  const mark = make(head, "b", "run-mark", { text: several ? `${numberOf(run)} ` : "" });
   const link = several ? make(head, "a", "", { href: `/runs/${run.id}` }) : head;
   link.append(run.facts.title);
   const what = make(row, "p", "run-what");
-  const bar = make(row, "div", "run-bar", { role: "progressbar", "aria-valuemin": 0, "aria-label": "steps trained" }), filled = make(bar, "i", "run-filled");
+  const bar = make(row, "div", "run-bar", { role: "progressbar", "aria-valuemin": 0, "aria-label": "steps trained" });
+  const filled = make(bar, "i", "run-filled");
   const state = make(row, "p", "run-state", { role: "status" });
-  const word = make(state, "b", "run-word"), said = make(state, "span", "", { "aria-live": "off" });
+  const word = make(state, "b", "run-word");
+  const said = make(state, "span", "", { "aria-live": "off" });
   const buttons = make(row, "p", "run-actions");
-  const open = make(buttons, "a", "button main", { text: "Open on the bench", href: `/?model=${run.id}`, title: "see inside it as it is now: every gate on a text of yours" });
+  const open = make(buttons, "a", "button main", {
+    text: "Open on the bench",
+    href: `/?model=${run.id}`,
+    title: "see inside it as it is now: every gate on a text of yours",
+  });
   if (stage.readOnly) Object.assign(open, { target: "_blank", rel: "noopener" });
-  const weights = make(buttons, "a", "button", { text: "Weights", href: `/api/models/${run.id}/weights`, download: "", title: "a safetensors file with PyTorch’s parameter names" });
+  const weights = make(buttons, "a", "button", {
+    text: "Weights",
+    href: `/api/models/${run.id}/weights`,
+    download: "",
+    title: "a safetensors file with PyTorch’s parameter names",
+  });
   if (!stage.readOnly && !several) mountFrame(buttons, row, run);
-  const token = stage.readOnly ? null : owned.recall(run.id);
-  const controls = token ? ACTIONS.map(([action, label, may]) => [action, make(buttons, "button", "button", { type: "button", text: label }), may]) : [];
+  const token = stage.readOnly ? null : ownedRuns.recall(run.id);
+  const controls = token
+    ? ACTIONS.map(([action, label, may]) => [
+        action,
+        make(buttons, "button", "button", { type: "button", text: label }),
+        may,
+      ])
+    : [];
   const wrong = make(row, "p", "notice", { role: "alert" });
   wrong.hidden = true;
 
@@ -61,14 +98,17 @@ function mountRow(root, stage, run) {
       button.disabled = false;
     });
   }
-  if (token) mountDelete(buttons, async () => {
-    if (!(await ask("", "DELETE"))) return;
-    owned.forget(run.id);
-    location.assign("/train");
-  });
+  if (token)
+    mountDelete(buttons, async () => {
+      if (!(await ask("", "DELETE"))) return;
+      ownedRuns.forget(run.id);
+      location.assign("/train");
+    });
 
   function show() {
-    const last = run.progress.at(-1), steps = run.steps || 1, share = run.state === "finished" ? 1 : run.step / steps;
+    const last = run.progress.at(-1);
+    const steps = run.steps || 1;
+    const share = run.state === "finished" ? 1 : run.step / steps;
     restyle(filled, "transform", `scaleX(${Math.min(1, share)})`);
     bar.setAttribute("aria-valuemax", steps);
     bar.setAttribute("aria-valuenow", run.step);
@@ -81,20 +121,36 @@ function mountRow(root, stage, run) {
     open.hidden = !run.model?.id || run.state === "deleted";
     weights.hidden = open.hidden || stage.readOnly;
   }
-  return { show, theme() { mark.style.color = several ? hueOf(stage, run) : ""; } };
+  return {
+    show,
+    theme() {
+      mark.style.color = several ? hueOf(stage, run) : "";
+    },
+  };
 }
 
 // A line of HTML for somebody's own page; copied where the browser lets a page do that, else selected.
 function mountFrame(parent, row, run) {
-  const button = make(parent, "button", "button", { type: "button", text: "Frame", title: "a line of HTML that shows this run in a page of yours" });
-  const line = make(row, "p", "run-frame"), field = make(line, "input", "", { type: "text", readonly: "", "aria-label": "The frame" }), said = make(line, "span", "", { role: "status" });
-  field.value = `<iframe src="${location.origin}/embed/run?run=${run.id}" title="Gatescope: a run" width="800" height="560" style="border:0"></iframe>`;
+  const button = make(parent, "button", "button", {
+    type: "button",
+    text: "Frame",
+    title: "a line of HTML that shows this run in a page of yours",
+  });
+  const line = make(row, "p", "run-frame");
+  const field = make(line, "input", "", { type: "text", readonly: "", "aria-label": "The frame" });
+  const said = make(line, "span", "", { role: "status" });
+  field.value =
+    `<iframe src="${location.origin}/embed/run?run=${run.id}" title="Gatescope: a run" width="800" ` +
+    `height="560" style="border:0"></iframe>`;
   line.hidden = true;
   button.addEventListener("click", async () => {
     line.hidden = !line.hidden;
     if (line.hidden) return;
     field.select();
-    const copied = await navigator.clipboard?.writeText(field.value).then(() => true, () => false);
+    const copied = await navigator.clipboard?.writeText(field.value).then(
+      () => true,
+      () => false,
+    );
     said.textContent = copied ? "Copied." : "Selected: copy it with your keyboard.";
   });
 }
@@ -102,25 +158,41 @@ function mountFrame(parent, row, run) {
 // Twice, since nothing brings it back.
 function mountDelete(parent, remove) {
   const ask = make(parent, "button", "button", { type: "button", text: "Delete" });
-  const sure = make(parent, "span", "run-sure"), yes = make(sure, "button", "button", { type: "button", text: "Delete for good" }), no = make(sure, "button", "button", { type: "button", text: "Keep" });
-  const show = (asking) => [ask.hidden, sure.hidden] = [asking, !asking];
-  ask.addEventListener("click", () => { show(true); no.focus(); });
-  no.addEventListener("click", () => { show(false); ask.focus(); });
+  const sure = make(parent, "span", "run-sure");
+  const yes = make(sure, "button", "button", { type: "button", text: "Delete for good" });
+  const no = make(sure, "button", "button", { type: "button", text: "Keep" });
+  const show = (asking) => {
+    [ask.hidden, sure.hidden] = [asking, !asking];
+  };
+  ask.addEventListener("click", () => {
+    show(true);
+    no.focus();
+  });
+  no.addEventListener("click", () => {
+    show(false);
+    ask.focus();
+  });
   yes.addEventListener("click", remove);
   show(false);
 }
 
 function inWords({ cell, recipe: { layers, hidden }, model }, several) {
-  const size = `${layers === 1 ? "" : `${layers} layers of `}${whole(hidden)} units`, weights = model?.parameters ? `, ${rounded(model.parameters)} weights` : "";
+  const size = `${layers === 1 ? "" : `${layers} layers of `}${whole(hidden)} units`;
+  const weights = model?.parameters ? `, ${rounded(model.parameters)} weights` : "";
   if (several || !weights) return `${cell.title}, ${size}${weights}`;
-  return `${cell.title} with ${size}${layers === 1 ? " in one layer" : ""}${weights}; it learns ${whole(model.training.data.characters)} characters, ${whole(model.vocabulary_size)} of them different.`;
+  return (
+    `${cell.title} with ${size}${layers === 1 ? " in one layer" : ""}${weights}; it learns ` +
+    `${whole(model.training.data.characters)} characters, ${whole(model.vocabulary_size)} of them ` +
+    "different."
+  );
 }
 
 function sentence(run, last) {
   if (run.state === "queued") return place(run.facts.position);
   if (run.state === "failed" || run.state === "deleted") return run.reason;
   if (!last) return run.live ? "the first figures are on their way" : run.reason;
-  const at = `step ${whole(run.step)} of ${whole(run.steps)}`, pace = `${rounded(last.characters_per_second)} characters a second`;
+  const at = `step ${whole(run.step)} of ${whole(run.steps)}`;
+  const pace = `${rounded(last.characters_per_second)} characters a second`;
   if (run.state === "running") return `${at}, ${pace}, ${duration(last.eta_s)} left`;
   if (run.state === "finished" && run.step === run.steps) return `${whole(run.steps)} steps`;
   return run.reason ? `${at}: ${run.reason}` : at;

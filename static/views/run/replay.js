@@ -1,18 +1,29 @@
 // Beneath the tracks: the training as a slider, on the tracks' own axis, and play to see it once more.
 
+import { icon } from "../../controls/transport.js";
+import { whole } from "../../data/formatting.js";
 import { make, retext } from "../../figures/figure.js";
-import { icon } from "../../core/transport.js";
-import { whole } from "../../core/amounts.js";
 
 function mount(element, stage) {
   const { clock } = stage;
-  const root = make(element, "div", "replay"), toggle = make(root, "button", "round", { type: "button" });
-  const line = make(root, "div", "replay-line"), slider = make(line, "input", "", { type: "range", min: 0, step: 1, "aria-label": "Step of the training" });
-  const words = make(root, "button", "plain replay-now", { type: "button", title: "the latest step, and every one that comes" });
+  const root = make(element, "div", "replay");
+  const toggle = make(root, "button", "round", { type: "button" });
+  const line = make(root, "div", "replay-line");
+  const slider = make(line, "input", "", { type: "range", min: 0, step: 1, "aria-label": "Step of the training" });
+  const words = make(root, "button", "plain replay-now", {
+    type: "button",
+    title: "the latest step, and every one that comes",
+  });
   const icons = { play: icon("play"), pause: icon("pause") };
   toggle.addEventListener("click", () => clock.toggle());
-  slider.addEventListener("input", () => { clock.pause(); clock.seek(+slider.value); });
-  words.addEventListener("click", () => { clock.pause(); clock.seek(Infinity); });
+  slider.addEventListener("input", () => {
+    clock.pause();
+    clock.seek(+slider.value);
+  });
+  words.addEventListener("click", () => {
+    clock.pause();
+    clock.seek(Infinity);
+  });
 
   function draw() {
     const { axis } = stage;
@@ -24,7 +35,8 @@ function mount(element, stage) {
   }
 
   function step() {
-    const { at, playing, follows } = clock, { axis, live } = stage;
+    const { at, playing, follows } = clock;
+    const { axis, live } = stage;
     toggle.replaceChildren(playing ? icons.pause : icons.play);
     toggle.setAttribute("aria-label", playing ? "Stop the replay" : "Replay the training");
     slider.value = at;
@@ -33,7 +45,13 @@ function mount(element, stage) {
     retext(words, follows ? (live ? "● live" : `step ${whole(axis.last)}`) : `step ${whole(Math.round(at))} ▸▸`);
     words.classList.toggle("is-live", follows && live);
   }
-  return { draw, step, destroy() { root.remove(); } };
+  return {
+    draw,
+    step,
+    destroy() {
+      root.remove();
+    },
+  };
 }
 
 export default { id: "replay", title: "Replay", mount };

@@ -1,8 +1,9 @@
-// What the network writes as it learns: the sample of the step that is looked at, and those before it, each with its age.
+// What the network writes as it learns: the sample of the step that is looked at, and those before it, each with its
+// age.
 
+import { rounded, whole } from "../../data/formatting.js";
+import { placeAt } from "../../data/run.js";
 import { make } from "../../figures/figure.js";
-import { placeAt } from "../../core/run.js";
-import { rounded, whole } from "../../core/amounts.js";
 import { numberOf } from "./marks.js";
 
 const OLDER = 12;
@@ -12,14 +13,20 @@ function mount(element, stage) {
   let shownFor = "";
 
   function show(at) {
-    const chosen = stage.runs.map((run) => (run.samples.length && run.samples[0].step <= at ? placeAt(run.samples, at) : -1));
+    const chosen = stage.runs.map((run) =>
+      run.samples.length && run.samples[0].step <= at ? placeAt(run.samples, at) : -1,
+    );
     const key = `${chosen} ${Math.round(at)}`;
     if (key === shownFor) return;
     shownFor = key;
     root.replaceChildren();
     stage.runs.forEach((run, k) => {
       if (stage.runs.length > 1) make(root, "h3", "", { text: `${numberOf(run)} ${run.cell.title}` });
-      if (chosen[k] < 0) return make(root, "p", "hint", { text: run.live ? "The first sample is on its way." : "There is no sample of this step." });
+      if (chosen[k] < 0) {
+        const text = run.live ? "The first sample is on its way." : "There is no sample of this step.";
+        make(root, "p", "hint", { text });
+        return;
+      }
       const many = stage.runs.length > 1 ? 1 : OLDER;
       for (const sample of run.samples.slice(Math.max(0, chosen[k] + 1 - many), chosen[k] + 1).reverse()) {
         const article = make(root, "article", "sample");
@@ -29,7 +36,16 @@ function mount(element, stage) {
     });
   }
 
-  return { draw() { shownFor = ""; show(stage.at); }, step: show, destroy() { root.remove(); } };
+  return {
+    draw() {
+      shownFor = "";
+      show(stage.at);
+    },
+    step: show,
+    destroy() {
+      root.remove();
+    },
+  };
 }
 
 function age({ recipe }, step, at) {

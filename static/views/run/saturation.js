@@ -1,40 +1,82 @@
-// Saturation: how often each signal is nearly fully open and how often nearly shut; a dot a signal and layer, its way through the training behind it.
+// Saturation: how often each signal is nearly fully open and how often nearly shut; a dot a signal and layer, its way
+// through the training behind it.
 
+import { percent } from "../../data/formatting.js";
+import { entryAt, thinned } from "../../data/run.js";
 import { clearPlot, drawPlot, make, restyle } from "../../figures/figure.js";
 import { watchPointer } from "../../figures/pointer.js";
-import { percent } from "../../core/words.js";
-import { entryAt, thinned } from "../../core/run.js";
 import { numberOf } from "./marks.js";
 
-const LEFT = 44, BOTTOM = 34, EDGE = 26, DOT = 20, MOST = 300, NEAR = 16;
+const LEFT = 44;
+const BOTTOM = 34;
+const EDGE = 26;
+const DOT = 20;
+const MOST = 300;
+const NEAR = 16;
 
 function mount(element, stage) {
   const root = make(element, "div", "figure saturation", { role: "img" });
-  const plot = make(root, "div", "saturation-plot"), axes = make(root, "div", "figure-labels"), moving = make(root, "div", "figure-labels");
-  let dots = [], box = null, shownFor = "";
+  const plot = make(root, "div", "saturation-plot");
+  const axes = make(root, "div", "figure-labels");
+  const moving = make(root, "div", "figure-labels");
+  let dots = [];
+  let box = null;
+  let shownFor = "";
 
   function draw() {
-    const width = root.clientWidth, height = root.clientHeight, { colour } = stage;
+    const width = root.clientWidth;
+    const height = root.clientHeight;
+    const { colour } = stage;
     dots = stage.runs.flatMap((run) => {
-      colour.learn(run.cell);
-      const found = run.cell.signals.flatMap((signal) => Array.from({ length: run.recipe.layers }, (_, layer) => ({ run, signal, layer, hue: colour.hue(signal.id) })));
-      return found.filter(({ signal }) => stage.runs.length === 1 || signal.role === "gate" || run.cell.signals.length === 1);
+      const own = colour.of(run.cell);
+      const found = run.cell.signals.flatMap((signal) =>
+        Array.from({ length: run.recipe.layers }, (_, layer) => ({ run, signal, layer, hue: own.hue(signal.id) })),
+      );
+      return found.filter(
+        ({ signal }) => stage.runs.length === 1 || signal.role === "gate" || run.cell.signals.length === 1,
+      );
     });
-    colour.learn(stage.description);
     // both fractions together are one at most; the picture is no larger than what is reached needs
     let most = 0;
-    for (const dot of dots) for (const entry of dot.entries = thinned(dot.run.gates, MOST)) most = Math.max(most, ...placeOf(dot, entry));
+    for (const dot of dots) {
+      dot.entries = thinned(dot.run.gates, MOST);
+      for (const entry of dot.entries) most = Math.max(most, ...placeOf(dot, entry));
+    }
     const end = [0.1, 0.2, 0.4, 0.6].find((value) => most * 1.12 <= value) ?? 1;
     box = { end, width: width - LEFT - EDGE, height: height - BOTTOM - EDGE };
-    const axis = { plotly: () => ({ xaxis: { range: [0, end], visible: false, fixedrange: true }, margin: { l: LEFT, r: EDGE, t: EDGE, b: BOTTOM }, width }) };
+    const axis = {
+      plotly: () => ({
+        xaxis: { range: [0, end], visible: false, fixedrange: true },
+        margin: { l: LEFT, r: EDGE, t: EDGE, b: BOTTOM },
+        width,
+      }),
+    };
     const ways = dots.map((dot) => {
       const way = dot.entries.map((entry) => placeOf(dot, entry));
-      return { type: "scatter", mode: "lines", hoverinfo: "skip", x: way.map(([x]) => x), y: way.map(([, y]) => y), line: { color: dot.hue, width: 1.5 }, opacity: 0.4 };
+      return {
+        type: "scatter",
+        mode: "lines",
+        hoverinfo: "skip",
+        x: way.map(([x]) => x),
+        y: way.map(([, y]) => y),
+        line: { color: dot.hue, width: 1.5 },
+        opacity: 0.4,
+      };
     });
-    const limit = { type: "scatter", mode: "lines", hoverinfo: "skip", x: [0, 1], y: [1, 0], line: { color: colour.soft, width: 1, dash: "dash" } };
+    const limit = {
+      type: "scatter",
+      mode: "lines",
+      hoverinfo: "skip",
+      x: [0, 1],
+      y: [1, 0],
+      line: { color: colour.soft, width: 1, dash: "dash" },
+    };
     drawPlot(plot, [limit, ...ways], { axis, colour }, height, { range: [0, end] });
     name(end);
-    root.setAttribute("aria-label", `Saturation: ${dots.map((dot) => `${dot.signal.title} ${inWords(dot, dot.run.step)}`).join("; ")}.`);
+    root.setAttribute(
+      "aria-label",
+      `Saturation: ${dots.map((dot) => `${dot.signal.title} ${inWords(dot, dot.run.step)}`).join("; ")}.`,
+    );
   }
 
   function name(end) {
@@ -44,15 +86,35 @@ function mount(element, stage) {
     axes.replaceChildren();
     moving.replaceChildren();
     const frame = make(axes, "i", "saturation-frame");
-    Object.assign(frame.style, { left: `${LEFT}px`, top: `${EDGE}px`, width: `${box.width}px`, height: `${box.height}px` });
+    Object.assign(frame.style, {
+      left: `${LEFT}px`,
+      top: `${EDGE}px`,
+      width: `${box.width}px`,
+      height: `${box.height}px`,
+    });
     for (const share of [0, 0.5, 1]) {
-      make(axes, "span", "saturation-x", { text: percent(share * end), style: `left:${LEFT + share * box.width}px;top:${EDGE + box.height + 4}px` });
-      if (share) make(axes, "span", "saturation-y", { text: percent(share * end), style: `top:${EDGE + (1 - share) * box.height}px;width:${LEFT - 6}px` });
+      make(axes, "span", "saturation-x", {
+        text: percent(share * end),
+        style: `left:${LEFT + share * box.width}px;top:${EDGE + box.height + 4}px`,
+      });
+      if (share)
+        make(axes, "span", "saturation-y", {
+          text: percent(share * end),
+          style: `top:${EDGE + (1 - share) * box.height}px;width:${LEFT - 6}px`,
+        });
     }
-    make(axes, "span", "saturation-name", { text: "how much is over 0.9 of its range →", style: `right:${EDGE}px;top:${EDGE + box.height + 18}px` });
+    make(axes, "span", "saturation-name", {
+      text: "how much is over 0.9 of its range →",
+      style: `right:${EDGE}px;top:${EDGE + box.height + 18}px`,
+    });
     make(axes, "span", "saturation-name", { text: "↑ how much is under 0.1", style: `left:${LEFT - 6}px;top:8px` });
     for (const dot of dots) {
-      const text = stage.runs.length > 1 ? `${dot.signal.id}${dot.run.place + 1}` : dot.run.recipe.layers > 1 ? `${dot.signal.id}${dot.layer + 1}` : dot.signal.id;
+      const text =
+        stage.runs.length > 1
+          ? `${dot.signal.id}${dot.run.place + 1}`
+          : dot.run.recipe.layers > 1
+            ? `${dot.signal.id}${dot.layer + 1}`
+            : dot.signal.id;
       dot.mark = make(moving, "b", `saturation-dot is-${dot.signal.role}`, { text, style: `--hue:${dot.hue}` });
     }
     moving.marks = dots.map(({ mark }) => mark);
@@ -60,7 +122,8 @@ function mount(element, stage) {
 
   function step(at) {
     dots.forEach((dot, k) => {
-      const mark = moving.marks[k], entry = entryAt(dot.run.gates, at);
+      const mark = moving.marks[k];
+      const entry = entryAt(dot.run.gates, at);
       restyle(mark, "visibility", entry ? "visible" : "hidden");
       if (!entry) return;
       const [x, y] = placeOf(dot, entry);
@@ -73,11 +136,24 @@ function mount(element, stage) {
     const dot = dots.find(({ left, top }) => Math.hypot(x - left, y - top) < NEAR);
     if (!dot) return null;
     const layer = dot.run.recipe.layers > 1 ? ` of layer ${dot.layer + 1}` : "";
-    return { t: stage.hovered ?? undefined, text: `${stage.runs.length > 1 ? `${numberOf(dot.run)} ` : ""}${dot.signal.title}${layer}: ${inWords(dot, stage.at)}` };
+    return {
+      t: stage.hovered ?? undefined,
+      text:
+        `${stage.runs.length > 1 ? `${numberOf(dot.run)} ` : ""}${dot.signal.title}${layer}: ` +
+        `${inWords(dot, stage.at)}`,
+    };
   }
 
   const unwatch = watchPointer(root, stage, find, ({ layer }) => stage.choose({ layer }));
-  return { draw, step, destroy() { unwatch(); clearPlot(plot); root.remove(); } };
+  return {
+    draw,
+    step,
+    destroy() {
+      unwatch();
+      clearPlot(plot);
+      root.remove();
+    },
+  };
 }
 
 function placeOf({ signal, layer }, entry) {

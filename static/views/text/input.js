@@ -1,4 +1,5 @@
-// Numbers that are read, over the columns that read them: a line a channel, or a strip of tiles a channel where there are many.
+// Numbers that are read, over the columns that read them: a line a channel, or a strip of tiles a channel where there
+// are many.
 
 const SPACE = "http://www.w3.org/2000/svg";
 const MOST_LINES = 3; // more channels than these are strips
@@ -8,21 +9,38 @@ const PAD = 5; // px
 /** Draws the input of the columns in sight over the tiles of a text view; nothing where tokens are read. */
 export function drawInput(sheet, stage, { first, count }) {
   sheet.querySelector("svg")?.remove();
-  const { timeline, axis, colour, lesson } = stage, { given } = timeline;
-  if (!given) return;
-  const { column } = axis, width = count * column, height = sheet.clientHeight;
+  const { timeline, axis, colour, task } = stage;
+  const { inputValues } = timeline;
+  if (!inputValues) return;
+  const { column } = axis;
+  const width = count * column;
+  const height = sheet.clientHeight;
   const svg = document.createElementNS(SPACE, "svg");
   for (const [name, value] of Object.entries({ width, height, class: "input-lines" })) svg.setAttribute(name, value);
-  const many = given[0].length, steps = Array.from({ length: timeline.steps }, (_, t) => t).filter((t) => lesson.hasInput(t));
-  const all = steps.flatMap((t) => given[t]), low = all.reduce((a, b) => Math.min(a, b), Infinity), high = all.reduce((a, b) => Math.max(a, b), -Infinity);
-  const most = Math.max(-low, high) || 1, row = (STRIPS * height) / many;
-  const seen = steps.filter((t) => t >= first - 1 && t <= first + count), x = (t) => (t - first + 0.5) * column;
+  const many = inputValues[0].length;
+  const steps = Array.from({ length: timeline.steps }, (_, t) => t).filter((t) => task.hasInput(t));
+  const all = steps.flatMap((t) => inputValues[t]);
+  const low = all.reduce((a, b) => Math.min(a, b), Infinity);
+  const high = all.reduce((a, b) => Math.max(a, b), -Infinity);
+  const most = Math.max(-low, high) || 1;
+  const row = (STRIPS * height) / many;
+  const seen = steps.filter((t) => t >= first - 1 && t <= first + count);
+  const x = (t) => (t - first + 0.5) * column;
   const share = (value) => (high > low ? (value - low) / (high - low) : 0.5);
   for (let channel = 0; channel < many; channel++) {
-    if (many > MOST_LINES) for (const t of seen) put(svg, "rect", { x: x(t) - column / 2 + 1, y: channel * row, width: column - 2, height: row, fill: colour.diverging.css(given[t][channel] / most) });
+    if (many > MOST_LINES)
+      for (const t of seen)
+        put(svg, "rect", {
+          x: x(t) - column / 2 + 1,
+          y: channel * row,
+          width: column - 2,
+          height: row,
+          fill: colour.diverging.css(inputValues[t][channel] / most),
+        });
     else {
-      const points = seen.map((t) => [x(t), PAD + (1 - share(given[t][channel])) * (height - 2 * PAD)]);
-      for (const kind of ["halo", "line"]) put(svg, "polyline", { points: points.map(String).join(" "), class: `${kind} channel-${channel}` });
+      const points = seen.map((t) => [x(t), PAD + (1 - share(inputValues[t][channel])) * (height - 2 * PAD)]);
+      for (const kind of ["halo", "line"])
+        put(svg, "polyline", { points: points.map(String).join(" "), class: `${kind} channel-${channel}` });
       for (const [cx, cy] of points) put(svg, "circle", { cx, cy, r: 2.2 });
     }
   }

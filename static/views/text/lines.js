@@ -1,8 +1,13 @@
 // A text set in lines: where each character stands when it is not on the time axis.
 
-const SMALLEST = 18, LARGEST = 46, LEADING = 1.55;
+const SMALLEST = 18;
+const LARGEST = 46;
+const LEADING = 1.55;
 
-/** Sets characters (or words, `letters` of them wide) into a frame of so many pixels, as large as fits, breaking lines at spaces where a word allows it. */
+/**
+ * Sets characters (or words, `letters` of them wide) into a frame of so many pixels, as large as fits, breaking lines
+ * at spaces where a word allows it.
+ */
 export function setInLines(characters, width, height, letters = 1) {
   for (let size = LARGEST; size > SMALLEST; size -= 2) {
     const set = place(characters, size, letters, width, height);
@@ -12,9 +17,15 @@ export function setInLines(characters, width, height, letters = 1) {
 }
 
 function place(characters, size, letters, width, height) {
-  const column = Math.min(width, Math.round(size * letters)), columns = Math.max(1, Math.floor(width / column)), leading = Math.round(size * LEADING);
-  const row = new Int32Array(characters.length), col = new Int32Array(characters.length), starts = [0];
-  let line = 0, at = 0, wordFrom = 0;
+  const column = Math.min(width, Math.round(size * letters));
+  const columns = Math.max(1, Math.floor(width / column));
+  const leading = Math.round(size * LEADING);
+  const row = new Int32Array(characters.length);
+  const col = new Int32Array(characters.length);
+  const starts = [0];
+  let line = 0;
+  let at = 0;
+  let wordFrom = 0;
   characters.forEach((character, t) => {
     if (at === columns) {
       // the word moves to the new line as a whole, unless it fills the line or is a space
@@ -35,6 +46,7 @@ function place(characters, size, letters, width, height) {
 
 /** The characters of the page on which one of them stands: {first, count}. */
 export function pageOf({ row, starts, rows }, t) {
-  const page = Math.floor(row[t] / rows), first = starts[page * rows];
+  const page = Math.floor(row[t] / rows);
+  const first = starts[page * rows];
   return { first, count: (starts[(page + 1) * rows] ?? row.length) - first };
 }

@@ -1,7 +1,8 @@
-// The gradient coming back: for every state a ribbon of arrows whose width is its norm, with the number every few columns.
+// The gradient coming back: for every state a ribbon of arrows whose width is its norm, with the number every few
+// columns.
 
+import { number } from "../../data/formatting.js";
 import { largest, statesOf } from "../../figures/description.js";
-import { number } from "../../core/words.js";
 import { Path, ribbon, ribbonWidth } from "./paths.js";
 
 const NUMBER_WIDTH = 56; // px a printed norm takes
@@ -12,7 +13,7 @@ const WIDEST = 88; // px of the widest arrow
 export function widestNorm(stage) {
   const { timeline } = stage;
   let most = 0;
-  timeline.parts.forEach(({ cell }, layer) => {
+  timeline.layers.forEach(({ cell }, layer) => {
     for (const state of statesOf(cell)) most = largest(timeline.gradientNorm(layer, state.id), most);
   });
   return most;
@@ -28,42 +29,55 @@ export function ribbonBands(bands) {
       return {
         ...band,
         widest: inside ? Math.min(WIDEST, band.height - 2 * NUMBER_HEIGHT - 4) : band.height * 0.86,
-        numberAt: outside ? band.top - NUMBER_HEIGHT / 2 - 1 : inside ? (width) => band.middle - width / 2 - NUMBER_HEIGHT / 2 - 2 : null,
+        numberAt: outside
+          ? band.top - NUMBER_HEIGHT / 2 - 1
+          : inside
+            ? (width) => band.middle - width / 2 - NUMBER_HEIGHT / 2 - 2
+            : null,
       };
     });
 }
 
 /** The gradient's way from one step to another as one filled path. */
 export function ribbonTrace(stage, { bands, from, to }) {
-  const { timeline, axis, colour } = stage,
-    most = widestNorm(stage),
-    path = new Path();
+  const { timeline, axis, colour } = stage;
+  const most = widestNorm(stage);
+  const path = new Path();
   for (const band of ribbonBands(bands)) {
     const width = widthsIn(band, timeline, most);
     for (let t = from; t < to; t++)
-      ribbon(path, t, band.middle, [width(t - 1) || width(t), width(t), width(t + 1) || width(t)], axis.column, band.reverse);
+      ribbon(
+        path,
+        t,
+        band.middle,
+        [width(t - 1) || width(t), width(t), width(t + 1) || width(t)],
+        axis.column,
+        band.reverse,
+      );
   }
   return path.trace(colour.accent);
 }
 
 /** The norms in figures, every few columns of the window in sight. */
 export function numberTrace(stage, { bands }) {
-  const { timeline, colour, axis } = stage,
-    from = axis.first,
-    to = axis.first + axis.count,
-    most = widestNorm(stage),
-    every = columnsPerNumber(stage),
-    x = [],
-    y = [],
-    text = [];
+  const { timeline, colour, axis } = stage;
+  const from = axis.first;
+  const to = axis.first + axis.count;
+  const most = widestNorm(stage);
+  const every = columnsPerNumber(stage);
+  const x = [];
+  const y = [];
+  const text = [];
   for (const band of ribbonBands(bands)) {
-    const norms = timeline.gradientNorm(band.layer, band.signal.id),
-      width = widthsIn(band, timeline, most);
+    const norms = timeline.gradientNorm(band.layer, band.signal.id);
+    const width = widthsIn(band, timeline, most);
     for (let t = from; t < to; t++) {
       if (band.numberAt === null || !isNumbered(stage, t) || !width(t)) continue;
       x.push(t - 0.5);
       y.push(
-        typeof band.numberAt === "function" ? band.numberAt(largest(Array.from({ length: every }, (_, k) => width(t + k)))) : band.numberAt,
+        typeof band.numberAt === "function"
+          ? band.numberAt(largest(Array.from({ length: every }, (_, k) => width(t + k))))
+          : band.numberAt,
       );
       text.push(number(norms[t]));
     }
@@ -89,8 +103,8 @@ const columnsPerNumber = ({ axis }) => Math.ceil(NUMBER_WIDTH / axis.column);
 
 // Counted from the window's end, where the gradient comes in, so that no number sticks out there.
 function isNumbered(stage, t) {
-  const { first, count } = stage.axis,
-    every = columnsPerNumber(stage);
+  const { first, count } = stage.axis;
+  const every = columnsPerNumber(stage);
   return (first + count - 1 - t) % every === every - 1;
 }
 

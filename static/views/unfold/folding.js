@@ -16,9 +16,9 @@ export function foldButton(root, stage) {
   return {
     show(isFolded, { bands }) {
       // in the gutter, where the labels leave room: beside tall tiles, else beside the short names of the gates
-      const tiles = bands.find(({ kind }) => kind === "tiles"),
-        tall = tiles.height >= LEAST_TILES,
-        place = tall ? tiles : bands.find(({ kind }) => kind === "gate");
+      const tiles = bands.find(({ kind }) => kind === "tiles");
+      const tall = tiles.height >= LEAST_TILES;
+      const place = tall ? tiles : bands.find(({ kind }) => kind === "gate");
       button.hidden = !place;
       button.textContent = isFolded ? "↔ unfold" : tall && stage.axis.gutter > 80 ? "⟲ fold" : "⟲";
       button.style.top = isFolded ? "2px" : `${place?.top}px`;
@@ -48,27 +48,27 @@ export async function turnOver(root, stage, { plan, cell, folded, fold }) {
 
 // A card for every column in sight, on its way between its place in `plan` and the folded column.
 function dealCards(root, stage, plan, folded, position, deal) {
-  const deck = make(root, "div", "unfold-deck", { "aria-hidden": "true" }),
-    { axis } = stage;
-  const end = Math.min(axis.first + axis.count, stage.timeline.steps),
-    farthest = Math.max(1, position.t - axis.first, end - 1 - position.t),
-    { left, column, bands } = folded;
-  const top = (from) => from[0].top,
-    tall = (from) => from.at(-1).top + from.at(-1).height - top(from);
-  const grown = tall(bands) / tall(plan.bands),
-    down = top(bands) - top(plan.bands) * grown;
+  const deck = make(root, "div", "unfold-deck", { "aria-hidden": "true" });
+  const { axis } = stage;
+  const end = Math.min(axis.first + axis.count, stage.timeline.steps);
+  const farthest = Math.max(1, position.t - axis.first, end - 1 - position.t);
+  const { left, column, bands } = folded;
+  const top = (from) => from[0].top;
+  const tall = (from) => from.at(-1).top + from.at(-1).height - top(from);
+  const grown = tall(bands) / tall(plan.bands);
+  const down = top(bands) - top(plan.bands) * grown;
   for (let t = axis.first; t < end; t++) {
-    const x = axis.x(t) - axis.column / 2,
-      distance = Math.abs(t - position.t),
-      card = make(deck, "canvas", "unfold-card", { style: `left:${x}px;z-index:${end - axis.first - distance}` });
+    const x = axis.x(t) - axis.column / 2;
+    const distance = Math.abs(t - position.t);
+    const card = make(deck, "canvas", "unfold-card", { style: `left:${x}px;z-index:${end - axis.first - distance}` });
     paintColumn(canvasPen(card, axis.column, plan.height, Math.min(SHARPEST, column / axis.column)), stage, plan, t, {
       width: axis.column,
       height: plan.height,
       reached: position.pass === "backward" || t <= position.t,
       faint: position.pass === "backward",
     });
-    const home = { transform: "none", opacity: 1 },
-      there = `translate(${left - x}px, ${down}px) scale(${column / axis.column}, ${grown})`;
+    const home = { transform: "none", opacity: 1 };
+    const there = `translate(${left - x}px, ${down}px) scale(${column / axis.column}, ${grown})`;
     const frames = [home, { transform: there, opacity: 1, offset: 0.9 }, { transform: there, opacity: 0 }];
     const delay = STAGGER * (deal ? distance / farthest : 1 - distance / farthest);
     const direction = deal ? "reverse" : "normal";

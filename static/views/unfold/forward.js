@@ -1,17 +1,17 @@
 // The forward pass as a drawing: unit tiles, the gates' mean openness, wires, characters and guesses.
 
+import { escapeLabel, shortened } from "../../data/formatting.js";
 import { gatesOf } from "../../figures/description.js";
-import { escapeLabel, shortened } from "../../core/words.js";
 import { numberLines } from "./numbers.js";
 import { arrow, halfTile, Path, stub, tileGap } from "./paths.js";
 
 /** Traces of what the network did from one step to another. `plan` is {bands, from, to}. */
 export function forwardTraces(stage, plan) {
   const { colour, axis } = stage;
-  const ghost = new Path(),
-    wires = new Path(),
-    right = new Path(),
-    gates = new Map(stage.timeline.parts.flatMap(({ cell }) => gatesOf(cell).map(({ id }) => [id, new Path()])));
+  const ghost = new Path();
+  const wires = new Path();
+  const right = new Path();
+  const gates = new Map(stage.timeline.layers.flatMap(({ cell }) => gatesOf(cell).map(({ id }) => [id, new Path()])));
   const half = halfTile(axis.column);
   for (const band of plan.bands) {
     if (band.kind === "gate") gateBars(stage, plan, band, ghost, gates.get(band.signal.id));
@@ -36,15 +36,16 @@ export function forwardTraces(stage, plan) {
 }
 
 /** Whether a band shows numbers: lines, not letters. */
-const isOfNumbers = ({ timeline, lesson }, { kind }) => (kind === "input" && timeline.given !== null) || (kind === "guesses" && lesson.counts);
+const isOfNumbers = ({ timeline, task }, { kind }) =>
+  (kind === "input" && timeline.inputValues !== null) || (kind === "guesses" && task.counts);
 
 function gateBars(stage, { from, to }, band, ghost, path) {
-  const half = halfTile(stage.axis.column),
-    mean = stage.timeline.mean(band.layer, band.signal.id);
+  const half = halfTile(stage.axis.column);
+  const mean = stage.timeline.mean(band.layer, band.signal.id);
   const bottom = band.top + band.height;
   for (let t = from; t < to; t++) {
     ghost.box(t - half, band.top, t + half, bottom);
-    if (mean[t] === mean[t]) path.box(t - half, bottom - Math.max(1, mean[t] * band.height), t + half, bottom);
+    if (!Number.isNaN(mean[t])) path.box(t - half, bottom - Math.max(1, mean[t] * band.height), t + half, bottom);
   }
 }
 
@@ -52,25 +53,25 @@ function gateBars(stage, { from, to }, band, ghost, path) {
 function wireUp({ bands, from, to }, wires, column) {
   bands.forEach((band, k) => {
     if (!k || (band.kind === "gate" && bands[k - 1].kind === "gate")) return;
-    const above = bands[k - 1],
-      bottom = band.top,
-      top = above.top + above.height;
+    const above = bands[k - 1];
+    const bottom = band.top;
+    const top = above.top + above.height;
     for (let t = from; t < to; t++) stub(wires, t, top, bottom, column);
   });
 }
 
 // All tiles of a kind, of all layers, are one heatmap: rows of one height in each band, empty rows between the bands.
 function tiles(stage, { bands, from, to }, kind, gap) {
-  const { timeline, colour, axis } = stage,
-    z = [],
-    edges = [];
+  const { timeline, colour, axis } = stage;
+  const z = [];
+  const edges = [];
   const steps = Array.from({ length: to - from }, (_, k) => from + k);
   for (const band of bands.filter((band) => band.kind === kind)) {
-    const values = timeline.values(band.layer, band.signal.id),
-      width = timeline.width(band.layer, band.signal.id),
-      { units } = band;
-    const inset = kind === "lane" ? Math.round(band.height * 0.12) : 0,
-      tall = (band.height - 2 * inset) / units.length;
+    const values = timeline.values(band.layer, band.signal.id);
+    const width = timeline.width(band.layer, band.signal.id);
+    const { units } = band;
+    const inset = kind === "lane" ? Math.round(band.height * 0.12) : 0;
+    const tall = (band.height - 2 * inset) / units.length;
     if (edges.length) z.push(steps.map(() => null));
     units.forEach((unit, row) => {
       edges.push(band.top + inset + row * tall);
@@ -94,18 +95,18 @@ function tiles(stage, { bands, from, to }, kind, gap) {
   };
 }
 
-const FAINTEST = 0.3,
-  UNJUDGED = 0.4; // how much of it is left where a guess does not count
+const FAINTEST = 0.3;
+const UNJUDGED = 0.4; // how much of it is left where a guess does not count
 const LETTER = 0.62; // of its size: how wide a letter is at most
 
 function writing(stage, { bands, from, to }, right, half) {
-  const { timeline, lesson, colour, axis } = stage;
-  const x = [],
-    y = [],
-    text = [],
-    ink = [],
-    size = [],
-    weight = [];
+  const { timeline, task, colour, axis } = stage;
+  const x = [];
+  const y = [];
+  const text = [];
+  const ink = [];
+  const size = [];
+  const weight = [];
   const write = (t, at, character, { alpha = 1, bold = false, points = 12 }) => {
     x.push(t);
     y.push(at);
@@ -117,20 +118,21 @@ function writing(stage, { bands, from, to }, right, half) {
   for (const band of bands) {
     if (isOfNumbers(stage, band)) continue;
     if (band.kind === "input") {
-      const points = Math.min(lesson.reads === "words" ? 13 : 18, band.height / 2 + 2);
-      for (let t = from; t < to; t++) write(t, band.middle, lesson.read(t), { points });
+      const points = Math.min(task.reads === "words" ? 13 : 18, band.height / 2 + 2);
+      for (let t = from; t < to; t++) write(t, band.middle, task.read(t), { points });
     }
     if (band.kind !== "guesses") continue;
     const line = band.height / band.rows;
     for (let t = from; t < to; t++) {
       (timeline.top[t] ?? []).slice(0, band.rows).forEach(([token, probability], k) => {
-        const hit = token === lesson.wanted(t),
-          judged = lesson.judges(t),
-          at = band.top + (k + 0.5) * line;
-        if (hit) right.box(t - Math.max(half, 0.32), at - line / 2 + 0.5, t + Math.max(half, 0.32), at + line / 2 - 0.5);
-        write(t, at, lesson.named(token, true), {
+        const hit = token === task.wanted(t);
+        const judged = task.judges(t);
+        const at = band.top + (k + 0.5) * line;
+        if (hit)
+          right.box(t - Math.max(half, 0.32), at - line / 2 + 0.5, t + Math.max(half, 0.32), at + line / 2 - 0.5);
+        write(t, at, task.named(token, true), {
           alpha: (judged ? 1 : UNJUDGED) * (FAINTEST + (1 - FAINTEST) * Math.sqrt(probability)),
-          bold: hit || (lesson.first > 0 && judged),
+          bold: hit || (task.first > 0 && judged),
           points: Math.max(11, Math.min(16, line - 3)),
         });
       });

@@ -1,16 +1,20 @@
-// Numbers over time as lines within a band: what is given where it is no character, and what is given back beside what was wanted.
+// Numbers over time as lines within a band: what is given where it is no character, and what is given back beside what
+// was wanted.
 
-import { number } from "../../core/words.js";
+import { number } from "../../data/formatting.js";
 
-export const MOST_LINES = 4;
+const MOST_LINES = 4;
 const PAD = 3; // px above and below
 const DASHES = ["solid", "4px,2px", "1px,2px", "6px,2px,1px,2px"];
 
-/** The lists of numbers a band shows, one a step: {shown, wanted}; `wanted` where there is something to compare with. */
-function rowsOf({ timeline, lesson }, kind) {
+/**
+ * The lists of numbers a band shows, one a step: {shown, wanted}; `wanted` where there is something to compare with.
+ */
+function rowsOf({ timeline, task }, kind) {
   const each = (rowAt) => Array.from({ length: timeline.steps }, (_, t) => rowAt(t));
-  if (kind === "input") return { shown: each((t) => (lesson.hasInput(t) ? timeline.given[t] : undefined)), wanted: [] };
-  return { shown: each((t) => lesson.outputs(t)), wanted: each((t) => lesson.target(t)) };
+  if (kind === "input")
+    return { shown: each((t) => (task.hasInput(t) ? timeline.inputValues[t] : undefined)), wanted: [] };
+  return { shown: each((t) => task.outputs(t)), wanted: each((t) => task.target(t)) };
 }
 
 /** The smallest and the largest number of a band, a little apart where all are one. */
@@ -26,17 +30,26 @@ export const spanOf = (stage, kind) => endsOf(rowsOf(stage, kind)).map(number).j
 
 /** Lines of a band {kind, top, height}, channel by channel: what was wanted broad beneath, what came fine above. */
 export function numberLines(stage, { kind, top, height }, { from, to }) {
-  const rows = rowsOf(stage, kind), [low, high] = endsOf(rows), { colour, lesson } = stage;
+  const rows = rowsOf(stage, kind);
+  const [low, high] = endsOf(rows);
+  const { colour, task } = stage;
   const y = (value) => top + PAD + ((high - value) / (high - low)) * (height - 2 * PAD);
   const x = Array.from({ length: to - from }, (_, k) => from + k);
   const line = (table, k, style, marked) => ({
-    type: "scatter", mode: marked ? "lines+markers" : "lines", x, y: x.map((t) => (table[t] ? y(table[t][k]) : null)), line: style, hoverinfo: "skip",
-    marker: { size: 4, color: style.color, opacity: x.map((t) => (kind === "input" || lesson.judges(t) ? 1 : 0.25)) },
+    type: "scatter",
+    mode: marked ? "lines+markers" : "lines",
+    x,
+    y: x.map((t) => (table[t] ? y(table[t][k]) : null)),
+    line: style,
+    hoverinfo: "skip",
+    marker: { size: 4, color: style.color, opacity: x.map((t) => (kind === "input" || task.judges(t) ? 1 : 0.25)) },
   });
   const many = Math.min(MOST_LINES, Math.max(...rows.shown.map((row) => row?.length ?? 0)));
   const channels = Array.from({ length: many }, (_, k) => k);
   return [
-    ...channels.filter(() => rows.wanted.some(Boolean)).map((k) => line(rows.wanted, k, { color: colour.tint(stage.description.states[0], 0.35), width: 6 }, false)),
+    ...channels
+      .filter(() => rows.wanted.some(Boolean))
+      .map((k) => line(rows.wanted, k, { color: colour.tint(stage.description.states[0], 0.35), width: 6 }, false)),
     ...channels.map((k) => line(rows.shown, k, { color: colour.ink, width: 1.5, dash: DASHES[k] }, true)),
   ];
 }

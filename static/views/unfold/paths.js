@@ -25,7 +25,16 @@ export class Path {
   }
 
   trace(fillcolor, more = {}) {
-    return { type: "scatter", mode: "none", x: this.x, y: this.y, fill: "toself", fillcolor, hoverinfo: "skip", ...more };
+    return {
+      type: "scatter",
+      mode: "none",
+      x: this.x,
+      y: this.y,
+      fill: "toself",
+      fillcolor,
+      hoverinfo: "skip",
+      ...more,
+    };
   }
 }
 
@@ -37,8 +46,8 @@ export const tileGap = (column) => Math.max(3, Math.min(WIDEST_GAP, Math.round(c
 
 /** An arrow from column t to the next, or back from the next, between the tiles. */
 export function arrow(path, t, middle, column, reverse = false) {
-  const long = ((reverse ? -1 : 1) * Math.min(6, tileGap(column) - 1)) / column / 2,
-    tall = Math.min(4.5, tileGap(column) * 0.6 + 1);
+  const long = ((reverse ? -1 : 1) * Math.min(6, tileGap(column) - 1)) / column / 2;
+  const tall = Math.min(4.5, tileGap(column) * 0.6 + 1);
   const x = t + 0.5;
   path.polygon([
     [x - long, middle - tall],
@@ -57,19 +66,26 @@ export function stub(path, t, top, bottom, column) {
 
 const HAIR = 1;
 
-/** Width of the gradient's ribbon: by the square root, so that a tenth is still seen as a third; never thinner than a hair. */
+/**
+ * Width of the gradient's ribbon: by the square root, so that a tenth is still seen as a third; never thinner than a
+ * hair.
+ */
 export function ribbonWidth(norm, most, widest) {
   return norm > 0 && most > 0 ? Math.max(HAIR, widest * Math.sqrt(norm / most)) : 0;
 }
 
-/** The gradient on its way from column t to the one before (`reverse`: to the next): an arrow head first, notched where the next one follows. */
+/**
+ * The gradient on its way from column t to the one before (`reverse`: to the next): an arrow head first, notched where
+ * the next one follows.
+ */
 export function ribbon(path, t, middle, [before, here, after], column, reverse = false) {
   if (!here) return;
   if (reverse) [before, after] = [after, before];
-  const way = reverse ? -1 : 1, left = (before + here) / 2,
-    right = (after + here) / 2;
-  const gap = 1.5 / column,
-    head = Math.min(7, 2 + here / 5) / column;
+  const way = reverse ? -1 : 1;
+  const left = (before + here) / 2;
+  const right = (after + here) / 2;
+  const gap = 1.5 / column;
+  const head = Math.min(7, 2 + here / 5) / column;
   const [start, end] = [t + way * (0.5 - gap), t - way * 0.5];
   path.polygon([
     [end, middle],

@@ -1,6 +1,7 @@
-// What moves with a step: the pulse from the input to the guess, the one along the state arrows, and the gradient's on its way back.
+// What moves with a step: the pulse from the input to the guess, the one along the state arrows, and the gradient's on
+// its way back.
 
-import { number } from "../../core/words.js";
+import { number } from "../../data/formatting.js";
 import { windowOf } from "../../figures/description.js";
 import { make, pulse, restyle, retext } from "../../figures/figure.js";
 import { ribbonBands } from "./backward.js";
@@ -17,9 +18,9 @@ export const pulseTime = ({ speed }) => Math.min(LONGEST, Math.max(160, speed * 
 export function movingMarks(layer, stage, { bands, height }) {
   layer.replaceChildren();
   const looks = windowMark(layer, stage, bands, height);
-  const first = bands[0],
-    last = bands.at(-1),
-    tall = last.top + last.height - first.top;
+  const first = bands[0];
+  const last = bands.at(-1);
+  const tall = last.top + last.height - first.top;
   const up = make(layer, "i", "pulse-up", { style: `top:${first.top}px` });
   const across = ribbonBands(bands).map((band) => ({
     reverse: band.reverse,
@@ -80,14 +81,22 @@ export function movingMarks(layer, stage, { bands, height }) {
   };
 }
 
-// What a layer with a window looks at together: a funnel from its tile down to the columns of its input; returns step(t).
+// What a layer with a window looks at together: a funnel from its tile down to the columns of its input; returns
+// step(t).
 function windowMark(layer, stage, bands, height) {
-  const many = windowOf(stage.timeline.parts[0].cell), lowest = bands.findLast((band) => band.layer === 0 && band.kind === "tiles");
+  const many = windowOf(stage.timeline.layers[0].cell);
+  const lowest = bands.findLast((band) => band.layer === 0 && band.kind === "tiles");
   if (many < 2 || !lowest) return () => {};
-  const top = lowest.top + lowest.height, input = bands.find(({ kind }) => kind === "input"), slope = (input?.top ?? height - EDGE) - top;
-  const funnel = make(layer, "i", "unfold-window", { style: `top:${top}px;height:${(input ? input.top + input.height : height) - top}px` });
+  const top = lowest.top + lowest.height;
+  const input = bands.find(({ kind }) => kind === "input");
+  const slope = (input?.top ?? height - EDGE) - top;
+  const funnel = make(layer, "i", "unfold-window", {
+    style: `top:${top}px;height:${(input ? input.top + input.height : height) - top}px`,
+  });
   return (t) => {
-    const { axis } = stage, columns = Math.min(many, t - axis.first + 1), width = columns * axis.column;
+    const { axis } = stage;
+    const columns = Math.min(many, t - axis.first + 1);
+    const width = columns * axis.column;
     restyle(funnel, "left", `${axis.x(t) + axis.column / 2 - width}px`);
     restyle(funnel, "width", `${width}px`);
     restyle(funnel, "clipPath", `polygon(${100 - 100 / columns}% 0, 100% 0, 100% 100%, 0 100%, 0 ${slope}px)`);

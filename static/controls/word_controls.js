@@ -1,0 +1,65 @@
+// Words of a sentence that are controls.
+
+/**
+ * A word that opens the browser's own list: the select lies unseen over the word, so that the sentence keeps its width
+ * and the keyboard its list.
+ */
+export function choiceWord(label, change) {
+  const word = document.createElement("span");
+  const shown = document.createElement("span");
+  const select = document.createElement("select");
+  word.className = "control";
+  shown.setAttribute("aria-hidden", "true");
+  select.setAttribute("aria-label", label);
+  word.append(shown, select);
+  let byPointer = false;
+  select.addEventListener("pointerdown", () => {
+    byPointer = true;
+  });
+  select.addEventListener("keydown", () => {
+    byPointer = false;
+  });
+  select.addEventListener("change", () => {
+    change(select.value);
+    if (byPointer) select.blur(); // so that space and arrows drive the clock again
+  });
+  let known = "";
+  return {
+    word,
+    /** `options`: [[value, label, word in the sentence]…] */
+    show(options, value, style = {}) {
+      const key = JSON.stringify(options);
+      if (key !== known) {
+        known = key;
+        select.replaceChildren(...options.map(([option, text]) => new Option(text, option)));
+        word.classList.toggle("fixed", options.length < 2);
+        select.disabled = options.length < 2;
+      }
+      select.value = value;
+      const chosen = options.find(([option]) => String(option) === String(value));
+      shown.textContent = chosen?.[2] ?? chosen?.[1] ?? value;
+      Object.assign(word.style, style);
+    },
+  };
+}
+
+/** A whole number that is typed or turned. */
+export function numberWord(label, change) {
+  const word = document.createElement("span");
+  const field = document.createElement("input");
+  word.className = "control number";
+  Object.assign(field, { type: "number", min: 0, step: 1, inputMode: "numeric" });
+  field.setAttribute("aria-label", label);
+  word.append(field);
+  field.addEventListener("input", () => {
+    if (field.value !== "" && field.checkValidity()) change(field.valueAsNumber);
+  });
+  return {
+    word,
+    show(value, max) {
+      field.max = max;
+      field.style.width = `${Math.max(2, String(value).length)}ch`;
+      if (document.activeElement !== field || field.valueAsNumber !== value) field.value = value;
+    },
+  };
+}
