@@ -68,6 +68,13 @@ class NetworkWeights:
         self._around()
 
     @property
+    def nbytes(self) -> int:
+        """How many bytes of memory they take."""
+        tables = [table for each in self.token_tables for table in each.tables]
+        layers = [array for layer in self.layers for array in layer.constants.values()]
+        return sum(array.nbytes for array in (*tables, *layers, self.readout))
+
+    @property
     def both_ways(self) -> bool:
         """Whether layers read in both directions, so that a sequence must be there as a whole."""
         return any(spec.reverse for spec in self.layer_specs)

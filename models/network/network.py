@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from cachetools import LRUCache, cached
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -26,6 +27,9 @@ from gatescope.models.network.parameters import begin_as_said, in_order, renamed
 from gatescope.models.network.task import Example, Task, example_of
 
 __all__ = ["BadNetwork", "Network", "UnknownCharacters", "is_unicode", "parameter_shapes", "untrained", "vocabulary_of"]
+
+
+LAID_OUT_BYTES = 256 << 20
 
 
 class UnknownCharacters(ValueError):
@@ -190,10 +194,9 @@ class Network:
             "parts": [spec.describe() for spec in self.layer_specs],
         }
 
-    @lru_cache(maxsize=2)  # noqa: B019 – networks live as long as the process
     def weights(self, precision: str = "float32") -> NetworkWeights:
-        """The parameters laid out for the programs, in `float32` or `float64`."""
-        return NetworkWeights(self.cell, self.layers, self.hidden, self.parameters, np.dtype(precision), self.channels)
+        """The parameters laid out for the programs, in `float32` or `float64`; kept for the next reading."""
+        return _laid_out(self, precision)
 
     def facts(self) -> dict[str, str]:
         """What a file says about the numbers in it."""
@@ -263,6 +266,13 @@ class Network:
             absent=absent,
             task=task,
         )
+
+
+# by size: several networks are read in turn, side by side on one page, and one of them may be large
+@cached(LRUCache(LAID_OUT_BYTES, getsizeof=lambda weights: weights.nbytes), lock=threading.RLock())
+def _laid_out(network: Network, precision: str) -> NetworkWeights:
+    dtype = np.dtype(precision)
+    return NetworkWeights(network.cell, network.layers, network.hidden, network.parameters, dtype, network.channels)
 
 
 def untrained(

@@ -18,7 +18,9 @@ import numpy as np
 
 from gatescope.app.settings import Settings
 from gatescope.models.compiler.backend import VARIABLE, choose_kernel
-from gatescope.models.inspection.trace import trace
+from gatescope.models.inspection.preactivations import preactivations
+from gatescope.models.inspection.trace import stream, trace
+from gatescope.models.network.network import Network
 from gatescope.models.pretrained import load_pretrained
 from tests.bench.measure import Result, compare, spread
 from tests.service import serve
@@ -102,7 +104,43 @@ def start(rounds: int = 11) -> Result:
     return Result("start to first byte / the same importing torch", float(without / with_torch), 0.35, detail)
 
 
+def page() -> Result:
+    """The first byte of the bench, which carries a trace, against the trace and the arithmetic that it carries."""
+    network = load_pretrained(MODEL)
+    tokens = network.tokens(TEXT[:42])
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serve(Settings(data=Path(folder))) as address,
+        httpx.Client(base_url=address) as client,
+    ):
+
+        def first() -> None:
+            with client.stream("GET", "/", params={"model": MODEL, "text": TEXT[:42]}) as response:
+                next(response.iter_raw())
+
+        def computed() -> None:
+            list(stream(network, tokens))
+            preactivations(network, tokens)
+
+        name = "the page's first byte / what it carries, computed alone"
+        return compare(name, 4.5, first, computed, rounds=41, clock=time.perf_counter)
+
+
+def in_turn_with_others() -> Result:
+    """Three networks read in turn, as a page that compares them does, against each read three times."""
+    read = [load_pretrained(id) for id in ("shakespeare-elman", "shakespeare-gru", "shakespeare-lstm-2x256")]
+
+    def each(order: list[Network]) -> None:
+        for network in order:
+            trace(network, [1, 2, 3], backward=False)
+
+    name = "three networks in turn / each three times"
+    return compare(name, 1.15, lambda: each(read * 3), lambda: each([one for one in read for _ in range(3)]))
+
+
 def results() -> Iterator[Result]:
     """Every line of the table that needs the service."""
     yield from over_http()
+    yield page()
+    yield in_turn_with_others()
     yield start()
