@@ -1,12 +1,16 @@
 """What the tests share: a real server on loopback, and a small network of each kind of cell beside the shipped ones."""
 
+import io
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from gatescope.app.commands.cli import main
 from gatescope.app.settings import Settings
 from gatescope.models.cells import cells
 from gatescope.models.compiler.backend import VARIABLE
@@ -39,6 +43,30 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for id, network in networks().items():
         (folder / f"{id}.safetensors").write_bytes(network.to_bytes())
     return folder
+
+
+@pytest.fixture
+def gatescope(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], data: Path
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command line as its entry point runs it, in this process: what it printed and its exit status.
+
+    input: standard input; env: variables beside the tests' data directory. Whatever escapes it fails the test.
+    """
+
+    def run(*arguments: object, input: str = "", env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        with monkeypatch.context() as here:
+            here.setattr(sys, "argv", ["gatescope", *map(str, arguments)])
+            here.setattr(sys, "stdin", io.StringIO(input))
+            for name, value in {"GATESCOPE_DATA": str(data), "COLUMNS": "200", **(env or {})}.items():
+                here.setenv(name, value)
+            capsys.readouterr()
+            with pytest.raises(SystemExit) as ended:
+                main()
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, ended.value.code or 0, said.out, said.err)
+
+    return run
 
 
 @pytest.fixture(scope="session")
