@@ -23,6 +23,7 @@ from gatescope.app.workers.ray import RayBackend
 from tests.runs import TEXT, played, recipe, trainings
 
 LOOPBACK = "127.0.0.1"
+pytestmark = pytest.mark.slow
 FIGURES = ("step", "loss", "validation_loss", "text", "finished")
 
 
@@ -49,7 +50,7 @@ def cluster() -> Iterator[str]:
     cluster.shutdown()
 
 
-@pytest.fixture(params=["local", "inline", "ray"])
+@pytest.fixture(params=["local", "inline", pytest.param("ray", marks=pytest.mark.xdist_group("one cluster"))])
 def backend(request: pytest.FixtureRequest) -> Backend:
     if request.param == "inline":
         return InlineBackend()
