@@ -11,6 +11,7 @@ from tests.browser import chromium
 HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are looked at
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All of them go to one worker, where there are several: one browser is enough."""
     for item in items:
