@@ -21,8 +21,8 @@ endif
 export OPENBLAS_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
 
-# As many workers as there are cores; what needs one browser or one cluster goes to one of them.
-IN_PARALLEL := -n auto --maxprocesses=4 --dist loadgroup
+# As many workers as there are cores; tests/conftest.py says which tests stay together.
+IN_PARALLEL := -n auto --maxprocesses=4
 
 .PHONY: run check test bench chromium
 

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from gatescope.app.commands.cli import main
 from gatescope.app.settings import Settings
@@ -22,6 +24,27 @@ from tests.tasks import networks
 # Trainings are compared to the last bit, which is promised for processors; `test_device` asks for GPUs itself.
 os.environ[device.VARIABLE] = "cpu"
 VOCABULARY = sorted(set("\n !',-./():;?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz<>&$"))
+
+
+# What must not be begun twice where workers share the tests: the browser, the Ray cluster, a wheel, long trainings.
+TOGETHER = re.compile(r"tests/browser/|tests/test_backends\.py::.*\[.*ray|tests/(test_install|test_api_runs)\.py")
+
+
+class Together(LoadScopeScheduling):
+    """Tests go to whichever worker is free, those of one group to one of them, in a row.
+
+    (pytest-xdist's own groups, `--dist loadgroup`, are passed over in silence by this pytest.)
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        found = TOGETHER.match(nodeid)
+        return found[0].partition("::")[0] if found else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
+    """How tests are shared out among workers, if there are several."""
+    return Together(config, log)
 
 
 @pytest.fixture(params=["numpy", "compiled"])

@@ -50,7 +50,7 @@ def cluster() -> Iterator[str]:
     cluster.shutdown()
 
 
-@pytest.fixture(params=["local", "inline", pytest.param("ray", marks=pytest.mark.xdist_group("one cluster"))])
+@pytest.fixture(params=["local", "inline", "ray"])
 def backend(request: pytest.FixtureRequest) -> Backend:
     if request.param == "inline":
         return InlineBackend()

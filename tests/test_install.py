@@ -14,7 +14,7 @@ import pytest
 from tests.house import HOUSE, copied, seeing
 from tests.service import a_server
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("one wheel")]
+pytestmark = pytest.mark.slow
 ROOMS = ("app", "models", "static", "templates")
 
 

@@ -20,6 +20,8 @@ from gatescope.app.runs.store import Store
 from gatescope.app.workers.local import LocalBackend
 from tests.runs import TEXT, Trainings, recipe, trainings
 
+pytestmark = pytest.mark.slow
+
 OFTEN = {"report_every": 10, "validate_every": 100, "sample_every": 100, "checkpoint_every": 50}
 LONG = {"hidden": 64, "batch_size": 32, "sequence_length": 32, "steps": 1500, "patience": 10**6, **OFTEN}
 PATIENCE = 90

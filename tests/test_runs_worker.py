@@ -17,6 +17,8 @@ from gatescope.app.workers.local import LocalBackend
 from gatescope.app.workers.protocol import BadFrame, Frame, from_worker
 from tests.runs import TEXT, played, recipe
 
+pytestmark = pytest.mark.slow
+
 GIBIBYTE = 2**30
 
 
