@@ -36,7 +36,8 @@ def serve(settings: Settings, app: FastAPI | None = None) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
-        thread.join()
+        thread.join(60)
+        assert not thread.is_alive(), "the server does not leave"
 
 
 @contextmanager
