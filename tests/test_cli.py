@@ -17,6 +17,7 @@ from gatescope.models.training.recipe import Recipe
 GATESCOPE = str(Path(sys.executable).with_name("gatescope"))
 
 
+@pytest.mark.slow
 def test_models_are_listed_by_a_process_of_its_own(data):
     environment = {**os.environ, "GATESCOPE_DATA": str(data), "COLUMNS": "200"}
     listed = subprocess.run([GATESCOPE, "models"], capture_output=True, text=True, env=environment)
@@ -38,6 +39,7 @@ def test_a_trace_goes_to_a_file_or_to_standard_output(gatescope, tmp_path):
     assert json.loads((tmp_path / "trace.json").read_text())["tensors"]["layer0.c"] == written["layer0.c"].tolist()
 
 
+@pytest.mark.slow
 def test_a_network_is_trained_and_then_offered(gatescope, tmp_path):
     text = tmp_path / "rhyme.txt"
     text.write_text("one two three four five, once I caught a fish alive. " * 40)
@@ -50,6 +52,7 @@ def test_a_network_is_trained_and_then_offered(gatescope, tmp_path):
     assert "rhyme-gru" in gatescope("models", env=env).stdout
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_training_and_keeps_what_was_learnt(data, tmp_path):
     (tmp_path / "rhyme.txt").write_text("one two three four five, once I caught a fish alive. " * 40)
     out = tmp_path / "rhyme.safetensors"
@@ -73,6 +76,7 @@ def test_every_part_of_a_recipe_can_be_chosen(gatescope):
     assert [name for name in Recipe.__dataclass_fields__ if f"--{name.replace('_', '-')}" not in said] == []
 
 
+@pytest.mark.slow
 def test_serve_listens_where_it_is_told(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -196,9 +196,9 @@ def test_the_readme_names_every_command_and_event(readme):
     assert [name for name in [*commands, *(f"`{event}`" for event in EVENTS)] if name not in readme] == []
 
 
-def test_ruff_finds_nothing():
-    command = [sys.executable, "-m", "ruff", "check", "--output-format=concise", HOUSE]
-    ruff = subprocess.run(command, capture_output=True, text=True)
+@pytest.mark.parametrize("command", [("check", "--output-format=concise"), ("format", "--check")])
+def test_ruff_finds_nothing(command):
+    ruff = subprocess.run([sys.executable, "-m", "ruff", *command, HOUSE], capture_output=True, text=True)
     assert ruff.returncode == 0, ruff.stdout
 
 

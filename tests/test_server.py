@@ -122,6 +122,7 @@ def test_what_is_written_by_hand_is_compressed_and_what_is_recorded_is_not(clien
     assert "content-encoding" not in client.get("/").headers
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_stops_nothing(client, address):
     host, port = address.removeprefix("http://").split(":")
     query, before = f"model=small-lstm&text={'ab' * 900}", readings()
@@ -142,6 +143,7 @@ def readings() -> int:
     return sum(type(each) is Recorder for each in gc.get_objects())
 
 
+@pytest.mark.slow
 def test_torch_is_never_imported_to_serve(data, tmp_path):
     shutil.copy(data / "small-lstm.safetensors", tmp_path)
     program = """

@@ -37,6 +37,8 @@ def test_typing_reads_the_new_text(browser, address):
         until_in_address(page, text=TEXT + ": that")
 
 
+FITS = "(({ scrollWidth, scrollHeight }) => scrollWidth <= innerWidth && scrollHeight <= innerHeight)"
+FITS += "(document.documentElement)"
 LABELS = "[...document.querySelectorAll('[role=img]')].map(figure => figure.ariaLabel)"
 UNCOVERED = """(line) => {
   const { left, width, top, bottom } = line.getBoundingClientRect(), across = (top + bottom) / 2;
@@ -155,15 +157,16 @@ def test_the_network_writes_and_the_bench_reads_it(browser, address):
         assert len(page.locator(".written").text_content()) == length < 2000
 
 
-@pytest.mark.parametrize("size", [(320, 180), (1280, 720)])
 @pytest.mark.parametrize("view", views())
-def test_every_view_stands_alone(browser, address, view, size):
+def test_every_view_stands_alone(browser, address, view):
     query = f"?model=small-lstm&text={TEXT}&t=4&pass=backward&layer=1&unit=2"
-    viewport = {"width": size[0], "height": size[1]}
-    with opened(browser, f"{address}/embed/{view}{query}", viewport=viewport) as page:
-        expect(page.locator("#view > *").first).to_be_visible()
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    small, large = {"width": 320, "height": 180}, {"width": 1280, "height": 720}
+    with opened(browser, f"{address}/embed/{view}{query}", viewport=small) as page:
+        for size in (small, large):
+            page.set_viewport_size(size)
+            drawn(page)
+            expect(page.locator("#view > *").first).to_be_visible()
+            becomes(page, FITS, True)
         assert state(page)["t"] == 4
 
 
