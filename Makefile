@@ -1,4 +1,5 @@
 # make run     serve Gatescope on http://127.0.0.1:8000 (HOST=…, PORT=… and every GATESCOPE_… variable pass through)
+# make check   the fast half of the tests, in under a minute: no browser, no processes, no long training
 # make test    all tests, in a real Chromium too
 # make bench   the speed figures, side by side; writes build/bench.json
 # Each does its own set-up the first time and reinstalls only when pyproject.toml or constraints.txt change.
@@ -20,13 +21,19 @@ endif
 export OPENBLAS_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
 
-.PHONY: run test bench chromium
+# As many workers as there are cores; tests/conftest.py says which tests stay together.
+IN_PARALLEL := -n auto --maxprocesses=4
+
+.PHONY: run check test bench chromium
 
 run: $(FOR_RUNNING)
 	@$(BIN)/gatescope serve
 
+check: $(FOR_TESTING)
+	$(BIN)/python -m pytest -m "not slow" $(IN_PARALLEL)
+
 test: $(FOR_TESTING) chromium
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(IN_PARALLEL)
 
 bench: $(FOR_TESTING) chromium
 	$(BIN)/python -m tests.bench

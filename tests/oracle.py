@@ -1,8 +1,7 @@
 """The outside oracle: a network evaluated node by node with PyTorch in float64, gradients by autograd.
 
 It shares with the product only the graphs of the cells and where the weights of a layer lie; programs, derivatives and
-layouts
-are not used.
+layouts are not used. That the graphs are those of the right equations is for `tests.equations`.
 """
 
 import numpy as np
@@ -144,13 +143,14 @@ def read(network: Network, inputs: list, loss: str = "every", interventions=(), 
     return found | {"logits": logits.detach().numpy(), "loss": losses.detach().numpy()}
 
 
-def share(network: Network, tokens: list[int], parameter: str, step: int) -> np.ndarray:
-    """∂L/∂(the parameter as used at one step only): that step is given a copy of it."""
+def shares(network: Network, tokens: list[int]) -> dict[str, np.ndarray]:
+    """∂L/∂(each parameter of the layers as used at one step), for every step: each has its own copy of them all."""
     weights = {name: torch.tensor(array, dtype=torch.float64) for name, array in network.parameters.items()}
-    alone = weights[parameter].clone().requires_grad_()
-    _, _, losses = objective(network, tokens, weights, lambda t: weights | {parameter: alone} if t == step else weights)
+    recurrent = [name for name in weights if name.startswith("rnn.")]
+    copies = [{name: weights[name].clone().requires_grad_() for name in recurrent} for _ in tokens]
+    _, _, losses = objective(network, tokens, weights, lambda t: copies[t])
     losses.sum().backward()
-    return _gradient(alone)
+    return {name: np.stack([_gradient(copy[name]) for copy in copies]) for name in recurrent}
 
 
 def furthest(ours: np.ndarray, theirs: np.ndarray, floor: float = 1e-3) -> float:

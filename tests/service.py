@@ -1,5 +1,8 @@
 """A real server for the tests, and how to read its answers."""
 
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -33,7 +36,39 @@ def serve(settings: Settings, app: FastAPI | None = None) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
-        thread.join()
+        thread.join(60)
+        assert not thread.is_alive(), "the server does not leave"
+
+
+@contextmanager
+def a_server(arguments: list, command: list | None = None, **options) -> Iterator[str]:
+    """The command `serve` in a process of its own on a free loopback port, until the end of a `with` block; gives the
+    address.
+
+    command: what to start, `python -m gatescope` unless said; options: as `subprocess.Popen` takes them.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    begin = [*(command or [sys.executable, "-m", "gatescope"]), *arguments, "--port", str(port)]
+    address = f"http://127.0.0.1:{port}"
+    with subprocess.Popen(begin, stderr=subprocess.PIPE, text=True, **options) as process:
+        try:
+            end = time.monotonic() + 60
+            while not answers(address):
+                assert process.poll() is None and time.monotonic() < end, process.communicate(timeout=5)[1]
+                time.sleep(0.05)
+            yield address
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
+
+
+def answers(address: str) -> bool:
+    """Whether a server says that it is alive."""
+    try:
+        return httpx.get(f"{address}/healthz").json() == {"status": "ok"}
+    except httpx.TransportError:
+        return False
 
 
 def events_of(response: httpx.Response) -> list[tuple[str, dict]]:

@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.numpy import load
 
-from tests.by_hand import ByHand, losses_of
-from tests.foreign import CHARACTERS, KINDS, Theirs
+from tests.by_hand import ByHand, close, losses_of
+from tests.foreign import CHARACTERS, HIDDEN, KINDS, Theirs
 
 STEPS, CHANNELS, OUTPUTS = 17, 3, 4
 MANY = 60
@@ -61,8 +61,15 @@ def a_lesson(reads: str, gives: str, pattern: str, outputs: int, seed: int) -> t
     return inputs, targets, targets
 
 
-def close(ours: np.ndarray, theirs: np.ndarray) -> bool:
-    return ours.shape == theirs.shape and np.abs(ours - theirs).max() <= 1e-9 * max(np.abs(theirs).max(), 1e-3)
+def by_our_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A state_dict of `tests.foreign` by the names of our own files."""
+    ours = {"net.memory.rnn.": "rnn.", "net.encoder.": "embedding.", "net.fc.": "readout."}
+    return {
+        own + name.removeprefix(their): tensor
+        for their, own in ours.items()
+        for name, tensor in state.items()
+        if name.startswith(their)
+    }
 
 
 @pytest.mark.parametrize("chosen", SAMPLE, ids=named)
@@ -88,9 +95,11 @@ def test_every_signal_and_gradient_of_an_imported_network(client: httpx.Client, 
     ours = load(answer.content)
 
     steps = STEPS if pattern == "one-to-many" else len(inputs)
-    by_hand = ByHand(module.state_dict(), kind, inputs, steps)
+    cell = {"tanh": "elman", "relu": "elman"}.get(kind, kind)
+    chosen = {"projection": projection} if projection else {"nonlinearity": kind} if cell == "elman" else {}
+    by_hand = ByHand(by_our_names(module.state_dict()), cell, HIDDEN, inputs, steps, **chosen)
     judged = slice(-1) if gives == "next" else slice(None)
-    theirs = by_hand.tensors(losses_of(by_hand.logits[judged], targets), loss, said["names"])
+    theirs = by_hand.tensors(losses_of(by_hand.logits[judged], targets), loss)
     assert set(ours) == set(theirs)
     wrong = [name for name, expected in theirs.items() if not close(ours[name], expected)]
     assert wrong == []

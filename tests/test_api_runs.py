@@ -18,6 +18,8 @@ from tests.runs import TEXT
 from tests.runs_over_http import ENDLESS, QUICK, in_state, owned, posted, started, told
 from tests.service import errors_of, serve
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):

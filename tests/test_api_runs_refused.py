@@ -80,6 +80,7 @@ def test_compressed_and_endless_bodies_are_refused(here):
     assert "idempotency-key" in errors_of(wrong)
 
 
+@pytest.mark.slow
 def test_lines_of_any_length_and_any_character_are_learned(here):
     odd = ("x" * 60_000 + "y\x00\x07\x1b\u2028\u202e\ufeff<script>" * 20) * 2
     made = started(here, odd, **QUICK | {"steps": 3})

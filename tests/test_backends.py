@@ -23,6 +23,7 @@ from gatescope.app.workers.ray import RayBackend
 from tests.runs import TEXT, played, recipe, trainings
 
 LOOPBACK = "127.0.0.1"
+pytestmark = pytest.mark.slow
 FIGURES = ("step", "loss", "validation_loss", "text", "finished")
 
 

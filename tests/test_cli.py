@@ -17,22 +17,14 @@ from gatescope.models.training.recipe import Recipe
 GATESCOPE = str(Path(sys.executable).with_name("gatescope"))
 
 
-@pytest.fixture
-def gatescope(data):
-    """Runs the command line in a process of its own, with the tests' data directory."""
-
-    def run(*arguments: str, **options) -> subprocess.CompletedProcess:
-        environment = {**os.environ, "GATESCOPE_DATA": str(data), **options.pop("env", {})}
-        return subprocess.run(
-            [GATESCOPE, *arguments], capture_output=True, text=True, timeout=120, env=environment, **options
-        )
-
-    return run
-
-
-def test_models_are_listed(gatescope):
-    listed = gatescope("models", env={"COLUMNS": "200"})
+@pytest.mark.slow
+def test_models_are_listed_by_a_process_of_its_own(data):
+    environment = {**os.environ, "GATESCOPE_DATA": str(data), "COLUMNS": "200"}
+    listed = subprocess.run([GATESCOPE, "models"], capture_output=True, text=True, env=environment)
     assert listed.returncode == 0 and "small-lstm" in listed.stdout and "Small gru" in listed.stdout
+    wrong = subprocess.run([GATESCOPE, "trace", "a", "--model", "none"], capture_output=True, text=True)
+    assert wrong.returncode == 2 and wrong.stderr.startswith("gatescope: model: must be one of")
+    assert "Traceback" not in wrong.stderr
 
 
 def test_a_trace_goes_to_a_file_or_to_standard_output(gatescope, tmp_path):
@@ -47,6 +39,7 @@ def test_a_trace_goes_to_a_file_or_to_standard_output(gatescope, tmp_path):
     assert json.loads((tmp_path / "trace.json").read_text())["tensors"]["layer0.c"] == written["layer0.c"].tolist()
 
 
+@pytest.mark.slow
 def test_a_network_is_trained_and_then_offered(gatescope, tmp_path):
     text = tmp_path / "rhyme.txt"
     text.write_text("one two three four five, once I caught a fish alive. " * 40)
@@ -56,9 +49,10 @@ def test_a_network_is_trained_and_then_offered(gatescope, tmp_path):
     assert trained.returncode == 0, trained.stderr
     assert "on what was held out" in trained.stdout
     assert json.loads((tmp_path / "own" / "rhyme-gru.json").read_text())["recipe"]["hidden"] == 8
-    assert "rhyme-gru" in gatescope("models", env=env | {"COLUMNS": "200"}).stdout
+    assert "rhyme-gru" in gatescope("models", env=env).stdout
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_training_and_keeps_what_was_learnt(data, tmp_path):
     (tmp_path / "rhyme.txt").write_text("one two three four five, once I caught a fish alive. " * 40)
     out = tmp_path / "rhyme.safetensors"
@@ -78,10 +72,11 @@ def test_ctrl_c_ends_a_training_and_keeps_what_was_learnt(data, tmp_path):
 
 
 def test_every_part_of_a_recipe_can_be_chosen(gatescope):
-    said = gatescope("train", "--help", env={"COLUMNS": "200"}).stdout
+    said = gatescope("train", "--help").stdout
     assert [name for name in Recipe.__dataclass_fields__ if f"--{name.replace('_', '-')}" not in said] == []
 
 
+@pytest.mark.slow
 def test_serve_listens_where_it_is_told(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -126,9 +121,8 @@ def test_serve_listens_where_it_is_told(tmp_path):
     ],
 )
 def test_a_mistake_is_one_clear_line(gatescope, arguments, said):
-    done = gatescope(*arguments, env={"COLUMNS": "200"})
-    assert done.returncode == 2
-    assert said in done.stderr and "Traceback" not in done.stderr
+    done = gatescope(*arguments)
+    assert done.returncode == 2 and said in done.stderr
 
 
 def test_a_wrong_setting_is_named(gatescope):

@@ -21,6 +21,8 @@ from gatescope.models.training.statistics import gate_statistics, signal_gradien
 from tests.jobs import RHYME, SMALL, recipe_for
 from tests.oracle import furthest
 
+pytestmark = pytest.mark.slow
+
 DEVICES = pytest.mark.parametrize("on", ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"])
 WHATS = {
     **{cell: {"cell": cell, "layers": 2, "dropout": 0.3} for cell in cells()},

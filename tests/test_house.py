@@ -173,9 +173,9 @@ def test_every_import_of_a_page_is_there():
             assert (path.parent / target).is_file(), f"{path.name} imports {target}"
 
 
-def test_ruff_finds_nothing():
-    command = [sys.executable, "-m", "ruff", "check", "--output-format=concise", HOUSE]
-    ruff = subprocess.run(command, capture_output=True, text=True)
+@pytest.mark.parametrize("command", [("check", "--output-format=concise"), ("format", "--check")])
+def test_ruff_finds_nothing(command):
+    ruff = subprocess.run([sys.executable, "-m", "ruff", *command, HOUSE], capture_output=True, text=True)
     assert ruff.returncode == 0, ruff.stdout
 
 

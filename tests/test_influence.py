@@ -25,9 +25,10 @@ def one_by_one(network, inputs, name: str, interventions=(), targets=None) -> np
     steps = signals[name]
     found = np.zeros((len(steps), len(steps)))
     first = len(steps) - 1 if network.task.pattern == "many-to-one" else 0
-    for row, loss in enumerate(losses, first):
-        for column, gradient in enumerate(torch.autograd.grad(loss, steps, retain_graph=True, allow_unused=True)):
-            found[row, column] = 0 if gradient is None else gradient.norm()
+    each = {"grad_outputs": torch.eye(len(losses), dtype=torch.float64), "is_grads_batched": True}
+    for column, gradient in enumerate(torch.autograd.grad(losses, steps, **each, allow_unused=True)):
+        if gradient is not None:
+            found[first : first + len(losses), column] = gradient.norm(dim=1)
     return found
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import random
 import resource
 import signal
 import socket
@@ -21,10 +20,24 @@ from gatescope.app.runs.store import Store
 from gatescope.app.workers.local import LocalBackend
 from tests.runs import TEXT, Trainings, recipe, trainings
 
-KILLS = 10
+pytestmark = pytest.mark.slow
+
 OFTEN = {"report_every": 10, "validate_every": 100, "sample_every": 100, "checkpoint_every": 50}
-LONG = {"hidden": 64, "batch_size": 32, "sequence_length": 32, "steps": 3000, "patience": 10**6, **OFTEN}
+LONG = {"hidden": 64, "batch_size": 32, "sequence_length": 32, "steps": 1500, "patience": 10**6, **OFTEN}
 PATIENCE = 90
+# Whom to kill, and when: steps after it got on, or how far a server has come with its own start.
+KILLS = [
+    ("server", "begins"),
+    ("worker", 0),
+    ("server", "answers"),
+    ("worker", 1),
+    ("server", "has a worker"),
+    ("worker", 13),
+    ("server", 7),
+    ("worker", 40),
+    ("worker", 21),
+    ("server", 0),
+]
 
 
 @contextmanager
@@ -51,12 +64,14 @@ def answers(client: httpx.Client) -> bool:
         return False
 
 
-def until(holds: Callable[[], object], seconds: float = PATIENCE):
-    """What a function gives as soon as that is true."""
-    end = time.monotonic() + seconds
+def until(holds: Callable[[], object], gets_on: Callable[[], object] = lambda: None):
+    """What a function gives as soon as that is true; while another one's answer changes, patience begins anew."""
+    end, before = time.monotonic() + PATIENCE, gets_on()
     while not (found := holds()):
+        if (now := gets_on()) != before:
+            end, before = time.monotonic() + PATIENCE, now
         assert time.monotonic() < end, "it never came to that"
-        time.sleep(0.01)
+        time.sleep(0.02)
     return found
 
 
@@ -110,47 +125,46 @@ def undisturbed(data: Path, **chosen) -> tuple[list, dict]:
     async def played():
         async with trainings(data, LocalBackend(2**31)) as runs:
             id = runs.create(**chosen)
-            assert (await runs.over(id, PATIENCE)).state == "finished"
+            assert (await runs.over(id, 10 * PATIENCE)).state == "finished"
             assert runs.states(id) == ["queued", "running", "finished"]
             return runs.log(id), runs.weights(id)
 
     return asyncio.run(played())
 
 
-def kill_the_worker(data: Path, server: subprocess.Popen, delay: float) -> None:
-    """Kill it so many seconds after it got on."""
-    before = last_step(data)
-    until(lambda: last_step(data) > before)
-    time.sleep(delay)
-    os.kill(until(lambda: workers(server))[0], signal.SIGKILL)
+def come(data: Path, server: subprocess.Popen, client: httpx.Client, when: str | int) -> None:
+    """Waits until a server, or the run it trains, has come so far."""
+    if isinstance(when, int):
+        before = last_step(data)
+        until(lambda: last_step(data) > before + when)
+    elif when == "has a worker":
+        until(lambda: workers(server))
+    elif when == "answers":
+        until(lambda: answers(client))
 
 
 def kill_the_server(server: subprocess.Popen) -> None:
     """Kill it; its worker goes with it, as soon as it can notice: a library that is being loaded lets nobody in."""
     found = workers(server)
     server.kill()
-    until(lambda: not any(map(lives, found)), 10)
+    until(lambda: not any(map(lives, found)))
 
 
 def test_killed_ten_times_a_run_comes_to_the_same_bits_and_the_same_log(tmp_path):
-    seed = random.SystemRandom().randrange(10**6)
-    print(f"seed {seed}")
-    chance, id = random.Random(seed), created(tmp_path, **LONG)
-    victims = ["server", "worker"] * (KILLS // 2)
-    chance.shuffle(victims)
-    while victims:
-        with server(tmp_path) as (process, _):
-            while victims and victims[-1] == "worker":
-                kill_the_worker(tmp_path, process, chance.uniform(0, 0.3))
-                victims.pop()
-            if victims:
-                time.sleep(chance.uniform(0, 4))  # any moment: of its start, of its worker's, of the training
-                kill_the_server(process)
-                victims.pop()
-            if not victims:
-                assert asked(tmp_path, "SELECT state FROM run") != [("finished",)], "it was over before the last kill"
+    id, left = created(tmp_path, **LONG), [*KILLS]
+    while left:
+        with server(tmp_path) as (process, client):
+            victim = "worker"
+            while left and victim == "worker":
+                victim, when = left.pop(0)
+                come(tmp_path, process, client, when)
+                if victim == "worker":
+                    os.kill(until(lambda: workers(process))[0], signal.SIGKILL)
+            kill_the_server(process)
+    assert asked(tmp_path, "SELECT state FROM run") == [("running",)]
     with server(tmp_path):
-        until(lambda: asked(tmp_path, "SELECT state FROM run WHERE state IN ('finished', 'failed', 'stopped')"))
+        over = "SELECT state FROM run WHERE state IN ('finished', 'failed', 'stopped')"
+        until(lambda: asked(tmp_path, over), gets_on=lambda: last_step(tmp_path))
     assert asked(tmp_path, "PRAGMA integrity_check") == [("ok",)]
     log, weights = whole(tmp_path, id)
     assert [int(entry[1]) for entry in log if entry[0] == "progress"] == list(range(10, LONG["steps"] + 1, 10))

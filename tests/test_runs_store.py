@@ -181,6 +181,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_what_is_acknowledged_outlives_a_kill_at_any_moment(tmp_path):
     acknowledged = []
     for kills in range(8):

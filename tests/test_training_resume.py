@@ -7,6 +7,8 @@ from gatescope.models.training.checkpoint import BadCheckpoint, network_of, resu
 from gatescope.models.training.job import MemoryHost, Spec, run_job
 from tests.jobs import RHYME, recipe_for
 
+pytestmark = pytest.mark.slow
+
 STEPS = 11
 TIMES = ("characters_per_second", "eta_s", "bytes")
 

@@ -38,15 +38,8 @@ class Optimiser:
         self.parameters, self.gradients = _views(self.flat, shapes), _views(self.gradient, shapes)
         for name, array in parameters.items():
             self.parameters[name][...] = array
-        self._weights.grad = self._gradient
-        self._adam = torch.optim.AdamW([self._weights], weight_decay=recipe.weight_decay, fused=True)
         self.memory = {"mean": torch.zeros(size), "square": torch.zeros(size), "moves": torch.zeros(())}
-        self._adam.state[self._weights] = {
-            "exp_avg": self.memory["mean"],
-            "exp_avg_sq": self.memory["square"],
-            "step": self.memory["moves"],
-        }
-        self.clip = recipe.clip
+        self.clip, self.weight_decay = recipe.clip, recipe.weight_decay
 
     def update(self, rate: float, batches: int) -> Update:
         """Move the weights along the mean of the gradients of so many batches, shortened to `clip`; forget them."""
@@ -56,10 +49,18 @@ class Optimiser:
         if math.isfinite(norm):
             if scale / batches != 1:
                 self._gradient.mul_(scale / batches)
-            self._adam.param_groups[0]["lr"] = rate
-            self._adam.step()
+            self._move(rate)
             self._gradient.zero_()
         return Update(norm, norms, scale)
+
+    def _move(self, rate: float) -> None:
+        # PyTorch's function, not its class: the first AdamW of a process imports a compiler, which takes over a second.
+        from torch.optim.adamw import adamw
+
+        mean, square, moves = self.memory.values()
+        chosen = {"lr": rate, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": self.weight_decay}
+        adamw([self._weights], [self._gradient], [mean], [square], [], [moves], fused=True, amsgrad=False,
+              maximize=False, **chosen)  # fmt: skip
 
 
 def _views(flat: np.ndarray, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:

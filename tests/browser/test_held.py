@@ -1,20 +1,10 @@
 """A unit held at a value on the bench in a real Chromium: what changes, what is said of it, and letting go."""
 
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from tests.browser import chromium, shown
+from tests.browser import BENCH, TEXT, opened, shown, until, until_in_address
 from tests.service import events_of
-from tests.test_browser import BENCH, TEXT, in_address, opened, until
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests of this file."""
-    with chromium() as browser:
-        yield browser
 
 
 def test_a_held_unit_changes_the_guesses_and_letting_go_restores_them(browser, address, client):
@@ -37,15 +27,13 @@ def test_a_held_unit_changes_the_guesses_and_letting_go_restores_them(browser, a
         assert page.evaluate("gatescope.stage.timeline.summary.loss") == pytest.approx(loss)
         expect(page.locator(".effect")).to_contain_text(f"{len(changed)} of {len(TEXT)} guesses changed")
         expect(page.locator(".tiles .changed")).to_have_count(len(changed))
-        page.wait_for_timeout(500)
-        assert in_address(page)["clamp"] == "1.h.all.1.6.end"
+        until_in_address(page, clamp="1.h.all.1.6.end")
         copied = page.url
         page.get_by_role("button", name="Let go of what is held").click()
         until(page, "!stage.untouched && stage.timeline.done")
         assert page.evaluate(best) == before
         expect(page.locator(".held")).to_be_hidden()
-        page.wait_for_timeout(500)
-        assert "clamp" not in in_address(page)
+        until_in_address(page, clamp=None)
     with opened(browser, copied) as page:
         until(page, "stage.untouched && stage.timeline.done")
         assert page.evaluate(best) == held

@@ -1,60 +1,10 @@
 """The pages in a real Chromium over a real server: what people do with them, and not one error on the console."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from urllib.parse import parse_qs, urlsplit
-
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import expect
 
 from gatescope.app.pages.pages import views
-from tests.browser import chromium, waited
-
-TEXT = "To be, or not to be"
-BENCH = f"/?model=small-lstm&text={TEXT}"
-PAUSED = f"{BENCH}&t=0"
-REFUSED = "the server responded with a status of 422"  # what Chromium itself writes about an answer the page expects
-STATE = """() => { const { timeline, state, clock } = gatescope.stage;
-  return { ...state, ...clock.position, playing: clock.playing, steps: timeline.steps, cell: timeline.cell.id,
-           layers: timeline.layers.length, done: timeline.done }; }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests of this file."""
-    with chromium() as browser:
-        yield browser
-
-
-@contextmanager
-def opened(browser: Browser, address: str, *, refusals: int = 0, **options) -> Iterator[Page]:
-    """A page in a context of its own; whatever its console complains about beyond `refusals` fails the test."""
-    context = browser.new_context(**({"viewport": {"width": 1440, "height": 900}} | options))
-    page, said = context.new_page(), []
-    page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.goto(address)
-    drawn = waited(page, "window.gatescope?.stage.last.drawn > 0")
-    assert drawn, f"the page never drew: {said}"
-    yield page
-    assert [line for line in said if REFUSED not in line] == []
-    assert len(said) == refusals
-    context.close()
-
-
-def state(page: Page) -> dict:
-    """What is chosen and where the clock stands."""
-    return page.evaluate(STATE)
-
-
-def in_address(page: Page) -> dict[str, str]:
-    """The address bar's query."""
-    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
-
-
-def until(page: Page, condition: str) -> None:
-    """Waits for a condition on `stage`, which must come true."""
-    assert waited(page, f"() => {{ const {{ stage }} = gatescope; return {condition}; }}"), condition
+from tests.browser import BENCH, PAUSED, TEXT, becomes, drawn, opened, state, until, until_in_address
 
 
 def test_the_first_picture_needs_no_request_and_moves_until_touched(browser, address):
@@ -65,13 +15,13 @@ def test_the_first_picture_needs_no_request_and_moves_until_touched(browser, add
         assert page.url.endswith("be")  # an untouched page leaves its address alone
         page.mouse.click(700, 20)
         stopped = state(page)
-        page.wait_for_timeout(500)
+        page.wait_for_timeout(300)  # longer than one step of the clock
         assert state(page)["s"] == stopped["s"] and not state(page)["playing"]
 
 
 def test_less_motion_means_standing_still(browser, address):
     with opened(browser, address + BENCH, reduced_motion="reduce") as page:
-        page.wait_for_timeout(500)
+        page.wait_for_timeout(300)  # longer than one step of the clock
         assert state(page)["s"] == 0 and not state(page)["playing"]
 
 
@@ -84,10 +34,12 @@ def test_typing_reads_the_new_text(browser, address):
         until(page, f"stage.timeline.steps === {len(TEXT) + 6} && stage.timeline.done")
         assert state(page)["text"] == TEXT + ": that"
         expect(page.locator("#track-text .tiles span:not([hidden])")).to_have_count(len(TEXT) + 6)
-        page.wait_for_timeout(500)
-        assert in_address(page)["text"] == TEXT + ": that"
+        until_in_address(page, text=TEXT + ": that")
 
 
+FITS = "(({ scrollWidth, scrollHeight }) => scrollWidth <= innerWidth && scrollHeight <= innerHeight)"
+FITS += "(document.documentElement)"
+LABELS = "[...document.querySelectorAll('[role=img]')].map(figure => figure.ariaLabel)"
 UNCOVERED = """(line) => {
   const { left, width, top, bottom } = line.getBoundingClientRect(), across = (top + bottom) / 2;
   return [0.1, 0.4, 0.9].every((part) => line.contains(document.elementFromPoint(left + part * width, across)));
@@ -172,14 +124,15 @@ def test_a_copied_address_shows_the_same_picture(browser, address):
         page.evaluate("document.activeElement.blur()")
         page.keyboard.press("End")
         page.keyboard.press("ArrowLeft")
-        page.wait_for_timeout(500)
-        chosen, copied = state(page), page.url
-        figures = page.evaluate("[...document.querySelectorAll('[role=img]')].map(figure => figure.ariaLabel)")
+        chosen = state(page)
+        until_in_address(page, layer="1", unit="3", loss="last", **{"pass": "backward", "t": str(chosen["t"])})
+        copied = page.url
+        drawn(page)
+        figures = page.evaluate(LABELS)
         assert (chosen["layer"], chosen["unit"], chosen["loss"], chosen["pass"]) == (1, 3, "last", "backward")
     with opened(browser, copied) as page:
-        page.wait_for_timeout(300)
         assert state(page) == chosen
-        assert figures == page.evaluate("[...document.querySelectorAll('[role=img]')].map(figure => figure.ariaLabel)")
+        becomes(page, LABELS, figures)
 
 
 def test_the_network_writes_and_the_bench_reads_it(browser, address):
@@ -198,20 +151,22 @@ def test_the_network_writes_and_the_bench_reads_it(browser, address):
         page.get_by_role("button", name="Write", exact=True).click()
         expect(page.locator(".written [data-k='3']")).to_be_visible()
         page.get_by_role("button", name="Stop").click()
+        expect(page.get_by_role("button", name="Write", exact=True)).to_be_enabled()
         length = len(page.locator(".written").text_content())
         page.wait_for_timeout(200)
         assert len(page.locator(".written").text_content()) == length < 2000
 
 
-@pytest.mark.parametrize("size", [(320, 180), (1280, 720)])
 @pytest.mark.parametrize("view", views())
-def test_every_view_stands_alone(browser, address, view, size):
+def test_every_view_stands_alone(browser, address, view):
     query = f"?model=small-lstm&text={TEXT}&t=4&pass=backward&layer=1&unit=2"
-    viewport = {"width": size[0], "height": size[1]}
-    with opened(browser, f"{address}/embed/{view}{query}", viewport=viewport) as page:
-        expect(page.locator("#view > *").first).to_be_visible()
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    small, large = {"width": 320, "height": 180}, {"width": 1280, "height": 720}
+    with opened(browser, f"{address}/embed/{view}{query}", viewport=small) as page:
+        for size in (small, large):
+            page.set_viewport_size(size)
+            drawn(page)
+            expect(page.locator("#view > *").first).to_be_visible()
+            becomes(page, FITS, True)
         assert state(page)["t"] == 4
 
 
@@ -249,7 +204,7 @@ def test_the_gradients_are_verified_once_the_page_rests(browser, address):
     with opened(browser, address + PAUSED + "&play=1") as page:
         asked = []
         page.on("request", lambda request: asked.append(request.url) if "/api/verification" in request.url else None)
-        page.wait_for_timeout(1200)
+        page.wait_for_timeout(900)  # longer than the rest before it is asked
         assert asked == []
         page.get_by_role("button", name="Pause").click()
         expect(page.locator(".cell-verified")).to_contain_text("verified against finite differences")

@@ -10,20 +10,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from gatescope.app.settings import Settings
-from tests.browser import chromium
+from tests.browser.test_runs import CONTROLS, STEP, until
 from tests.runs_over_http import ENDLESS, in_state, owned, started
 from tests.service import serve
-from tests.test_browser_runs import CONTROLS, STEP, until
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests of this file."""
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -1,22 +1,11 @@
 """A network of one's own brought to the bench in a real Chromium: what is recognised, read, refused and deleted."""
 
-from collections.abc import Iterator
-
-import pytest
 import torch
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 from safetensors.torch import save
 
-from tests.browser import chromium, file, pick
+from tests.browser import PAUSED, TEXT, file, opened, pick, state, until, until_in_address
 from tests.foreign import Theirs
-from tests.test_browser import PAUSED, TEXT, in_address, opened, state, until
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests of this file."""
-    with chromium() as browser:
-        yield browser
 
 
 def test_a_network_is_recognised_before_it_is_kept_and_can_be_deleted(browser, address, client):
@@ -35,8 +24,9 @@ def test_a_network_is_recognised_before_it_is_kept_and_can_be_deleted(browser, a
         until(page, "stage.network.origin === 'upload' && stage.timeline.done && stage.timeline.cell.id === 'gru'")
         assert state(page)["text"] == " be    be"  # what it knows of the text
         expect(page.locator("#sentence")).to_contain_text("The network Theirs")
-        page.wait_for_timeout(1500)
-        copied, id = page.url, in_address(page)["model"]
+        id = page.evaluate("gatescope.stage.state.model")
+        until_in_address(page, model=id)
+        copied = page.url
         expect(page.locator(".cell-verified")).to_contain_text("verified against finite differences")
         with browser.new_context() as context:
             other = context.new_page()
@@ -81,7 +71,7 @@ def test_a_network_without_a_vocabulary_reads_token_numbers(browser, address):
         expect(notice).to_contain_text("token numbers from 0 to 10")
         field.fill("3 1 1")
         until(page, "stage.timeline.tokens.join() === '3,1,1'")
-        page.wait_for_timeout(1500)
+        until_in_address(page, text="3 1 1")
         copied = page.url
         page.get_by_label("Network", exact=True).select_option("small-gru")
         until(page, "stage.timeline.cell.id === 'gru' && stage.timeline.done")

@@ -1,24 +1,14 @@
 """Networks of every form on the bench in a real Chromium: drawn without a complaint, with the API's own numbers."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from tests.browser import chromium, file, pick, shown
+from tests.browser import drawn, file, opened, pick, shown, state, until, until_in_address
 from tests.tasks import KINDS, WORDS
-from tests.test_browser import in_address, opened, state, until
 
 TASKS = ["both-ways", "words", "values", "classes", "one-to-many", "projected"]
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests of this file."""
-    with chromium() as browser:
-        yield browser
 
 
 def traced(page, client, task: str) -> dict:
@@ -62,7 +52,7 @@ def test_every_form_fits_a_narrow_window(browser, address, task):
         for scheme, key in (("light", "Home"), ("dark", "End")):
             page.emulate_media(color_scheme=scheme)
             page.keyboard.press(key)
-            page.wait_for_timeout(150)
+            drawn(page)
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -136,8 +126,7 @@ def test_numbers_are_typed_pasted_and_refused(browser, address):
         expect(notice).to_contain_text("one number a step")
         field.fill("1;2")
         until(page, "stage.timeline.steps === 2 && stage.timeline.done")
-        page.wait_for_timeout(600)
-        assert in_address(page)["values"] == "1;2" and "text" not in in_address(page)
+        until_in_address(page, values="1;2", text=None)
         copied = page.url
         page.get_by_role("tab", name="Write").click()
         page.get_by_role("button", name="Write", exact=True).click()
@@ -157,8 +146,7 @@ def test_a_class_is_asked_for(browser, address):
             until(page, f"stage.timeline.targets?.[0] === {target} && stage.timeline.done")
             assert page.evaluate("gatescope.stage.task.wanted(15)") == target
         page.mouse.click(700, 20)
-        page.wait_for_timeout(600)
-        assert in_address(page)["target"] == KINDS[2]
+        until_in_address(page, target=KINDS[2])
         copied, loss = page.url, page.evaluate("gatescope.stage.timeline.summary.loss")
         page.get_by_label("Layer", exact=True).select_option(label="convolution")
         until(page, "stage.arithmetic?.layer === 0")

@@ -1,26 +1,17 @@
 """Traces made elsewhere, opened on the bench in a real Chromium: the same numbers, or one sentence why not."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 from safetensors.torch import save, save_file
 
-from tests.browser import chromium, file, pick, shown
-from tests.test_browser import PAUSED, TEXT, in_address, opened, state, until
+from tests.browser import PAUSED, TEXT, file, opened, pick, shown, state, until, until_in_address
 
 READ = "See me"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests of this file."""
-    with chromium() as browser:
-        yield browser
 
 
 def written_by_torch(path: Path) -> dict[str, torch.Tensor]:
@@ -79,16 +70,15 @@ def test_a_trace_written_by_plain_torch_shows_the_same_numbers(browser, address,
         expect(page.locator("#sentence .notice")).to_contain_text("sent nowhere")
         for key in ("Home", "ArrowRight", "End"):
             page.keyboard.press(key)
-        page.wait_for_timeout(1200)  # the page rests: it would ask for the verification now
+        page.wait_for_timeout(900)  # the page rests: it would ask for the verification now
         assert sent == []
-        assert in_address(page)["trace"] == "file" and not {"model", "text"} & set(in_address(page))
+        until_in_address(page, trace="file", model=None, text=None)
         copied = page.url
         page.get_by_role("button", name="Share").click()
         expect(page.locator("#share")).to_contain_text("a file of yours")
         page.get_by_label("Text to read").fill("no more")
         until(page, "!stage.state.trace && stage.state.text === 'no more' && stage.timeline.done")
-        page.wait_for_timeout(500)
-        assert "trace" not in in_address(page) and in_address(page)["model"] == "small-lstm"
+        until_in_address(page, trace=None, model="small-lstm")
     with opened(browser, copied) as page:
         expect(page.locator("#sentence .notice")).to_contain_text("drop the file here")
 

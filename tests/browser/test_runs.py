@@ -9,23 +9,15 @@ import pytest
 from playwright.sync_api import Browser, Frame, Page, expect
 
 from gatescope.app.settings import Settings
-from tests.browser import chromium, file, waited
+from tests.browser import becomes, drawn, file, opened, until_in_address, waited
 from tests.runs import TEXT
 from tests.runs_over_http import QUICK, in_state, started
 from tests.service import serve
-from tests.test_browser import opened
 
 CONTROLS = re.compile("Pause|Resume|Stop$|Delete")
 NOT_FOUND = "the server responded with a status of 404"
 LOSSES = "gatescope.stage.runs[0].progress.map(({ loss }) => loss)"
 STEP = "globalThis.gatescope?.stage.runs[0].step ?? 0"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests of this file."""
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -104,12 +96,12 @@ def test_a_text_becomes_a_run_that_is_watched_to_its_end(browser, address, clien
         assert len(written) > 50
         until(page, "gatescope.stage.runs[0].model?.id")
         shown = "[...document.querySelectorAll('.training [role=img], .sample')].map(e => e.ariaLabel ?? e.textContent)"
-        page.wait_for_timeout(300)
+        drawn(page)
         before, id = page.evaluate(shown), page.url.split("/")[-1]
         page.reload()
         until(page, "window.gatescope?.stage.runs[0].model?.id")
-        page.wait_for_timeout(300)
-        assert page.evaluate(shown) == before and len(before) > 4
+        becomes(page, shown, before)
+        assert len(before) > 4
         run = client.get(f"/api/runs/{id}").json()
         assert (run["recipe"]["cell"], run["recipe"]["hidden"], run["recipe"]["steps"]) == ("gru", 24, 120)
         assert run["progress"]["loss"] == pytest.approx(losses[-1])
@@ -175,7 +167,7 @@ def test_runs_lie_over_each_other_and_the_address_carries_it(browser, address, t
     ids = [each["id"] for each in trained]
     with opened(browser, f"{address}/runs/{','.join(ids)}") as page:
         until(page, "gatescope.stage.runs.every(run => run.over)")
-        page.wait_for_timeout(300)
+        drawn(page)
         assert page.evaluate("gatescope.stage.runs.map(({ id }) => id)") == ids
         figure = page.locator("#track-loss [role=img]").get_attribute("aria-label")
         assert "gru from" in figure and "elman from" in figure
@@ -187,14 +179,13 @@ def test_the_slider_goes_back_to_what_was(browser, address, trained):
     with opened(browser, f"{address}/runs/{trained[0]['id']}") as page:
         until(page, "gatescope.stage.runs[0].over")
         steps = page.evaluate("gatescope.stage.runs[0].progress.map(({ step }) => step)")
-        page.wait_for_timeout(300)
+        drawn(page)
         last = page.locator(".loss .readings").text_content()
         page.keyboard.press("ArrowLeft")
         assert page.evaluate("gatescope.stage.at") == steps[-2]
         page.keyboard.press("Home")
         expect(page.locator(".sample .age").first).to_contain_text("before the first step")
-        page.wait_for_timeout(500)
-        assert "step=0" in page.url
+        until_in_address(page, step="0")
         page.keyboard.press("End")
         expect(page.locator(".loss .readings")).to_have_text(last)
 
@@ -221,8 +212,9 @@ def test_one_screen_wide_and_one_column_narrow(browser, address, trained):
         for path in ("/train", f"/runs/{trained[0]['id']}", f"/embed/run?run={trained[0]['id']}"):
             page.set_viewport_size({"width": 1440, "height": 900})
             page.goto(address + path)
-            page.wait_for_timeout(500)
+            if path != "/train":
+                drawn(page)
             assert page.evaluate("document.documentElement.scrollHeight <= innerHeight"), path
             page.set_viewport_size({"width": 390, "height": 844})
-            page.wait_for_timeout(300)
+            page.wait_for_timeout(300)  # the views are told of their new size and are drawn once more
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
