@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from gatescope.models.cells import cells
+from gatescope.models.formats.assemble import Found, choose
 from gatescope.models.graph.cell import Cell
 from gatescope.models.network.architecture import REVERSE
-from gatescope.models.network.metadata import task_of, vocabulary_of
-from gatescope.models.network.network import BadNetwork, Network, parameter_shapes
+from gatescope.models.network.metadata import BadNetwork, Metadata
+from gatescope.models.network.network import Network
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 # by how many blocks are stacked: the cell, and Keras' order of its blocks
@@ -47,41 +48,40 @@ def keras_network(path: Path, facts: dict[str, str]) -> tuple[Network, dict[str,
         if isinstance(error, BadNetwork):
             raise
         raise BadNetwork(f"{path.name} is not readable as Keras' HDF5 weights") from error
+    metadata = Metadata.of(facts, "the description")
+    found = _found(layers, said | facts, path.name)
+    found.check_shapes()
+    if found.outputs not in (None, found.inputs) and "pattern" in said and metadata.pattern is None:
+        metadata = metadata.model_copy(update={"pattern": said["pattern"]})
+    network = found.network(metadata, "", facts["title"], "the description")
+    if found.directions == 2 and network.task.pattern == "many-to-one":
+        raise BadNetwork(
+            f"{_first(layers)} is Bidirectional: where it gives one step alone, that joins the ends of both "
+            "directions, which no readout here reads; if it returns every step, say pattern many-to-many"
+        )
+    return network, {parameter: name for parameter, (name, _) in found.parameters.items()}
+
+
+def _found(layers: Layers, said: dict[str, str], file: str) -> Found:
+    """What is recognised among a file's layers."""
     recurrent = [name for name, arrays in layers.items() if _is_recurrent(arrays)]
     if not recurrent:
-        raise BadNetwork(f"no SimpleRNN, GRU or LSTM in {path.name}, which has: {', '.join(layers) or 'no layers'}")
-    kernel, memory = layers[recurrent[0]][:2]
-    cell, order = _cell(recurrent[0], layers[recurrent[0]], said | facts)
+        raise BadNetwork(f"no SimpleRNN, GRU or LSTM in {file}, which has: {', '.join(layers) or 'no layers'}")
+    first = layers[recurrent[0]]
+    cell, order = _cell(recurrent[0], first, said)
     found: dict[str, tuple[str, np.ndarray]] = {}
     places, depth, directions = _places(recurrent)
     for name, place in places.items():
-        if layers[name][1].shape != memory.shape or np.ndim(layers[name][-1]) != np.ndim(layers[recurrent[0]][-1]):
+        if layers[name][1].shape != first[1].shape or np.ndim(layers[name][-1]) != np.ndim(first[-1]):
             raise BadNetwork(f"{name} is not of the same kind and size as {recurrent[0]}")
         found |= {f"rnn.{part}_{place}": (name, array) for part, array in _stacked(layers[name], cell, order).items()}
     found |= _around({name: arrays for name, arrays in layers.items() if name not in recurrent})
-    inputs, width = found["embedding.weight"][1].shape if "embedding.weight" in found else (len(kernel), None)
-    outputs = len(found["readout.weight"][1]) if "readout.weight" in found else None
-    wanted = parameter_shapes(cell, depth, len(memory), inputs, width, outputs, directions)
-    for parameter, (name, array) in found.items():
-        if array.shape != wanted[parameter]:
-            raise BadNetwork(f"{name} has shape {array.shape[::-1]} where {wanted[parameter][::-1]} would fit")
-    vocabulary = vocabulary_of(facts, "the vocabulary file")
-    if vocabulary and len(vocabulary) != inputs:
-        raise BadNetwork(f"the vocabulary has {len(vocabulary):,} entries, and the network is made for {inputs:,}")
-    if outputs not in (None, inputs) and "pattern" in said:
-        facts = {"pattern": said["pattern"]} | facts
-    task = task_of(facts, "the description", vocabulary, width is not None, inputs, outputs)
-    if directions == 2 and task.pattern == "many-to-one":
-        raise BadNetwork(
-            f"{recurrent[0]} is Bidirectional: where it gives one step alone, that joins the ends of both directions, "
-            "which no readout here reads; if it returns every step, say pattern many-to-many"
-        )
-    parameters = {name: np.ascontiguousarray(found[name][1]) for name in wanted if name in found}
-    absent = tuple(name for name in wanted if name not in found)
-    made = Network(
-        "", facts["title"], cell, depth, len(memory), vocabulary, parameters, width, absent=absent, task=task
-    )
-    return made, {parameter: name for parameter, (name, _) in found.items()}
+    return Found(cell, depth, len(first[1]), directions, found, transposed=True)
+
+
+def _first(layers: Layers) -> str:
+    """The name of the lowest recurrent layer."""
+    return next(name for name, arrays in layers.items() if _is_recurrent(arrays))
 
 
 def _layers(file: Mapping) -> Layers:
@@ -193,10 +193,7 @@ def _cell(name: str, arrays: list[np.ndarray], said: dict[str, str]) -> tuple[ty
             )
     if chosen.get("reset") == "after":
         del chosen["reset"]  # as usual
-    try:
-        return cells()[id].with_options(*chosen.items()), order
-    except ValueError as error:
-        raise BadNetwork(str(error)) from None
+    return choose(cells()[id], chosen), order
 
 
 def _stacked(arrays: list[np.ndarray], cell: type[Cell], order: tuple[str, ...]) -> dict[str, np.ndarray]:

@@ -1,4 +1,6 @@
-"""The optimiser: PyTorch's AdamW and clipping, over all parameters as one flat vector that NumPy shares."""
+"""The optimiser: PyTorch's AdamW (Loshchilov & Hutter 2019) and clipping, over all parameters as one flat vector that
+NumPy shares.
+"""
 
 from __future__ import annotations
 
@@ -40,16 +42,19 @@ class Optimiser:
             self.parameters[name][...] = array
         self._weights.grad = self._gradient
         self._adam = torch.optim.AdamW([self._weights], weight_decay=recipe.weight_decay, fused=True)
-        self.memory = {"mean": torch.zeros(size), "square": torch.zeros(size), "moves": torch.zeros(())}
-        self._adam.state[self._weights] = {
-            "exp_avg": self.memory["mean"],
-            "exp_avg_sq": self.memory["square"],
-            "step": self.memory["moves"],
-        }
+        # AdamW makes its state at the first step; a checkpoint fills it in before
+        state = {"exp_avg": torch.zeros(size), "exp_avg_sq": torch.zeros(size), "step": torch.zeros(())}
+        self._adam.load_state_dict(self._adam.state_dict() | {"state": {0: state}})
+        state = self._adam.state[self._weights]
+        self.memory = {"mean": state["exp_avg"], "square": state["exp_avg_sq"], "moves": state["step"]}
         self.clip = recipe.clip
 
     def update(self, rate: float, batches: int) -> Update:
-        """Move the weights along the mean of the gradients of so many batches, shortened to `clip`; forget them."""
+        """Move the weights along the mean of the gradients of so many batches, shortened to `clip`; forget them.
+
+        Clipped by the norm over all parameters (Pascanu, Mikolov & Bengio 2013). PyTorch's `clip_grad_norm_` divides by
+        the norm + 1e-6, which would be other bits, and tells no norm by parameter.
+        """
         norms = {name: math.sqrt(float(np.vdot(part, part))) / batches for name, part in self.gradients.items()}
         norm = math.sqrt(sum(square * square for square in norms.values()))
         scale = min(1.0, self.clip / norm) if norm else 1.0
