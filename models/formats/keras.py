@@ -43,7 +43,7 @@ def keras_network(path: Path, facts: dict[str, str]) -> tuple[Network, dict[str,
     try:
         with h5py.File(path, "r") as file:
             layers, config = _layers(file), file.attrs.get("model_config", "{}")
-            said = _check_config(json.loads(config), {})
+            said = _facts_of(json.loads(config))
     except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
         if isinstance(error, BadNetwork):
             raise
@@ -146,31 +146,48 @@ def _is_recurrent(arrays: list[np.ndarray]) -> bool:
     return len(arrays) in (2, 3) and arrays[0].ndim == arrays[1].ndim == 2
 
 
-def _check_config(config: object, said: dict[str, str]) -> dict[str, str]:
-    """What a whole model's configuration says of its recurrent layers, as `nonlinearity`, `reset` and `pattern`;
-    refuses what has no equal here.
+def _facts_of(config: object) -> dict[str, str]:
+    """What a whole model's configuration says of its recurrent layers, as `nonlinearity`, `reset` and `pattern`: of
+    several the last counts. Refuses what has no equal here.
     """
-    if isinstance(config, dict) and config.get("class_name") == "Bidirectional":
-        if config["config"].get("merge_mode", "concat") != "concat":
-            raise BadNetwork(f"merge_mode of {config['config'].get('name', 'Bidirectional')} must be concat")
-        return _check_config(config["config"]["layer"], said)
-    for inner in config.values() if isinstance(config, dict) else config if isinstance(config, list) else ():
-        said = _check_config(inner, said)
-    if not isinstance(config, dict) or config.get("class_name") not in RECURRENT_CLASSES:
-        return said
-    kind, chosen = config["class_name"], config["config"]
+    said: dict[str, str] = {}
+    for kind, options in _recurrent_configs(config):
+        _check_options(kind, options)
+        if kind == RECURRENT_CLASSES[0]:
+            said["nonlinearity"] = options["activation"]
+        if "reset_after" in options:
+            said["reset"] = "after" if options["reset_after"] else "before"
+        if "return_sequences" in options:
+            said["pattern"] = "many-to-many" if options["return_sequences"] else "many-to-one"
+    return said
+
+
+def _recurrent_configs(config: object) -> Iterator[tuple[str, dict]]:
+    """The class and the options of every recurrent layer in a configuration, however deep it lies."""
+    if isinstance(config, list):
+        for inner in config:
+            yield from _recurrent_configs(inner)
+    if not isinstance(config, dict):
+        return
+    kind, options = config.get("class_name"), config.get("config")
+    if kind == "Bidirectional":
+        if options.get("merge_mode", "concat") != "concat":
+            raise BadNetwork(f"merge_mode of {options.get('name', kind)} must be concat")
+        yield from _recurrent_configs(options["layer"])  # its other layer reads backwards and is made like this one
+        return
+    for inner in config.values():
+        yield from _recurrent_configs(inner)
+    if kind in RECURRENT_CLASSES:
+        yield kind, options
+
+
+def _check_options(kind: str, options: dict) -> None:
+    """Raise BadNetwork for options of a recurrent layer that have no equal here."""
     allowed = {"activation": ("tanh", "relu") if kind == RECURRENT_CLASSES[0] else ("tanh",)}
     allowed |= {"recurrent_activation": ("sigmoid",), "go_backwards": (False,)}
     for option, values in allowed.items():
-        if option in chosen and chosen[option] not in values:
-            raise BadNetwork(f"{option} of {chosen.get('name', kind)} must be {' or '.join(map(str, values))}")
-    if kind == RECURRENT_CLASSES[0]:
-        said = said | {"nonlinearity": chosen["activation"]}
-    if "reset_after" in chosen:
-        said = said | {"reset": "after" if chosen["reset_after"] else "before"}
-    if "return_sequences" in chosen:
-        said = said | {"pattern": "many-to-many" if chosen["return_sequences"] else "many-to-one"}
-    return said
+        if option in options and options[option] not in values:
+            raise BadNetwork(f"{option} of {options.get('name', kind)} must be {' or '.join(map(str, values))}")
 
 
 def _cell(name: str, arrays: list[np.ndarray], said: dict[str, str]) -> tuple[type[Cell], tuple[str, ...]]:

@@ -85,24 +85,30 @@ class Metadata(BaseModel):
         at the end. A vocabulary most of whose entries are longer than a character is one of words. Without vocabulary
         and embedding, what does not predict its next input reads numbers. outputs: None without a readout.
         """
-        names = ("reads", "gives", "pattern", "steps", "example")
-        said = {name: value for name in names if (value := getattr(self, name)) is not None}
         if outputs is None and (self.labels or self.gives or self.pattern):
             raise BadNetwork(f"{file} names labels, gives or pattern, and the network has no readout")
-        every_step = said.get("pattern", "many-to-many") == "many-to-many" and not self.labels
-        foretells = said.get("gives", "next" if every_step and outputs in (None, inputs) else "") == "next"
-        words = sum(len(entry) > 1 for entry in self.vocabulary) > len(self.vocabulary) / 2
-        has_tokens = bool(self.vocabulary) or embedded or foretells
+        foretells = self._foretells(inputs, outputs)
         suggested = {
-            "reads": "values" if not has_tokens else "words" if words else "characters",
+            "reads": self._kind_of_tokens() if self.vocabulary or embedded or foretells else "values",
             "gives": "next" if foretells else "values" if outputs == 1 else "classes",
             "pattern": "many-to-many" if foretells else "many-to-one",
             "labels": tuple(self.labels),
         }
+        said = {name: getattr(self, name) for name in ("reads", "gives", "pattern", "steps", "example")}
         try:
-            return Task(**(suggested | said))
+            return Task(**suggested | {name: value for name, value in said.items() if value is not None})
         except Refused as refused:
             raise BadNetwork(f"{file}: {refused}") from None
+
+    def _foretells(self, inputs: int, outputs: int | None) -> bool:
+        """Whether it predicts its next input."""
+        if self.gives is not None:
+            return self.gives == "next"
+        return self.pattern in (None, "many-to-many") and not self.labels and outputs in (None, inputs)
+
+    def _kind_of_tokens(self) -> str:
+        longer = sum(len(entry) > 1 for entry in self.vocabulary)
+        return "words" if longer > len(self.vocabulary) / 2 else "characters"
 
 
 def _sentence(error: ValidationError, file: str) -> str:

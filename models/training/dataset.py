@@ -223,21 +223,32 @@ def _parsed(line: str, number: int) -> Lesson:
 def _known(task: Task, lessons: list[Lesson]) -> tuple[list[str], int | None, Task]:
     """The vocabulary, or the numbers a step, and the task with its labels filled in."""
     if task.gives == "classes" and not task.labels:
-        targets = [lesson.target for lesson in lessons if lesson.target is not None]
-        names = [name for target in targets for name in (target if isinstance(target, list) else [target])]
-        try:
-            task = replace(task, labels=tuple(sorted({str(name) for name in names if not isinstance(name, list)})))
-        except Refused as refused:
-            raise Refused("text", str(refused)) from None
+        task = _with_labels(task, lessons)
     if task.reads == "values":
-        first = lessons[0].input
-        width = len(first[0]) if isinstance(first, list) and first and isinstance(first[0], list) else 1
-        if not width:
-            raise Refused("text", f"line 2: {MAY_BE['input']}")
-        return [], width, task
-    if not all(isinstance(lesson.input, str) and lesson.input for lesson in lessons):
+        return [], _width(lessons[0].input), task
+    texts = [lesson.input for lesson in lessons if isinstance(lesson.input, str) and lesson.input]
+    if len(texts) < len(lessons):
         raise Refused("text", "the input of a lesson that reads characters or words must be a text")
-    return sorted({token for lesson in lessons for token in task.cut(lesson.input)}), None, task
+    return sorted({token for text in texts for token in task.cut(text)}), None, task
+
+
+def _with_labels(task: Task, lessons: list[Lesson]) -> Task:
+    """The task with all targets as its labels, in the order of the alphabet."""
+    targets = [lesson.target for lesson in lessons if lesson.target is not None]
+    names = [name for target in targets for name in (target if isinstance(target, list) else [target])]
+    try:
+        return replace(task, labels=tuple(sorted({str(name) for name in names if not isinstance(name, list)})))
+    except Refused as refused:
+        raise Refused("text", str(refused)) from None
+
+
+def _width(inputs: str | list) -> int:
+    """How many numbers come in at a step of the first lesson."""
+    if not (isinstance(inputs, list) and inputs and isinstance(inputs[0], list)):
+        return 1
+    if not inputs[0]:
+        raise Refused("text", f"line 2: {MAY_BE['input']}")
+    return len(inputs[0])
 
 
 def _outputs(task: Task, vocabulary: list[str], channels: int | None, lessons: list[Lesson]) -> int:
