@@ -17,6 +17,7 @@ MAY_BE = {
     "vocabulary": "a list of characters or words",
     "card": "an object",
     "absent": "a list of names",
+    "blocks": "a list of names",
     "form": f"an object of {', '.join(Task.__dataclass_fields__)}",
     "labels": "a list of names",
     "steps": "a whole number",
@@ -33,9 +34,9 @@ class BadNetwork(ValueError):
 class Metadata(BaseModel):
     """The metadata of a safetensors file as far as it is known here.
 
-    A file of this product says `cell`, `options`, `form` (what it reads and gives), `absent` and `card`; one of
-    anybody's making may say `reads`, `gives`, `pattern`, `labels`, `steps`, `example` and `nonlinearity`; both `title`
-    and `vocabulary`. What is not text is written as JSON.
+    A file of this product says `cell`, `options`, `form` (what it reads and gives), `absent`, `blocks` (in the order in
+    which they are stacked) and `card`; one of anybody's making may say `reads`, `gives`, `pattern`, `labels`, `steps`,
+    `example` and `nonlinearity`; both `title` and `vocabulary`. What is not text is written as JSON.
     """
 
     model_config = ConfigDict(strict=True, frozen=True)
@@ -49,6 +50,7 @@ class Metadata(BaseModel):
     vocabulary: Json[list[str]] = []
     card: Json[dict[str, Any]] = {}
     absent: Json[list[str]] = []
+    blocks: Json[list[str]] = []
     form: Json[Task] = Task()
     labels: Json[list[str]] = []
     steps: Json[int] | None = None
