@@ -37,9 +37,10 @@ from gatescope.app.runs.database import NoSpace, StoreFault
 from gatescope.app.runs.store import Store
 from gatescope.app.runs.supervisor import Supervisor
 from gatescope.app.runs.viewers import Viewers
-from gatescope.app.settings import Settings
+from gatescope.app.settings import CannotServe, Settings
 from gatescope.app.workers.choice import backend_of
 from gatescope.models.compiler.backend import choose_kernel
+from gatescope.models.refused import Refused
 from gatescope.models.training.device import choose_device
 
 # What may hold recorded activations: they hardly shrink, and compressing them takes longer than computing them.
@@ -47,7 +48,7 @@ NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream", "
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The service as an ASGI application."""
+    """The service as an ASGI application; raises CannotServe."""
     app = FastAPI(
         title="Gatescope",
         version=version("gatescope"),
@@ -57,8 +58,11 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         responses={422: {"description": "A problem (RFC 9457)", "content": {"application/problem+json": SCHEMA}}},
     )
-    choose_kernel(settings.kernel)
-    choose_device(settings.device)
+    try:
+        choose_kernel(settings.kernel)
+        choose_device(settings.device)
+    except Refused as refused:
+        raise CannotServe(str(refused)) from None
     app.state.settings = settings
     folder = settings.data.expanduser()
     app.state.store = Store(folder)

@@ -19,8 +19,8 @@ def test_the_terms_of_a_gate_add_up_to_it(client):
     [
         ("model", {"model": "none"}, "small-lstm"),
         ("text", {"text": "\u00e9"}, "U+00E9"),
-        ("layer", {"layer": 2}, "0 to 1"),
-        ("unit", {"unit": 8}, "0 to 7"),
+        ("layer", {"layer": 2}, "between 0 and 1"),
+        ("unit", {"unit": 8}, "between 0 and 7"),
         ("unit", {"unit": "x"}, "integer"),
         ("gate", {"gate": "1"}, "is not a field"),
     ],

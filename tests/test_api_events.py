@@ -67,9 +67,9 @@ def test_a_finished_run_is_told_from_its_first_event_to_its_end(here, store):
     one, other = run_of(store), run_of(store)
     blocks = everything(here, one).split("\n\n")
     assert 1000 <= int(blocks[0].removeprefix("retry: ")) <= 4000
-    names = [block.split("\n")[1] for block in blocks[1:-1]]
+    names = [block.split("\n")[0] for block in blocks[1:-1]]
     assert names == [f"event: {name}" for name in ["state", "state", *["progress"] * 3, "state", "end"]]
-    assert blocks[-2].split("\n")[2] == f'data: {{"run":"{one}"}}'
+    assert blocks[-2].split("\n")[1] == f'data: {{"run":"{one}"}}'
     both = ids_of(everything(here, one, other))
     assert both == sorted(set(both)) and len(both) == 14
     assert ids_of(everything(here, other)) == both[7:]
@@ -127,7 +127,7 @@ def test_the_same_log_in_pages(here, store):
             break
         after = page["last"]
     assert [event["id"] for event in paged] == ids_of("\n".join(blocks))
-    assert [f"event: {event['event']}" for event in paged] == [block.split("\n")[1] for block in blocks]
+    assert [f"event: {event['event']}" for event in paged] == [block.split("\n")[0] for block in blocks]
     assert all(event["data"]["run"] == run for event in paged)
     last = here.get(f"/api/runs/{run}/events.json", params={"after": page["last"]}).json()
     assert last == {"events": [], "last": page["last"], "more": False, "is_over": True}

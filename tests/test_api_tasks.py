@@ -133,7 +133,7 @@ def test_arithmetic_and_verification_of_what_an_address_holds(client, ids):
     assert client.get("/api/verification", params=asked | {"target": "calm"}).json()["verified"]
     terms = client.get("/api/arithmetic", params=asked | {"layer": 0, "unit": 4}).json()["terms"]["h"]
     assert [term["reads"] for term in terms][-1] == "bias" and len(terms) == 3  # a window of two inputs
-    assert "0 to 3" in errors_of(client.get("/api/arithmetic", params=asked | {"layer": 1, "unit": 4}))["unit"]
+    assert "between 0 and 3" in errors_of(client.get("/api/arithmetic", params=asked | {"layer": 1, "unit": 4}))["unit"]
     assert (
         "are needed" in errors_of(client.get("/api/verification", params={"model": ids["tune"], "text": "a"}))["target"]
     )
@@ -148,7 +148,7 @@ def test_arithmetic_and_verification_of_what_an_address_holds(client, ids):
         ("words", "values", {"values": "1,2"}, "reads words, no numbers"),
         ("words", "text", {}, "send either text or tokens"),
         ("kinds", "values", {"values": "1"}, "steps of 2 numbers each"),
-        ("kinds", "values", {"values": "nan,1"}, "steps of 2 numbers each"),
+        ("kinds", "values", {"values": "nan,1"}, "between -1,000,000 and 1,000,000"),
         ("kinds", "values", {"values": "1e7,1"}, "between -1,000,000 and 1,000,000"),
         ("kinds", "text", {"text": "a"}, "reads numbers: send values"),
         ("kinds", "target", {"values": VALUES, "target": "storm"}, "calm, wave, spike or a number from 0 to 2"),

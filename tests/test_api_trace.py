@@ -1,4 +1,5 @@
 import base64
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -77,6 +78,18 @@ def test_file_holds_tensors_and_metadata(client, tmp_path):
         assert opened.get_tensor("logits").dtype == np.float64
         assert opened.get_tensor("loss").shape == (len(TEXT) - 1,)
     assert {"layer0.f", "grad.layer1.h", "norm.layer0.weight_hh", "grad.parameters.readout.weight"} <= names
+
+
+def test_a_network_may_be_called_in_any_script(client, data):
+    id = 'Книга "1"-gru'
+    (data / f"{id}.safetensors").write_bytes((data / "small-gru.safetensors").read_bytes())
+    try:
+        response = client.get("/api/trace.safetensors", params={"model": id, "text": "To be"})
+    finally:
+        (data / f"{id}.safetensors").unlink()
+    assert response.status_code == 200
+    name = f"{quote(id, safe='')}.trace.safetensors"
+    assert response.headers["content-disposition"] == f"attachment; filename*=UTF-8''{name}"
 
 
 def test_file_and_lists_and_post_agree(client):

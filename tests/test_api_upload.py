@@ -158,6 +158,9 @@ def test_another_content_type_is_refused(client, kind):
     assert "application/octet-stream" in errors_of(response, 415)["content-type"]
 
 
+LSTM = {name: tensor.numpy() for name, tensor in Theirs("lstm", readout=False, embedding=False).state_dict().items()}
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -167,13 +170,32 @@ def test_another_content_type_is_refused(client, kind):
         (struct.pack("<Q", 100 * 2**20) + b"{" * 100, "header is too long"),
         (save({"model.weight": np.zeros((2, 2), "float32")}), "model.weight"),
         (Theirs("lstm").saved(vocabulary='["a"]'), "the vocabulary has 1 entries"),
-        (Theirs("lstm").saved(cell="lstm", options=r'{"\ud800": 1}'), "no option \\ud800"),
+        (Theirs("lstm").saved(cell="lstm", options=r'{"\ud800": 1}'), "the options in the file is not JSON"),
+        (
+            Theirs("lstm").saved(cell="lstm", options='{"projection": 5.0}'),
+            "must be an object of whole numbers and words",
+        ),
+        (Theirs("lstm").saved(cell="lstm", options='{"projection": true}'), "must be an object of whole numbers"),
+        (Theirs("lstm", channels=1, outputs=2).saved(example=f"[[{'9' * 400}]]"), "the example in the file"),
+        (Theirs("lstm", channels=1, outputs=2).saved(example="[[]]"), "the example in the file cannot be read"),
+        (Theirs("lstm").saved(form="[]"), "the form in the file must be an object"),
+        (save({name: np.zeros((9, 9), "float32") for name in map(str, range(9))} | LSTM), "cannot place 0, 1, 2"),
     ],
 )
 def test_a_bad_file_is_a_problem_that_says_why(client, content, said):
     for params in ({}, {"dry_run": "true"}):
         response = client.post("/api/models", content=content, headers=BYTES, params=params)
         assert said in errors_of(response)["body"]
+
+
+def test_what_one_file_says_of_a_cell_changes_nothing_for_the_next(client):
+    """5.0 equals 5, so a cell with that many units projected could have been remembered as the one with 5."""
+    content = Theirs("lstm", projection=5).saved()
+    poison = Theirs("lstm", projection=5).saved(cell="lstm", options='{"projection": 5.0}')
+    errors_of(client.post("/api/models", content=poison, headers=BYTES, params={"dry_run": "true"}))
+    made = uploaded(client, content)
+    assert made["recognised"]["options"] == {"projection": 5}
+    assert client.get("/api/trace.json", params={"model": made["id"], "text": "abc"}).status_code == 200
 
 
 def announced(address: str, length: int, start: bytes) -> bytes:

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from gatescope.app.http.problems import Problem
-from gatescope.app.networks.catalog import Networks, check_unit, chosen_signals
+from gatescope.app.networks.catalog import Networks
 from gatescope.models.pretrained import shipped
 
 
@@ -33,20 +33,3 @@ def test_an_unknown_network_is_a_problem_that_lists_the_known(data):
     with pytest.raises(Problem, match="must be one of .*small-lstm") as caught:
         Networks(data).get("../small-lstm", status=404)
     assert caught.value.status == 404
-
-
-def test_signals_are_those_of_the_cell(data):
-    network = Networks(data).get("small-gru")
-    assert chosen_signals(network, None) is None
-    assert chosen_signals(network, "z,h") == chosen_signals(network, ["z", "h"]) == ["z", "h"]
-    for wrong in ("", "f", "z,,h", []):
-        with pytest.raises(Problem, match="signals: must be one of r, z, n, h"):
-            chosen_signals(network, wrong)
-
-
-@pytest.mark.parametrize(("layer", "unit", "field"), [(2, 0, "layer: must be 0 to 1"), (0, -1, "unit: must be 0 to 7")])
-def test_a_unit_must_be_there(data, layer, unit, field):
-    network = Networks(data).get("small-lstm")
-    check_unit(network, 1, 7)
-    with pytest.raises(Problem, match=field):
-        check_unit(network, layer, unit)

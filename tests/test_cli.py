@@ -71,15 +71,49 @@ def test_ctrl_c_ends_a_training_and_keeps_what_was_learnt(data, tmp_path):
     assert f"{network.card['validation_loss']:.4f} a step on what was held out" in said
 
 
-def test_every_part_of_a_recipe_can_be_chosen(gatescope):
-    said = gatescope("train", "--help").stdout
-    assert [name for name in Recipe.__dataclass_fields__ if f"--{name.replace('_', '-')}" not in said] == []
+CHOSEN = {
+    "cell": "elman",
+    "options": [["nonlinearity", "relu"]],
+    "layers": 2,
+    "hidden": 6,
+    "embedding": 4,
+    "convolution": [3, 2],
+    "batch_size": 5,
+    "sequence_length": 9,
+    "learning_rate": 0.002,
+    "warm_up": 0.2,
+    "weight_decay": 0.02,
+    "clip": 0.5,
+    "dropout": 0.1,
+    "steps": 4,
+    "patience": 3,
+    "update_every": 2,
+    "validation": 0.2,
+    "validate_every": 3,
+    "report_every": 2,
+    "sample_every": 4,
+    "checkpoint_every": 3,
+    "seed": 7,
+    "threads": 2,
+}
+
+
+def test_every_part_of_a_recipe_can_be_chosen(gatescope, tmp_path):
+    assert list(CHOSEN) == list(Recipe.__dataclass_fields__)
+    text, out = tmp_path / "rhyme.txt", tmp_path / "rhyme.safetensors"
+    text.write_text("one two three four five, once I caught a fish alive. " * 40)
+    spelled = CHOSEN | {"options": "nonlinearity=relu", "convolution": "3x2"}
+    flags = [part for name, value in spelled.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    trained = gatescope("train", str(text), "--out", str(out), *flags)
+    assert trained.returncode == 0, trained.stderr
+    assert json.loads(out.with_suffix(".json").read_text())["recipe"] == CHOSEN
 
 
 @pytest.mark.slow
 def test_serve_listens_where_it_is_told(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
+    (tmp_path / "broken.safetensors").write_bytes(b"no network")
     environment = {**os.environ, "GATESCOPE_DATA": str(tmp_path), "GATESCOPE_PORT": "1"}
     server = subprocess.Popen([GATESCOPE, "serve", "--port", str(port)], env=environment, stderr=subprocess.PIPE)
     try:
@@ -87,13 +121,15 @@ def test_serve_listens_where_it_is_told(tmp_path):
         while True:
             try:
                 assert httpx.get(f"http://127.0.0.1:{port}/healthz").json() == {"status": "ok"}
+                assert "broken" not in httpx.get(f"http://127.0.0.1:{port}/api/models").text
                 break
             except httpx.TransportError:
                 assert time.monotonic() < until and server.poll() is None
                 time.sleep(0.1)
     finally:
         server.terminate()
-        assert "Traceback" not in server.communicate(timeout=20)[1].decode()
+        said = server.communicate(timeout=20)[1].decode()
+    assert "Traceback" not in said and "broken.safetensors is left out" in said and "running on http" in said
 
 
 @pytest.mark.parametrize(

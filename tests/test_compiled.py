@@ -94,7 +94,7 @@ def test_a_trace_says_which_kernel_it_was(each_kernel):
 def test_what_cannot_be_chosen_is_refused_with_what_may(monkeypatch):
     monkeypatch.setenv(VARIABLE, "auto")
     assert chosen_kernel() == "compiled"
-    with pytest.raises(ValueError, match="GATESCOPE_KERNEL must be one of auto, numpy, compiled"):
+    with pytest.raises(ValueError, match="GATESCOPE_KERNEL: must be one of auto, numpy, compiled"):
         choose_kernel("fast")
     choose_kernel("numpy")
     assert chosen_kernel() == "numpy"
@@ -114,7 +114,7 @@ choose_kernel("compiled")
 def test_without_the_compiler_numpy_does_it():
     ran = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, env={VARIABLE: "auto"})
     assert ran.stdout == "numpy numpy\n"
-    assert "GATESCOPE_KERNEL=compiled needs the package llvmlite" in ran.stderr
+    assert "GATESCOPE_KERNEL: compiled needs the package llvmlite" in ran.stderr
 
 
 def test_a_service_that_has_read_nothing_has_not_imported_the_compiler():

@@ -1,12 +1,14 @@
 """Files of lessons, and what is trained on them."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from gatescope.models.inspection.trace import trace
 from gatescope.models.network.task import Task
+from gatescope.models.refused import Refused
 from gatescope.models.training.benchmarks import BENCHMARKS, benchmark
 from gatescope.models.training.checkpoint import network_of
 from gatescope.models.training.corpus import Evaluation
@@ -23,6 +25,10 @@ ANIMALS = [
 ]
 
 
+CLASSES = '{"lessons": {"gives": "classes", "pattern": "many-to-one"}}'
+SUMS = '{"lessons": {"reads": "values", "gives": "values", "pattern": "many-to-one"}}'
+
+
 def learnt(text: str, resume: bytes | None = None, stop: int | None = None, **chosen):
     recipe, _ = plan(text, **chosen)
     io, seen = MemoryHost(), []
@@ -36,9 +42,16 @@ def test_lessons_become_rows_with_nothing_after_their_end():
     found = ExampleDataset(dump_dataset(FORM, ANIMALS, 4))
     assert found.vocabulary == sorted(set("it howls in the wood sleeps house".split()))
     assert found.task.labels == ("dog", "wolf") and found.outputs == 2 and found.longest == 5
-    inputs, targets = found.inputs[:, 1], found.targets[:, 1]
+    side_by_side = found.side_by_side(range(4))
+    inputs, targets = side_by_side.inputs[:, 1], side_by_side.targets[:, 1]
     assert [found.vocabulary[token] for token in inputs[:2]] == ["it", "sleeps"] and (inputs[2:] == -1).all()
-    assert targets.tolist() == [-1, 0, -1, -1, -1] and found.asked[:, 1].tolist() == [False, True, False, False, False]
+    assert targets.tolist() == [-1, 0, -1, -1, -1] and side_by_side.asked[:, 1].tolist() == [
+        False,
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("cell", ["lstm", "tdnn"])
@@ -125,12 +138,50 @@ def test_right_is_counted_where_it_was_asked():
         ('{"lessons": {}}\n{"input": "ab"}', "at least two"),
         ('{"lessons": {}}\n{"input": "ab"}\nhello', "line 3 is no lesson"),
         ('{"lessons": {"gives": "classes", "pattern": "many-to-one"}}\n{"input": "ab"}\n{"input": "ba"}', "line 2"),
-        ('{"lessons": {"reads": "values"}}\n{"input": [1, 2]}\n{"input": ["x"]}', "line 3: values: must be"),
+        ('{"lessons": {"reads": "values"}}\n{"input": [1, 2]}\n{"input": ["x"]}', "line 3: the input must be"),
         ('{"lessons": {"reads": "values"}}\n{"input": [1, 2]}\n{"input": [NaN, 1]}', "line 3: values: must be"),
         ('{"lessons": {}}\n{"input": "ab", "asks": [7]}\n{"input": "ba"}', "line 2: asks"),
         ('{"lessons": {}}\n{"input": 5}\n{"input": "ba"}', "must be a text"),
+        ('{"lessons": {}}\n{"input": "ab", "asks": 5}\n{"input": "ba"}', "line 2: asks"),
+        ('{"lessons": {}}\n{"input": "ab", "more": 5}\n{"input": "ba"}', "line 2 is no lesson"),
+        (f'{CLASSES}\n{{"input": "ab", "target": {{}}}}\n{{"input": "ba", "target": "a"}}', "line 2: the target must"),
+        (f'{CLASSES}\n{{"input": "ab", "target": [[1]]}}\n{{"input": "ba", "target": "a"}}', "line 2: the target must"),
+        (
+            f'{CLASSES}\n{{"input": "ab", "target": "a"}}\n{{"input": "ba", "target": []}}',
+            "line 3: targets: 1 are needed",
+        ),
+        (
+            f'{CLASSES}\n{{"input": "ab", "target": ""}}\n{{"input": "ba", "target": "a"}}',
+            "labels: must be names of 1 to",
+        ),
+        (f'{SUMS}\n{{"input": [1], "target": []}}\n{{"input": [1], "target": 1}}', "line 2: targets: must be"),
+        (f'{SUMS}\n{{"input": [[]], "target": 1}}\n{{"input": [1], "target": 1}}', "line 2: the input must be"),
+        (f'{SUMS}\n{{"input": [{"9" * 400}], "target": 1}}\n{{"input": [1], "target": 1}}', "line 2: "),
+        (f'{SUMS}\n{{"input": [1], "target": {"9" * 400}}}\n{{"input": [1], "target": 1}}', "line 2: "),
+        ('{"lessons": {"labels": 5}}\n{"input": "ab"}\n{"input": "ba"}', "the first line does not say"),
+        ('{"lessons": {"steps": true}}\n{"input": "ab"}\n{"input": "ba"}', "the first line does not say"),
+        ('{"lessons": {"taste": "sour"}}\n{"input": "ab"}\n{"input": "ba"}', "the first line does not say"),
+        ('{"lessons": {"reads": "values"}}\n{"input": "ab"}\n{"input": "ba"}', "line 2: values: must be"),
     ],
 )
 def test_what_is_no_lesson_is_refused_with_its_line(text, words):
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(Refused, match=f"^text: .*{words}"):
         ExampleDataset(text)
+
+
+def test_a_lesson_may_hold_any_end_of_line_but_the_files_own():
+    texts = ["one\u2028two", "one\u0085two\x0b\x1c", "one\ntwo\r"]
+    found = ExampleDataset(dump_dataset(Task(), [{"input": text} for text in texts], 3))
+    assert [len(row.inputs) for row in found.rows] == [len(text) for text in texts]
+
+
+def test_one_long_lesson_among_many_short_ones_takes_no_more_than_its_own_room():
+    text = dump_dataset(
+        FORM, [{"input": "a b " * 1000, "target": "long"}, *[{"input": "a", "target": "b"}] * 5000], 5001
+    )
+    tracemalloc.start()
+    recipe, _ = plan(text, batch_size=2)
+    ExampleDataset(text, recipe).batch(1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert recipe.sequence_length == 2000 and peak < 30e6  # side by side they would take 170 MB

@@ -52,7 +52,7 @@ def test_a_network_that_lacks_characters_of_the_example_reads_the_rest(data):
         ({"text": "a" * 2001}, "“text”: must have 1 to 2,000 characters"),
         ({"text": "\u2603"}, "☃ (U+2603)"),
         ({"loss": "none"}, "'every' or 'last'"),
-        ({"unit": "4000"}, "“unit”: must be 0 to"),
+        ({"unit": "4000"}, "“unit”: must be between 0 and"),
         ({"layer": "x"}, "“layer”: "),
     ],
 )
@@ -122,4 +122,4 @@ def test_layers_in_both_directions_are_chosen_one_by_one(tmp_path):
     network = untrained(cells()["lstm"], 1, 4, [*"To be"[:3]], directions=2)
     carried = opened(tmp_path, network, layer="1")
     assert carried["arithmetic"]["layer"] == 1 and "notice" not in carried
-    assert "0 to 1" in opened(tmp_path, network, layer="2")["notice"]
+    assert "between 0 and 1" in opened(tmp_path, network, layer="2")["notice"]

@@ -41,6 +41,7 @@ PYTHON = {name: ast.parse(path.read_text()) for name, path in FILES.items()}
 PAGES = files("static", "templates", kinds=".js .css .html")
 # Every room with its floor: how many rooms lie under it at most. An arrow can only point to a lower floor.
 ROOMS = {
+    "models/refused.py": 1,
     "models/graph": 1,
     "models/cells": 2,
     "models/compiler": 2,
@@ -50,8 +51,8 @@ ROOMS = {
     "models/pretrained.py": 4,
     "models/training": 5,
     "app/files.py": 1,
-    "app/settings.py": 3,
-    "app/http": 4,
+    "app/settings.py": 1,
+    "app/http": 2,
     "app/workers": 6,
     "app/runs": 7,
     "app/networks": 8,
@@ -61,7 +62,7 @@ ROOMS = {
     "app/commands": 12,
     "app/package": 13,
 }
-ARROWS = {"models": 18, "app": 28}  # between two rooms of the same house, at most
+ARROWS = {"models": 23, "app": 28}  # between two rooms of the same house, at most
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
@@ -122,7 +123,8 @@ def test_only_slow_and_optional_packages_are_imported_late():
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 late = {imported.split(".")[0] for imported in imports(node)}
-                assert late <= {"torch", "h5py", "llvmlite", "markdown_it", "ray"}, f"{name}.{node.name}"
+                slow = {"torch", "h5py", "llvmlite", "markdown_it", "ray", "charset_normalizer"}
+                assert late <= slow, f"{name}.{node.name}"
         early = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
         assert "torch" not in {module.split(".")[0] for node in early for module in imports(node)}, name
 

@@ -4,16 +4,21 @@ import pytest
 
 from gatescope.app.http.problems import Problem
 from gatescope.app.networks.catalog import Networks
-from gatescope.app.networks.inputs import format_rows, inputs_of, targets_of, tokens_of
+from gatescope.app.networks.inputs import format_rows, inputs_of, signal_names, targets_of, tokens_of
 from gatescope.models.cells import cells
+from gatescope.models.formats.torch_module import recognise
+from gatescope.models.inspection.trace import trace
 from gatescope.models.network.network import untrained
 from gatescope.models.network.task import Task
+from gatescope.models.refused import Refused
+from tests.foreign import Theirs
 
 GRU = cells()["gru"]
 KINDS = ("calm", "wave;s", "2", "spike")
 WORDS = untrained(GRU, 1, 4, ["the", "wolf", "a", "extraordinarily"], task=Task("words"))
 CLASSES = untrained(GRU, 1, 4, [], task=Task("values", "classes", "many-to-one", KINDS), channels=2, outputs=4)
 TAGS = untrained(GRU, 1, 4, [*"ab"], task=Task("characters", "classes"), outputs=3)
+UNREAD, _ = recognise(Theirs("gru", readout=False).saved())
 NUMBERS = untrained(GRU, 1, 4, [*"ab"], task=Task("characters", "values"), outputs=2)
 
 
@@ -45,12 +50,16 @@ def test_numbers_are_read_from_an_address_or_a_body():
     assert inputs_of(CLASSES, 9, values=format_rows(rows)) == rows
 
 
-@pytest.mark.parametrize(
-    "values", ["", "0.1", "0.1,0.2,0.3", "0.1,0.2;", "a,b", "nan,0", "inf,1", "1e999,0", "0.1;0.2"]
-)
-def test_numbers_that_do_not_fit_are_refused(values):
+@pytest.mark.parametrize("values", ["", "0.1,0.2;", "a,b"])
+def test_what_is_no_list_of_numbers_is_refused(values):
     with pytest.raises(Problem, match="values: must be steps of 2 numbers each, with , between numbers and ; between"):
         inputs_of(CLASSES, 9, values=values)
+
+
+@pytest.mark.parametrize("values", ["0.1", "0.1,0.2,0.3", "nan,0", "inf,1", "1e999,0", "0.1;0.2", "0.1,0.2;0.3"])
+def test_numbers_that_do_not_fit_are_refused(values):
+    with pytest.raises(Refused, match="values: must be (steps of 2 numbers each|numbers between)"):
+        CLASSES.example_of(inputs_of(CLASSES, 9, values=values))
 
 
 @pytest.mark.parametrize(
@@ -65,7 +74,6 @@ def test_numbers_that_do_not_fit_are_refused(values):
         (WORDS, {}, "text: send either text or tokens"),
         (WORDS, {"text": "a", "tokens": [1]}, "text: send either text or tokens"),
         (WORDS, {"tokens": []}, "tokens: must hold 1 to 9 tokens"),
-        (WORDS, {"tokens": [4]}, "tokens: each must be 0 to 3"),
     ],
 )
 def test_only_what_the_network_reads_is_taken(network, given, said):
@@ -74,6 +82,12 @@ def test_only_what_the_network_reads_is_taken(network, given, said):
     if network is CLASSES:
         with pytest.raises(Problem, match="prompt: this network reads no text: send values"):
             tokens_of(network, "ab", 9, "prompt")
+
+
+@pytest.mark.parametrize("tokens", [[4], [-1], [2**70], [0.5, "x"], [[1]]])
+def test_tokens_that_there_are_not_are_refused(tokens):
+    with pytest.raises(Refused, match="tokens: "):
+        WORDS.example_of(inputs_of(WORDS, 9, tokens=tokens))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +108,13 @@ def test_only_what_the_network_reads_is_taken(network, given, said):
     ],
 )
 def test_targets_are_labels_or_numbers(network, targets, found):
-    assert targets_of(network, targets, 9) == found
+    taken = targets_of(network, targets, 9, "target")
+    if found is None:
+        assert taken is None
+    else:
+        steps = len(found) + (network.task.gives == "next")
+        inputs = [[0.0, 0.0]] if network.channels else [0] * steps
+        assert network.example_of(inputs, taken).targets[: len(found)].tolist() == found
 
 
 @pytest.mark.parametrize(
@@ -108,10 +128,20 @@ def test_targets_are_labels_or_numbers(network, targets, found):
         (TAGS, "a", "each must be a number from 0 to 2"),
         (TAGS, ";".join("0" * 10), "at most 9 steps; this has 10"),
         (NUMBERS, "1;2", "steps of 2 numbers each"),
+        (NUMBERS, "1,2;", "with , between numbers and ; between steps"),
+        (UNREAD, [0], "no readout"),
         (NUMBERS, [[1, 2]] * 10, "at most 9 steps"),
     ],
 )
 def test_targets_that_do_not_fit_are_refused(network, targets, said):
-    with pytest.raises(Problem, match="target: ") as caught:
-        targets_of(network, targets, 9, "target")
+    with pytest.raises((Problem, Refused), match="target") as caught:
+        network.example_of([[0.0, 0.0]] if network.channels else [0], targets_of(network, targets, 9, "target"))
     assert said in str(caught.value)
+
+
+def test_signals_are_named_with_commas_or_in_a_list():
+    assert signal_names(None) is None and signal_names("z,h") == signal_names(["z", "h"]) == ["z", "h"]
+    assert "layer0.z" in trace(WORDS, [0, 1], signals=signal_names("z,h")).tensors
+    for wrong in ("", "f", "z,,h", []):
+        with pytest.raises(Refused, match="signals: must be one of r, z, n, h"):
+            trace(WORDS, [0, 1], signals=signal_names(wrong))

@@ -63,12 +63,12 @@ def test_a_file_that_is_no_network_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
-        ({"vocabulary": "5"}, "not a JSON list"),
+        ({"vocabulary": "5"}, "must be a list of characters"),
         ({"vocabulary": "[1"}, "is not JSON"),
         ({"vocabulary": '["a", "a", "b", "c"]'}, "twice"),
         ({"vocabulary": '["a", 1, "b", "c"]'}, "list of characters"),
         ({"vocabulary": '["a"]'}, "must have shape"),
-        ({"card": "[]"}, "not a JSON object"),
+        ({"card": "[]"}, "must be an object"),
     ],
 )
 def test_metadata_that_is_not_what_it_should_be_is_refused(tmp_path, facts, said):

@@ -1,6 +1,10 @@
+import httpx
 import pytest
+from fastapi import FastAPI
 
-from gatescope.app.http.problems import printable, unknown_characters, visible
+from gatescope.app.http.problems import add_handlers, printable, unknown_characters, visible
+from gatescope.models.refused import Refused
+from tests.service import serve
 
 
 @pytest.mark.parametrize(
@@ -21,3 +25,18 @@ def test_a_field_name_is_made_fit_for_a_response():
     assert printable("layer") == "layer"
     assert printable("a\ud800\n") == r"a\ud800\n"
     assert len(printable("x" * 500)) == 61
+
+
+@pytest.mark.parametrize(("error", "status"), [(Refused("text", "must be short"), 422), (ValueError("text: a b"), 500)])
+def test_only_what_the_networks_refuse_is_the_requests_fault(settings, error, status):
+    app = FastAPI()
+    add_handlers(app)
+
+    @app.get("/")
+    def fail() -> None:
+        raise error
+
+    with serve(settings, app) as address:
+        response = httpx.get(address)
+    assert response.status_code == status and "a b" not in response.text
+    assert response.json()["errors"] == ([{"field": "text", "detail": "must be short"}] if status == 422 else [])

@@ -137,11 +137,11 @@ def test_without_targets_there_is_no_way_back():
 @pytest.mark.parametrize(
     "wrong, words",
     [
-        ({"inputs": [[0.1, 0.2]]}, "values: must be a list of steps with 3 numbers each"),
+        ({"inputs": [[0.1, 0.2]]}, "values: must be steps of 3 numbers each"),
         ({"inputs": [[0.1, 0.2, float("nan")]]}, "values: must be numbers"),
-        ({"inputs": [[0.1, 0.2, 0.3]], "targets": [9]}, "targets: numbers must be between 0 and 3"),
+        ({"inputs": [[0.1, 0.2, 0.3]], "targets": [9]}, "targets: each must be .*a number from 0 to 3"),
         ({"inputs": [[0.1, 0.2, 0.3]], "targets": [0, 1]}, "targets: 1 are needed"),
-        ({"inputs": []}, "values: must be a list of steps"),
+        ({"inputs": []}, "values: must be steps of 3"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_its_name(wrong, words):

@@ -8,6 +8,14 @@ from gatescope.app.http.problems import Problem
 from gatescope.app.networks.text_decoding import decoded, read_text, shown
 
 WORDS = "Größe, café, naïve – “quoted”\nand a second line"
+RUSSIAN = (
+    "Все счастливые семьи похожи друг на друга, каждая несчастливая семья несчастлива по-своему. Все смешалось в доме "
+    "Облонских. Жена узнала, что муж был в связи с бывшею в их доме француженкою-гувернанткой."
+)
+JAPANESE = (
+    "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。何でも薄暗いじめじめした所でニャーニャー泣いて"
+    "いた事だけは記憶している。吾輩はここで始めて人間というものを見た。"
+)
 LATIN = "Größe, café, naïve\nand a second line"
 
 
@@ -39,6 +47,20 @@ def refused(content: bytes, limit: int = 2000) -> tuple[int, str]:
 def test_every_usual_encoding_is_read_and_named(content, characters, encoding):
     text = read_text(content, 2000)
     assert (text.characters, text.encoding) == (characters, encoding)
+
+
+@pytest.mark.parametrize(
+    ("characters", "codec", "encoding"),
+    [
+        (RUSSIAN, "koi8-r", "KOI8-R"),
+        (RUSSIAN, "cp1251", "CP1251"),
+        (JAPANESE, "shift-jis", "CP932"),
+        (JAPANESE, "euc-jp", "EUC-JIS-2004"),
+    ],
+)
+def test_an_encoding_in_which_a_language_is_heard_is_read_and_said_to_be_a_guess(characters, codec, encoding):
+    text = read_text(characters.encode(codec), 2000)
+    assert (text.characters, text.encoding) == (characters, encoding) and "guess" in text.notes[0]
 
 
 def test_what_was_changed_on_the_way_is_said():

@@ -6,9 +6,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from gatescope.app.api.fields import ArithmeticBody, ArithmeticQuery
-from gatescope.app.api.resolve import answered, asked
+from gatescope.app.api.resolve import compute, resolve_inputs
 from gatescope.app.http.encoding import json_response
-from gatescope.app.networks.catalog import check_unit
 from gatescope.models.inspection.preactivations import preactivations
 
 router = APIRouter(prefix="/api", tags=["trace"])
@@ -17,9 +16,8 @@ JSON = {200: {"description": "terms by signal", "content": {"application/json": 
 
 def summed(request: Request, fields: ArithmeticQuery | ArithmeticBody) -> Response:
     """The arithmetic that was asked for."""
-    network, inputs, given = asked(request, fields)
-    check_unit(network, fields.layer, fields.unit)
-    return json_response(answered(fields, preactivations, network, inputs, fields.layer, fields.unit, **given))
+    network, inputs, options = resolve_inputs(request, fields)
+    return json_response(compute(fields, preactivations, network, inputs, fields.layer, fields.unit, **options))
 
 
 @router.get("/arithmetic", responses=JSON)

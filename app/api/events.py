@@ -6,16 +6,17 @@ from typing import Annotated
 import anyio
 import orjson
 from fastapi import APIRouter, Header, Query, Request
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
+from fastapi.sse import EventSourceResponse, format_sse_event
 from starlette.status import HTTP_503_SERVICE_UNAVAILABLE
 from starlette.types import Message, Receive, Scope, Send
 
 from gatescope.app.api.run_fields import EventsQuery, PageQuery
-from gatescope.app.api.runs import found
+from gatescope.app.api.runs import get_run
 from gatescope.app.http import problems
 from gatescope.app.http.connection import EXTENSION, Connection
 from gatescope.app.http.encoding import NO_BUFFERING, json_response
-from gatescope.app.runs.viewers import Viewers, sse_event
+from gatescope.app.runs.viewers import Viewers
 
 router = APIRouter(prefix="/api", tags=["runs"])
 STREAM = {
@@ -32,10 +33,8 @@ LONGEST_ID = 18  # digits; every id of the log has fewer
 LOST = "The place to go on from is not in this log: it comes again from its start."
 
 
-class LogStream(StreamingResponse):
+class LogStream(EventSourceResponse):
     """The log as server-sent events, for one viewer; who does not read for 15 s is cut off."""
-
-    media_type = "text/event-stream"
 
     def __init__(self, viewers: Viewers, runs: tuple[str, ...], after: int, preface: bytes = b""):
         super().__init__(viewers.watch(runs, after, preface), headers=NO_BUFFERING)
@@ -80,12 +79,13 @@ def stream_events(
     """
     store, viewers = request.app.state.store, request.app.state.viewers
     runs = tuple(dict.fromkeys(query.runs.split(",")))
-    watched = [found(store, id) for id in runs]
+    watched = [get_run(store, id) for id in runs]
     after, preface = query.after, b""
     if last_event_id:
         after = int(last_event_id) if last_event_id.isdecimal() and len(last_event_id) <= LONGEST_ID else -1
         if not any(event.id == after for event in store.events(after - 1, runs, 1)):
-            preface = sse_event(None, "gap", orjson.dumps({"runs": runs, "reason": LOST})) if after else b""
+            lost = orjson.dumps({"runs": runs, "reason": LOST}).decode()
+            preface = format_sse_event(event="gap", data_str=lost) if after else b""
             after = 0
     if after and all(run.is_over for run in watched) and not store.events(after, runs, 1):
         return Response(status_code=204)
@@ -98,7 +98,7 @@ def read_events(request: Request, id: str, query: Annotated[PageQuery, Query()])
     whether the run `is_over`.
     """
     store = request.app.state.store
-    run = found(store, id)
+    run = get_run(store, id)
     events = store.events(query.after, [id], query.limit + 1)
     page = events[: query.limit]
     listed = [{"id": event.id, "event": event.name, "data": orjson.Fragment(event.body)} for event in page]

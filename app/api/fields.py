@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from gatescope.app.http.encoding import Encoding
+from gatescope.models.inspection.generate import LONGEST
 from gatescope.models.inspection.interventions import Intervention
 
 BODY = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
@@ -55,7 +56,7 @@ Target = Annotated[int | str | list[float], WrapValidator(_is_target)]
 Row = Annotated[list[float], Field(min_length=1)]
 
 
-class GivenQuery(BaseModel):
+class InputQuery(BaseModel):
     """What a network is to read, as an address says it."""
 
     model_config = QUERY
@@ -65,7 +66,7 @@ class GivenQuery(BaseModel):
     target: str | None = Field(None, description=f"{TARGETS}; steps with ; between, the numbers of one with ,")
 
 
-class GivenBody(BaseModel):
+class InputBody(BaseModel):
     """What a network is to read, as a body says it: a text, tokens or numbers."""
 
     model_config = BODY
@@ -92,7 +93,7 @@ class TraceOptions(LossOption):
     precision: Literal["float32", "float64"] = "float32"
 
 
-class FileQuery(GivenQuery, TraceOptions):
+class FileQuery(InputQuery, TraceOptions):
     """A trace to be had as a file, as an address says it."""
 
     signals: str | None = Field(None, description="ids of the signals to record, with commas between; else all")
@@ -104,7 +105,7 @@ class StreamQuery(FileQuery):
     encoding: ArrayEncoding = "float16"
 
 
-class FileBody(GivenBody, TraceOptions):
+class FileBody(InputBody, TraceOptions):
     """A trace to be had as a file, as a body says it."""
 
     signals: str | list[str] | None = Field(None, description="ids of the signals to record; else all")
@@ -129,7 +130,7 @@ class GenerateBody(BaseModel):
     model_config = BODY
     model: Model
     prompt: str = Field(description="the characters to read first; the limit is a setting")
-    length: int = Field(200, ge=1, le=2000, description="how many characters to write")
+    length: int = Field(200, ge=1, le=LONGEST, description="how many characters to write")
     temperature: float = Field(1.0, ge=0, le=100, description="divides the logits; 0 always takes the likeliest")
     top_k: int | None = Field(None, ge=1, le=1_000_000, description="choose among this many likeliest; else among all")
     seed: int = Field(0, ge=0, le=2**53 - 1, description="the same seed writes the same text")
@@ -137,11 +138,11 @@ class GenerateBody(BaseModel):
     encoding: ArrayEncoding = "float16"
 
 
-class VerificationQuery(GivenQuery, LossOption):
+class VerificationQuery(InputQuery, LossOption):
     """A reading whose gradients are to be checked, as an address says it."""
 
 
-class VerificationBody(GivenBody, LossOption):
+class VerificationBody(InputBody, LossOption):
     """A reading whose gradients are to be checked, as a body says it."""
 
 
@@ -152,11 +153,11 @@ class UnitOptions(BaseModel):
     unit: int = Field(0, ge=0, description="the unit, counted from 0")
 
 
-class ArithmeticQuery(GivenQuery, UnitOptions):
+class ArithmeticQuery(InputQuery, UnitOptions):
     """One unit of one layer while something is read, as an address says it."""
 
 
-class ArithmeticBody(GivenBody, UnitOptions):
+class ArithmeticBody(InputBody, UnitOptions):
     """One unit of one layer while something is read, as a body says it."""
 
 
@@ -167,9 +168,9 @@ class StateOptions(BaseModel):
     signal: str | None = Field(None, max_length=40, description="id of one of its states; its output unless said")
 
 
-class InfluenceQuery(GivenQuery, StateOptions):
+class InfluenceQuery(InputQuery, StateOptions):
     """A reading whose losses are sent back one by one, as an address says it."""
 
 
-class InfluenceBody(GivenBody, StateOptions):
+class InfluenceBody(InputBody, StateOptions):
     """A reading whose losses are sent back one by one, as a body says it."""

@@ -5,7 +5,6 @@ from fastapi.responses import StreamingResponse
 
 from gatescope.app.api.fields import GenerateBody
 from gatescope.app.http.encoding import event_stream
-from gatescope.app.http.problems import of_models
 from gatescope.app.networks.inputs import tokens_of
 from gatescope.models.inspection.generate import generate
 
@@ -18,9 +17,6 @@ def stream_generation(request: Request, body: GenerateBody) -> StreamingResponse
     """Continue a text: events `begin`, `forward` (the prompt), `character` for each one written, `end`."""
     network = request.app.state.networks.get(body.model)
     prompt = tokens_of(network, body.prompt, request.app.state.settings.text_limit_post, "prompt")
-    try:
-        overwritten = [each.intervention() for each in body.interventions]
-        events = generate(network, prompt, body.length, body.temperature, body.top_k, body.seed, overwritten)
-    except ValueError as error:
-        raise of_models(error) from None
+    interventions = [each.intervention() for each in body.interventions]
+    events = generate(network, prompt, body.length, body.temperature, body.top_k, body.seed, interventions)
     return event_stream(events, body.encoding)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from gatescope.app.api.fields import InfluenceBody, InfluenceQuery
-from gatescope.app.api.resolve import answered, asked
+from gatescope.app.api.resolve import compute, resolve_inputs
 from gatescope.app.http.encoding import json_response
 from gatescope.models.inspection.influence import influence
 
@@ -16,9 +16,9 @@ JSON = {200: {"description": "layer, signal, and a row for each loss", "content"
 
 def mapped(request: Request, fields: InfluenceQuery | InfluenceBody) -> Response:
     """The map that was asked for."""
-    network, inputs, given = asked(request, fields)
-    found = answered(fields, influence, network, inputs, fields.layer, fields.signal, **given)
-    return json_response({"layer": fields.layer, "signal": fields.signal, "influence": found})
+    network, inputs, options = resolve_inputs(request, fields)
+    norms = compute(fields, influence, network, inputs, fields.layer, fields.signal, **options)
+    return json_response({"layer": fields.layer, "signal": fields.signal, "influence": norms})
 
 
 @router.get("/influence", responses=JSON)

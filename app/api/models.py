@@ -3,10 +3,9 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 
-from gatescope.app.http.encoding import json_response
+from gatescope.app.http.encoding import BYTES, download, json_response
 from gatescope.app.networks.catalog import Networks
 
-BYTES = "application/octet-stream"
 router = APIRouter(prefix="/api/models", tags=["models"])
 
 
@@ -33,5 +32,4 @@ def read_weights(request: Request, id: str) -> Response:
     network, path = networks.get(id, status=404), networks.path(id)
     if path:
         return FileResponse(path, media_type=BYTES, filename=f"{id}.safetensors")
-    headers = {"Content-Disposition": f'attachment; filename="{id}.safetensors"'}
-    return Response(network.to_bytes(), media_type=BYTES, headers=headers)
+    return download(network.to_bytes(), f"{id}.safetensors")

@@ -1,12 +1,9 @@
 """What requests about runs may hold."""
 
-from typing import Annotated
-
 from pydantic import BaseModel, Field
 
 from gatescope.app.api.fields import QUERY
 
-Size = Annotated[int | None, Field(None)]
 MOST_RUNS = 50
 ID = r"[0-9a-f]{32}"
 

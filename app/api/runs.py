@@ -13,7 +13,7 @@ from starlette.status import HTTP_404_NOT_FOUND, HTTP_409_CONFLICT, HTTP_415_UNS
 from gatescope.app.api.run_fields import RunQuery, RunsQuery
 from gatescope.app.http.encoding import json_response
 from gatescope.app.http.owners import bearer, check_owner, is_at_home, refuse_other_sites, token_hash
-from gatescope.app.http.problems import Problem, of_models
+from gatescope.app.http.problems import Problem
 from gatescope.app.networks.text_decoding import read_text
 from gatescope.app.runs.run import Run
 from gatescope.app.runs.store import Store
@@ -74,25 +74,25 @@ def read_runs(request: Request, query: Annotated[RunsQuery, Query()], authorizat
 def read_run(request: Request, id: str) -> Response:
     """A run: its state, its place in the queue, its recipe, how far it is."""
     store = request.app.state.store
-    return json_response(shown(store, id))
+    return json_response(run_json(store, id))
 
 
 @router.post("/{id}/pause", status_code=202)
 async def pause_run(request: Request, id: str, authorization: Authorization = "") -> Response:
     """Let a run rest after a checkpoint; its place is then another's."""
-    return await asked(request, id, authorization, request.app.state.supervisor.pause)
+    return await owner_request(request, id, authorization, request.app.state.supervisor.pause)
 
 
 @router.post("/{id}/resume", status_code=202)
 async def resume_run(request: Request, id: str, authorization: Authorization = "") -> Response:
     """Let a paused run go on where it was, as soon as it is its turn."""
-    return await asked(request, id, authorization, request.app.state.supervisor.resume)
+    return await owner_request(request, id, authorization, request.app.state.supervisor.resume)
 
 
 @router.post("/{id}/stop", status_code=202)
 async def stop_run(request: Request, id: str, authorization: Authorization = "") -> Response:
     """End a run for good, with a last checkpoint."""
-    return await asked(request, id, authorization, request.app.state.supervisor.stop)
+    return await owner_request(request, id, authorization, request.app.state.supervisor.stop)
 
 
 @router.delete("/{id}", status_code=204)
@@ -101,7 +101,7 @@ async def delete_run(request: Request, id: str, authorization: Authorization = "
     state = request.app.state
     deleted = state.admission.deleted.get(id)
     if deleted is None:
-        run = await run_in_threadpool(found, state.store, id)
+        run = await run_in_threadpool(get_run, state.store, id)
         check_owner(run.owner, authorization)
         await state.supervisor.delete(id)
         state.admission.remember(run)
@@ -110,19 +110,21 @@ async def delete_run(request: Request, id: str, authorization: Authorization = "
     return Response(status_code=204)
 
 
-async def asked(request: Request, id: str, authorization: str, ask: Callable[[str], Awaitable[None]]) -> Response:
+async def owner_request(
+    request: Request, id: str, authorization: str, ask: Callable[[str], Awaitable[None]]
+) -> Response:
     """The answer to what an owner asks of a run; a Problem (409) where the run is over."""
     store = request.app.state.store
-    run = await run_in_threadpool(found, store, id)
+    run = await run_in_threadpool(get_run, store, id)
     check_owner(run.owner, authorization)
     try:
         await ask(id)
     except NotNow as refusal:
         raise Problem(("state", str(refusal)), status=HTTP_409_CONFLICT) from None
-    return json_response(await run_in_threadpool(shown, store, id), 202)
+    return json_response(await run_in_threadpool(run_json, store, id), 202)
 
 
-def found(store: Store, id: str) -> Run:
+def get_run(store: Store, id: str) -> Run:
     """The run with this id; a Problem (404) where there is none."""
     run = store.get(id)
     if run is None or run.wanted == "deleted":
@@ -134,10 +136,7 @@ def started(request: Request, query: RunQuery, content: bytes, token: str | None
     """The answer to a text: a new run, or what it would be."""
     state = request.app.state
     text = read_text(content, state.settings.vocabulary_limit)
-    try:
-        recipe, cost = plan(text.characters, state.settings.worker_hours * 3600, **query.chosen())
-    except ValueError as error:
-        raise of_models(error) from None
+    recipe, cost = plan(text.characters, state.settings.worker_hours * 3600, **query.chosen())
     if query.dry_run:
         state.supervisor.warm()
         return json_response({"text": text.describe(), "recipe": recipe.to_json(), "cost": priced(cost)})
@@ -148,15 +147,15 @@ def started(request: Request, query: RunQuery, content: bytes, token: str | None
         title, stored, text.characters.encode(), token, idempotency_key or None, address
     )
     state.supervisor.wake()
-    response = json_response({"owner_token": token, **shown(state.store, run.id)}, 202)
+    response = json_response({"owner_token": token, **run_json(state.store, run.id)}, 202)
     response.headers["Location"] = f"/api/runs/{run.id}"
     response.headers["Cache-Control"] = "no-store"  # it holds the token
     return response
 
 
-def shown(store: Store, id: str) -> dict:
+def run_json(store: Store, id: str) -> dict:
     """The run with this id as the API shows it, its place in the queue included."""
-    return described(store, found(store, id), store.position(id))
+    return described(store, get_run(store, id), store.position(id))
 
 
 def described(store: Store, run: Run, place: int | None) -> dict:

@@ -6,11 +6,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from gatescope.app.api.fields import FileBody, FileQuery, StreamBody, StreamQuery
-from gatescope.app.api.resolve import answered, asked
-from gatescope.app.http.encoding import as_safetensors, event_stream, json_response
-from gatescope.app.networks.catalog import chosen_signals
+from gatescope.app.api.resolve import compute, resolve_inputs
+from gatescope.app.http.encoding import as_safetensors, download, event_stream, json_response
+from gatescope.app.networks.inputs import signal_names
 from gatescope.models.inspection.trace import Trace, stream, trace
-from gatescope.models.network.network import Network
 
 router = APIRouter(prefix="/api", tags=["trace"])
 STREAM = {200: {"description": "`begin`, `forward` …, `backward` …, `end`", "content": {"text/event-stream": {}}}}
@@ -18,36 +17,33 @@ FILE = {200: {"description": "A safetensors file", "content": {"application/octe
 JSON = {200: {"description": "metadata and tensors", "content": {"application/json": {}}}}
 
 
-def options_of(network: Network, fields: FileQuery | FileBody) -> dict:
+def options_of(fields: FileQuery | FileBody) -> dict:
     """How a trace is to be made."""
-    options = {"loss": fields.loss, "backward": fields.backward, "precision": fields.precision}
-    return options | {"signals": chosen_signals(network, fields.signals)}
+    signals = signal_names(fields.signals)
+    return {"loss": fields.loss, "backward": fields.backward, "precision": fields.precision, "signals": signals}
 
 
 def traced(request: Request, fields: FileQuery | FileBody) -> Trace:
-    """The whole trace that was asked for."""
-    network, inputs, given = asked(request, fields)
-    return answered(fields, trace, network, inputs, **given, **options_of(network, fields))
+    """The whole trace of what a request says."""
+    network, inputs, options = resolve_inputs(request, fields)
+    return compute(fields, trace, network, inputs, **options, **options_of(fields))
 
 
 def streamed(request: Request, fields: StreamQuery | StreamBody) -> StreamingResponse:
-    """The trace that was asked for as an event stream."""
-    network, inputs, given = asked(request, fields)
-    events = answered(fields, stream, network, inputs, **given, **options_of(network, fields))
+    """The trace of what a request says, as an event stream."""
+    network, inputs, options = resolve_inputs(request, fields)
+    events = compute(fields, stream, network, inputs, **options, **options_of(fields))
     return event_stream(events, fields.encoding)
 
 
-def file_response(found: Trace) -> Response:
+def file_response(whole: Trace) -> Response:
     """A trace as a safetensors file."""
-    name = f"{found.metadata['model']}.trace.safetensors"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    content = as_safetensors(found.tensors, found.metadata)
-    return Response(content, media_type="application/octet-stream", headers=headers)
+    return download(as_safetensors(whole.tensors, whole.metadata), f"{whole.metadata['model']}.trace.safetensors")
 
 
-def lists_response(found: Trace) -> Response:
+def lists_response(whole: Trace) -> Response:
     """A trace as JSON lists."""
-    return json_response({"metadata": found.metadata, "tensors": found.tensors})
+    return json_response({"metadata": whole.metadata, "tensors": whole.tensors})
 
 
 @router.get("/trace", responses=STREAM)

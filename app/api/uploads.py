@@ -7,13 +7,13 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
 from gatescope.app.api.fields import UploadQuery
-from gatescope.app.http.encoding import json_response
+from gatescope.app.http.encoding import BYTES, json_response
+from gatescope.app.http.owners import check_owner
 from gatescope.app.http.problems import Problem
 from gatescope.models.formats.safetensors import LENGTH, check_start
 from gatescope.models.formats.torch_module import recognise
 from gatescope.models.network.network import BadNetwork
 
-BYTES = "application/octet-stream"
 BODY = {"requestBody": {"required": True, "content": {BYTES: {"schema": {"type": "string", "format": "binary"}}}}}
 STORED = {
     200: {"description": "what was recognised; nothing is stored", "content": {"application/json": {}}},
@@ -45,13 +45,10 @@ async def upload_model(request: Request, query: Annotated[UploadQuery, Query()])
 def delete_model(request: Request, id: str, authorization: Annotated[str, Header()] = "") -> Response:
     """Delete an uploaded network, with the owner_token from its upload as `Authorization: Bearer …`."""
     uploads = request.app.state.networks.uploads
-    if uploads.path(id) is None:
+    owner = uploads.owner(id)
+    if owner is None:
         raise Problem(("id", "is no uploaded network; others cannot be deleted here"), status=404)
-    scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer" or not uploads.is_owner(id, token.strip()):
-        raise Problem(
-            ("authorization", "must be Bearer and the owner_token that the upload was answered with"), status=403
-        )
+    check_owner(owner, authorization)
     uploads.remove(id)
     return Response(status_code=204)
 

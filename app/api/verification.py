@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from gatescope.app.api.fields import VerificationBody, VerificationQuery
-from gatescope.app.api.resolve import answered, asked
+from gatescope.app.api.resolve import compute, resolve_inputs
 from gatescope.app.http.encoding import json_response
 from gatescope.models.inspection.gradient_check import check_gradients
 
@@ -16,8 +16,8 @@ JSON = {200: {"description": "both slopes and how far they lie apart", "content"
 
 def verified(request: Request, fields: VerificationQuery | VerificationBody) -> Response:
     """The check that was asked for."""
-    network, inputs, given = asked(request, fields)
-    return json_response(answered(fields, check_gradients, network, inputs, fields.loss, **given))
+    network, inputs, options = resolve_inputs(request, fields)
+    return json_response(compute(fields, check_gradients, network, inputs, fields.loss, **options))
 
 
 @router.get("/verification", responses=JSON)

@@ -9,21 +9,23 @@ from typing import Annotated
 import typer
 import uvicorn
 from pydantic import ValidationError
+from uvicorn.config import LOGGING_CONFIG
 
 from gatescope.app.commands.lessons_command import lessons
 from gatescope.app.commands.train_command import train
 from gatescope.app.files import atomic_write
 from gatescope.app.http.connection import Connection
 from gatescope.app.http.encoding import as_safetensors, to_json
-from gatescope.app.http.problems import Problem, of_models
-from gatescope.app.networks.catalog import Networks, chosen_signals
-from gatescope.app.networks.inputs import inputs_of, targets_of
+from gatescope.app.http.problems import Problem
+from gatescope.app.networks.catalog import Networks
+from gatescope.app.networks.inputs import IN_TEXTS, inputs_of, signal_names, targets_of
 from gatescope.app.server import create_app
 from gatescope.app.settings import CannotServe, Settings
 from gatescope.models.formats.convert import convert as run_conversion
 from gatescope.models.formats.convert import read_vocabulary
 from gatescope.models.inspection.trace import trace as run_trace
-from gatescope.models.network.network import BadNetwork
+from gatescope.models.network.metadata import BadNetwork
+from gatescope.models.refused import Refused
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
@@ -52,10 +54,19 @@ def serve(
     flags = {"host": host, "port": port, "data": data}
     settings = Settings(**{name: value for name, value in flags.items() if value is not None})
     # No access log: its lines would hold the texts that people type.
-    options = {"access_log": False, "timeout_graceful_shutdown": 2, "http": Connection}
+    options = {"access_log": False, "timeout_graceful_shutdown": 2, "http": Connection, "log_config": log_config()}
     app = create_app(settings)
     app.state.store.open()  # before the server starts, so that a refusal is one line
     uvicorn.run(app, host=settings.host, port=settings.port, **options)
+
+
+def log_config() -> dict:
+    """uvicorn's own logging, and what Gatescope says beside it, on the console too."""
+    return {
+        **LOGGING_CONFIG,
+        "loggers": LOGGING_CONFIG["loggers"]
+        | {"gatescope": {"handlers": ["default"], "level": "INFO", "propagate": False}},
+    }
 
 
 @cli.command()
@@ -90,20 +101,25 @@ def trace(
         raise Problem(("--out", "must end in .safetensors or .json"))
     settings = Settings()
     network = Networks(settings.data).get(model)
-    given = {"values" if network.channels else "text": sys.stdin.read() if text == "-" else text}
-    inputs = inputs_of(network, settings.text_limit_post, **given)
-    asked = {"loss": loss.value, "backward": backward, "precision": precision.value}
-    asked |= {"targets": targets_of(network, target, settings.text_limit_post, "--target")}
+    content = {"values" if network.channels else "text": sys.stdin.read() if text == "-" else text}
     try:
-        found = run_trace(network, inputs, **asked, signals=chosen_signals(network, signals))
-    except ValueError as error:
-        raise of_models(error, {"targets": "--target"}) from None
+        whole = run_trace(
+            network,
+            inputs_of(network, settings.text_limit_post, **content),
+            loss=loss.value,
+            backward=backward,
+            precision=precision.value,
+            targets=targets_of(network, target, settings.text_limit_post, "--target"),
+            signals=signal_names(signals),
+        )
+    except Refused as refused:
+        raise refused.called(IN_TEXTS | {"targets": "--target", "signals": "--signals"}) from None
     if out and out.suffix == ".safetensors":
-        out.write_bytes(as_safetensors(found.tensors, found.metadata))
+        out.write_bytes(as_safetensors(whole.tensors, whole.metadata))
     elif out:
-        out.write_bytes(to_json({"metadata": found.metadata, "tensors": found.tensors}))
+        out.write_bytes(to_json({"metadata": whole.metadata, "tensors": whole.tensors}))
     else:
-        sys.stdout.buffer.write(to_json({"metadata": found.metadata, "tensors": found.tensors}) + b"\n")
+        sys.stdout.buffer.write(to_json({"metadata": whole.metadata, "tensors": whole.tensors}) + b"\n")
 
 
 @cli.command()
@@ -147,7 +163,7 @@ def main() -> None:
     """Run the command line; a person's mistake ends it with one line and exit status 2."""
     try:
         cli()
-    except Problem as problem:
+    except (Problem, Refused) as problem:
         sys.exit(mistake(str(problem)))
     except ValidationError as error:
         first = error.errors()[0]

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gatescope.app.http.problems import Problem
+from gatescope.models.refused import Refused
 from gatescope.models.training.benchmarks import BENCHMARKS, benchmark
 
 Benchmark = StrEnum("Benchmark", {name: name for name in BENCHMARKS})
@@ -22,8 +23,7 @@ def lessons(
     """Write lessons of a task: reber, adding, forest, gestures or signal."""
     try:
         text = benchmark(name.value, count, steps, seed)
-    except ValueError as error:
-        field, _, detail = str(error).partition(": ")
-        raise Problem((f"--{field}", detail)) from None
+    except Refused as refused:
+        raise Problem((f"--{refused.field}", refused.detail)) from None
     out.write_text(text)
     typer.echo(f"{out}: {count:,} lessons, {len(text):,} characters")

@@ -53,13 +53,33 @@ def train(
 
     What is not chosen follows from the text's size. Ctrl-C ends it and keeps the weights of that moment.
     """
-    chosen = {name: value for name, value in locals().items() if name in Recipe.__dataclass_fields__}
-    chosen = {name: value for name, value in chosen.items() if value is not None}
-    chosen["options"] = tuple(map(cell_option, options or []))
+    numbers = {
+        "layers": layers,
+        "hidden": hidden,
+        "steps": steps,
+        "patience": patience,
+        "batch_size": batch_size,
+        "sequence_length": sequence_length,
+        "update_every": update_every,
+        "learning_rate": learning_rate,
+        "warm_up": warm_up,
+        "weight_decay": weight_decay,
+        "clip": clip,
+        "dropout": dropout,
+        "validation": validation,
+        "validate_every": validate_every,
+        "report_every": report_every,
+        "sample_every": sample_every,
+        "checkpoint_every": checkpoint_every,
+        "seed": seed,
+        "threads": threads,
+    }
+    chosen: dict = {name: value for name, value in numbers.items() if value is not None}
+    chosen |= {"cell": cell, "options": tuple(map(cell_option, options or []))}
     if embedding is not None:
         chosen["embedding"] = embedding_size(embedding)
     if convolution is not None:
-        chosen["convolution"] = kernel(convolution)
+        chosen["convolution"] = convolution_size(convolution)
     text = text_of(text_file)
     path = out or Settings().data.expanduser() / f"{text_file.stem}-{cell}.safetensors"
     if path.suffix != ".safetensors":
@@ -69,9 +89,6 @@ def train(
         path.parent.mkdir(parents=True, exist_ok=True)
         typer.echo(f"{estimate.parameters:,} weights, {recipe.steps:,} steps, about {duration(estimate.seconds)}")
         network = learnt(Spec(text, recipe, title))
-    except ValueError as error:
-        name, _, detail = str(error).partition(": ")
-        raise Problem((name, detail)) from None
     except Diverged as error:
         raise Problem(("training", f"{error}; a lower --learning-rate may help")) from None
     atomic_write(path, network.to_bytes())
@@ -137,7 +154,7 @@ def embedding_size(text: str) -> int | None:
     return int(text)
 
 
-def kernel(text: str) -> tuple[int, int]:
+def convolution_size(text: str) -> tuple[int, int]:
     """The channels and the window that --convolution gives as CHANNELSxWINDOW."""
     channels, _, window = text.partition("x")
     if not (channels.isdecimal() and window.isdecimal()):

@@ -14,8 +14,8 @@ AT_ONCE = struct.pack("ii", 1, 0)
 class Connection(H11Protocol):
     """uvicorn's protocol; a response finds it in `scope["extensions"]` and may set `when_leaving`."""
 
-    def __init__(self, *given, **named):
-        super().__init__(*given, **named)
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
         self.when_leaving: Callable[[], None] | None = None
         served = self.app
 

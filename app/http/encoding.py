@@ -3,14 +3,17 @@
 import base64
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
+from urllib.parse import quote
 
 import numpy as np
 import orjson
-from fastapi.responses import Response, StreamingResponse
-from fastapi.sse import format_sse_event
+from fastapi.responses import Response
+from fastapi.sse import EventSourceResponse, format_sse_event
 from safetensors.numpy import save
 
 Encoding = Literal["float16", "json"]
+BYTES = "application/octet-stream"
+QUOTED = str.maketrans({'"': r"\"", "\\": r"\\"})  # what a name in quotation marks cannot hold as it is
 NO_BUFFERING = {"X-Accel-Buffering": "no"}
 
 
@@ -44,14 +47,22 @@ def server_sent(events: Iterable[tuple[str, dict]], encoding: Encoding) -> Itera
         yield format_sse_event(event=name, data_str=to_json(data, encoding).decode())
 
 
-def event_stream(events: Iterable[tuple[str, dict]], encoding: Encoding) -> StreamingResponse:
+def event_stream(events: Iterable[tuple[str, dict]], encoding: Encoding) -> EventSourceResponse:
     """(name, data) pairs as an event stream; each is computed in a worker thread when the one before has been sent."""
-    return StreamingResponse(server_sent(events, encoding), media_type="text/event-stream", headers=NO_BUFFERING)
+    return EventSourceResponse(server_sent(events, encoding), headers=NO_BUFFERING)
 
 
 def json_response(value: Any, status: int = 200) -> Response:
     """A value with arrays in it as a JSON response."""
     return Response(to_json(value), status, media_type="application/json")
+
+
+def download(content: bytes, name: str) -> Response:
+    """Bytes as a file of this name to be kept; the name, in any script, as RFC 6266 has it."""
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
+    if name.isascii() and name.isprintable():
+        headers = {"Content-Disposition": f'attachment; filename="{name.translate(QUOTED)}"'}
+    return Response(content, media_type=BYTES, headers=headers)
 
 
 def as_safetensors(tensors: dict[str, np.ndarray], metadata: dict) -> bytes:

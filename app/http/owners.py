@@ -1,4 +1,6 @@
-"""Whose a run is: who holds the token that its creation was answered with. Only the token's fingerprint is kept."""
+"""Whose a run or an uploaded network is: who holds the token that its creation was answered with. Only the token's
+fingerprint is kept.
+"""
 
 import base64
 import hashlib
@@ -28,7 +30,7 @@ def bearer(authorization: str) -> str | None:
 
 def forbidden() -> Problem:
     """The problem of a request without the owner's token."""
-    detail = "must be Bearer and the owner_token that the run's creation was answered with"
+    detail = "must be Bearer and the owner_token that was told when this was made"
     return Problem(("authorization", detail), status=HTTP_403_FORBIDDEN)
 
 

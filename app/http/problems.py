@@ -1,7 +1,7 @@
 """Errors as application/problem+json (RFC 9457): they name the field and what it may be, and never echo the input."""
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import orjson
 from fastapi import FastAPI, Request
@@ -15,6 +15,8 @@ from starlette.status import (
     HTTP_500_INTERNAL_SERVER_ERROR,
 )
 from starlette.types import Scope
+
+from gatescope.models.refused import Refused
 
 MEDIA_TYPE = "application/problem+json"
 TITLES = {
@@ -89,15 +91,6 @@ def one_of(field: str, allowed: Iterable[str], status: int = HTTP_422_UNPROCESSA
     return Problem((field, f"must be one of {', '.join(allowed)}"), status=status)
 
 
-def of_models(error: ValueError, names: Mapping[str, str] | None = None) -> Problem:
-    """The problem that an error of the networks' own words it as: `field: what it may be`.
-
-    names: how a field was called when it was sent, where that is another name than theirs.
-    """
-    field, _, detail = str(error).partition(": ")
-    return Problem(((names or {}).get(field, field), detail))
-
-
 def response(status: int, detail: str, errors: Iterable[tuple[str, str]] = (), headers: dict | None = None) -> Response:
     """A problem+json response; `errors` are (field, what it may be) pairs."""
     body = {"type": "about:blank", "title": TITLES.get(status, "The request failed"), "status": status}
@@ -132,6 +125,11 @@ async def on_problem(request: Request, problem: Problem) -> Response:
     return response(problem.status, str(problem), problem.errors, problem.headers)
 
 
+async def on_refused(request: Request, refused: Refused) -> Response:
+    """Answer what the networks refuse of a request. Any other ValueError is a fault."""
+    return await on_problem(request, Problem((refused.field, refused.detail)))
+
+
 async def on_validation_error(request: Request, error: RequestValidationError) -> Response:
     """Answer a request whose fields do not hold what they may."""
     return await on_problem(request, Problem(*map(field_error, error.errors()[:LISTED])))
@@ -160,6 +158,7 @@ async def on_fault(request: Request, error: Exception) -> Response:
 def add_handlers(app: FastAPI) -> None:
     """Let every error of this app be a problem+json."""
     app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(Refused, on_refused)
     app.add_exception_handler(RequestValidationError, on_validation_error)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(Exception, on_fault)

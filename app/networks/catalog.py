@@ -9,12 +9,11 @@ from pathlib import Path
 from gatescope.app.http.problems import Problem, one_of
 from gatescope.app.networks.uploads import ID, Uploads
 from gatescope.app.runs.checkpoints import Checkpoints
-from gatescope.models.cells import describe
 from gatescope.models.network.network import BadNetwork, Network
 from gatescope.models.pretrained import shipped
 from gatescope.models.training.checkpoint import network_of
 
-log = logging.getLogger("uvicorn.error")
+log = logging.getLogger(__name__)
 
 
 @lru_cache(maxsize=64)
@@ -54,7 +53,7 @@ class Networks:
     def files(self) -> dict[str, Path]:
         """The file of every network by id, the shipped ones first; a shipped id is not given away."""
         own = {path.stem: path for path in sorted(self.data.glob("*.safetensors"))}
-        return {**shipped(), **{id: path for id, path in own.items() if id not in shipped()}}
+        return (first := shipped()) | {id: path for id, path in own.items() if id not in first}
 
     def all(self) -> dict[str, Network]:
         """Every network by id, without the uploaded ones."""
@@ -90,23 +89,3 @@ class Networks:
     def _load(self, path: Path) -> Network | None:
         origin = "upload" if path.parent == self.uploads.folder else "run" if path.parent == self.data else "shipped"
         return load_file(path, path.stat().st_mtime_ns, origin)
-
-
-def chosen_signals(network: Network, signals: str | list[str] | None) -> list[str] | None:
-    """The signals named in a list or with commas between; None, for all of them, when none are named."""
-    if signals is None:
-        return None
-    chosen = signals.split(",") if isinstance(signals, str) else signals
-    known = [signal["id"] for signal in describe(network.cell)["signals"]]
-    if not chosen or not set(chosen) <= set(known):
-        raise one_of("signals", known)
-    return chosen
-
-
-def check_unit(network: Network, layer: int, unit: int) -> None:
-    """A Problem unless the network has this unit in this of its parts."""
-    layer_specs = network.layer_specs
-    if not 0 <= layer < len(layer_specs):
-        raise Problem(("layer", f"must be 0 to {len(layer_specs) - 1}"))
-    if not 0 <= unit < layer_specs[layer].hidden:
-        raise Problem(("unit", f"must be 0 to {layer_specs[layer].hidden - 1}"))

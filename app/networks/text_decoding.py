@@ -33,6 +33,7 @@ BINARY = {
 WHITE = b"\t\n\v\f\r"
 CONTROLS = bytes(set(range(32)) - set(WHITE)) + b"\x7f"
 SHOWN = 200
+HEARD = 0.1  # of 1: what charset-normalizer must hear of a language; a wrong guess at a text of some length has 0
 HALF_SURROGATE = "holds half a surrogate pair ({code}, character {place:,}), which is no character: save it as UTF-8"
 
 
@@ -100,7 +101,7 @@ def read_text(content: bytes, vocabulary_limit: int) -> Text:
 
 def decoded(content: bytes) -> Text:
     """Bytes as characters: by their byte order mark, else as UTF-8, else as UTF-16, Latin-1 or Windows-1252 where they
-    can be nothing else. Line ends of two characters become one.
+    can be nothing else, else as what a language is heard in. Line ends of two characters become one.
     """
     for start, kind in BINARY.items():
         if content.startswith(start):
@@ -174,9 +175,22 @@ def _not_quite_utf8(content: bytes, error: UnicodeDecodeError) -> Text:
         raise not_text(f"is UTF-8 with broken characters, the first at byte {error.start:,}")
     high = content.translate(None, bytes(range(128)))
     if 3 * len(high) > len(content):
-        raise not_text("is not text in an encoding known here (UTF-8, UTF-16, UTF-32, Latin-1): save it as UTF-8")
+        return _recognised(content)
     encoding = "Windows-1252" if any(byte < 0xA0 for byte in high) else "Latin-1"
     try:
         return _text(content.decode(encoding), encoding, [])
     except UnicodeDecodeError:
         raise not_text("is not text in an encoding known here: save it as UTF-8") from None
+
+
+def _recognised(content: bytes) -> Text:
+    """What is mostly not Latin and not UTF-8, by the encoding in which a language is heard; too little of it sounds
+    like any.
+    """
+    from charset_normalizer import from_bytes
+
+    found = from_bytes(content).best()
+    if found is None or found.coherence < HEARD:
+        raise not_text("is not text in an encoding known here (UTF-8, UTF-16, UTF-32, Latin-1): save it as UTF-8")
+    encoding = found.encoding.upper().replace("_", "-")
+    return _text(str(found), encoding, [f"The encoding is a guess, because the text sounds {found.language}."])

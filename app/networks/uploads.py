@@ -3,7 +3,6 @@ as a hash beside it.
 """
 
 import errno
-import hmac
 import re
 import secrets
 import threading
@@ -50,9 +49,14 @@ class Uploads:
                 raise
         return id, token
 
-    def is_owner(self, id: str, token: str) -> bool:
-        """Whether this is the token that was told when the network with this id was stored."""
-        return hmac.compare_digest(self._owner(id).read_text(), token_hash(token))
+    def owner(self, id: str) -> str | None:
+        """The fingerprint of the owner's token, or None where no network has this id."""
+        if self.path(id) is None:
+            return None
+        try:
+            return self._owner(id).read_text()
+        except FileNotFoundError:  # deleted meanwhile
+            return None
 
     def remove(self, id: str) -> None:
         """Delete the network with this id."""

@@ -11,12 +11,13 @@ from pydantic import BaseModel, Field, ValidationError
 
 from gatescope.app.api.cells import descriptions
 from gatescope.app.http.encoding import to_json
-from gatescope.app.http.problems import Problem, field_error, of_models
-from gatescope.app.networks.catalog import Networks, check_unit
-from gatescope.app.networks.inputs import format_rows, inputs_of, targets_of
+from gatescope.app.http.problems import Problem, field_error
+from gatescope.app.networks.catalog import Networks
+from gatescope.app.networks.inputs import IN_ADDRESSES, format_rows, inputs_of, targets_of
 from gatescope.models.inspection.preactivations import preactivations
 from gatescope.models.inspection.trace import stream
 from gatescope.models.network.network import Network
+from gatescope.models.refused import Refused
 
 MODEL = "shakespeare-lstm"
 TEXT = "To be, or not to be: that is the question."
@@ -65,13 +66,13 @@ def first_picture(networks: Networks, address: Address, limit: int) -> dict:
     fields = address.model_dump(include={"text", "values"}, exclude_none=True) or example_input(network)
     inputs = inputs_of(network, limit, **fields)
     targets = targets_of(network, address.target, limit, "target")
-    check_unit(network, address.layer, address.unit or 0)
     try:
+        network.layer_spec(address.layer)
         events = list(stream(network, inputs, loss=address.loss, targets=targets))
         unit = liveliest_unit(events, address.layer) if address.unit is None else address.unit
         summands = preactivations(network, inputs, address.layer, unit, targets=targets)
-    except ValueError as error:
-        raise of_models(error, {"targets": "target", "tokens": "text"}) from None
+    except Refused as refused:
+        raise refused.called(IN_ADDRESSES) from None
     return {
         "events": events,
         "arithmetic": orjson.Fragment(to_json(summands)),
@@ -100,6 +101,8 @@ def first_paint(networks: Networks, query: Mapping[str, str], limit: int) -> Mar
         content |= first_picture(networks, Address(), limit) | {"notice": notice(*field_error(error.errors()[0]))}
     except Problem as problem:
         content |= first_picture(networks, Address(), limit) | {"notice": notice(*problem.errors[0])}
+    except Refused as refused:
+        content |= first_picture(networks, Address(), limit) | {"notice": notice(refused.field, refused.detail)}
     return json_in_html(content)
 
 

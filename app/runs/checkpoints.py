@@ -11,7 +11,7 @@ from gatescope.app.runs.database import NoSpace
 from gatescope.app.runs.store import Checkpoint, Store
 
 KEPT = 2
-log = logging.getLogger("uvicorn.error")
+log = logging.getLogger(__name__)
 
 
 class Checkpoints:

@@ -23,7 +23,7 @@ GRACE, GRACE_AT_THE_END = 30.0, 5.0
 STRIKES = 3
 RETRY_SECONDS = 1.0
 SERVER_ENDED = "the server was ended while the run was training"
-log = logging.getLogger("uvicorn.error")
+log = logging.getLogger(__name__)
 Value = TypeVar("Value")
 
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from anyio import to_thread
+from fastapi.sse import format_sse_event
 
 from gatescope.app.runs.store import Store
 
@@ -77,11 +78,11 @@ class Viewers:
             try:
                 await asyncio.wait_for(news.wait(), PING)
             except TimeoutError:
-                yield b": still here\n\n"
+                yield format_sse_event(comment="still here")
                 still = await to_thread.run_sync(self._going, tuple(going))
                 for deleted in going - still:
                     if await to_thread.run_sync(self.store.get, deleted) is None:
-                        yield sse_event(None, "end", b'{"run":"%s"}' % deleted.encode())
+                        yield format_sse_event(event="end", data_str=f'{{"run":"{deleted}"}}')
                         going = going - {deleted}
         yield retry()
 
@@ -117,17 +118,13 @@ class Viewers:
 
     def _read(self, after: int, runs: tuple[str, ...]) -> Page:
         events = self.store.events(after, runs, PAGE)
-        content = b"".join(sse_event(event.id, event.name, event.body) for event in events)
+        content = b"".join(
+            format_sse_event(event=event.name, data_str=event.body.decode(), id=str(event.id)) for event in events
+        )
         ended = frozenset(event.run for event in events if event.name == "end")
         return Page(content, events[-1].id if events else after, ended)
 
 
-def sse_event(id: int | None, name: str, data: bytes) -> bytes:
-    """An event as it is sent; its data, JSON, has no line ends."""
-    number = b"" if id is None else b"id: %d\n" % id
-    return number + b"event: %s\ndata: %s\n\n" % (name.encode(), data)
-
-
 def retry() -> bytes:
     """When to come back, in milliseconds: not all at the same moment."""
-    return b"retry: %d\n\n" % random.randint(1000, 4000)
+    return format_sse_event(retry=random.randint(1000, 4000))

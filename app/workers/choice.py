@@ -7,6 +7,7 @@ from gatescope.app.workers.backends import Backend
 from gatescope.app.workers.inline import InlineBackend
 from gatescope.app.workers.local import LocalBackend
 from gatescope.app.workers.ray import RayBackend
+from gatescope.models.refused import Refused
 from gatescope.models.training.device import check_device
 
 
@@ -18,8 +19,8 @@ def backend_of(settings: Settings) -> Backend:
         return RayBackend(settings.ray_address, settings.device)
     try:
         check_device(settings.device)
-    except ValueError as error:
-        raise CannotServe(str(error)) from None
+    except Refused as refused:
+        raise CannotServe(str(refused)) from None
     if settings.backend == "inline":
         return InlineBackend()
     return LocalBackend(settings.worker_memory)

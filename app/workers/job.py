@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from gatescope.app.workers.protocol import Frame, leaving
+from gatescope.models.refused import Refused
+from gatescope.models.training.checkpoint import BadCheckpoint
 from gatescope.models.training.device import batches_here
 from gatescope.models.training.job import Diverged, MemoryHost, Spec, run_job
 from gatescope.models.training.recipe import Recipe
@@ -46,7 +48,7 @@ def work(job: Job, should_stop: Callable[[], bool]) -> Iterator[Frame]:
                 yield Frame(name, data, hand.content)
             else:
                 yield Frame(name, data)
-    except (Diverged, ValueError) as error:
+    except (Diverged, Refused, BadCheckpoint) as error:
         yield leaving("failed", str(error))
     except Exception as error:
         if isinstance(error, MemoryError) or any(said in str(error) for said in NO_MEMORY):
@@ -61,6 +63,6 @@ def work(job: Job, should_stop: Callable[[], bool]) -> Iterator[Frame]:
 def warm() -> None:
     """Load what takes long to load, before there is a job: by the smallest training there is."""
     recipe = Recipe(hidden=1, batch_size=1, sequence_length=1, steps=1)
-    with contextlib.suppress(ValueError):  # a device that is not there is told of the job
+    with contextlib.suppress(Refused):  # a device that is not there is told of the job
         for _ in run_job(Spec("abcd", recipe), None, MemoryHost(), batches_here()):
             pass

@@ -20,7 +20,7 @@ COMMAND = (sys.executable, "-P", "-m", "gatescope.app.workers.worker")
 # The matrices are small: a second BLAS thread only makes them wait for each other.
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 LINES_KEPT = 20
-log = logging.getLogger("uvicorn.error")
+log = logging.getLogger(__name__)
 
 
 class Child:

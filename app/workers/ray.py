@@ -27,7 +27,7 @@ ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THR
 # So many frames are sent ahead of what the server has read; then the training waits.
 AHEAD = 16
 REACH_SECONDS = 5
-log = logging.getLogger("uvicorn.error")
+log = logging.getLogger(__name__)
 
 
 def copied_program(folder: Path) -> Path:

@@ -7,29 +7,28 @@ those it starts, so that the same question always gets the same answer, to the l
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 
 from gatescope.models.compiler.llvm import available
 from gatescope.models.compiler.llvm_kernel import Kernel, compiled
 from gatescope.models.compiler.program import Program
+from gatescope.models.refused import ProcessChoice, Refused
 
-CHOICES = ("auto", "numpy", "compiled")
 VARIABLE = "GATESCOPE_KERNEL"
+CHOICE = ProcessChoice(VARIABLE, ("auto", "numpy", "compiled"))
 WORTH = 256
 
 
 def choose_kernel(choice: str) -> None:
-    """Choose for all layers made from now on; raises ValueError for what is no choice here."""
-    check_kernel(choice)
-    os.environ[VARIABLE] = choice
+    """Choose for all layers made from now on; raises Refused, saying why, for a choice that cannot be had."""
+    _check_available(choice)
+    CHOICE.set(choice)
 
 
 def chosen_kernel(rows: int = WORTH) -> str:
     """`numpy` or `compiled`, for a reading of so many steps (of all its sequences together)."""
-    choice = os.environ.get(VARIABLE, CHOICES[0])
-    check_kernel(choice)
+    choice = CHOICE.get()
+    _check_available(choice)
     return choice if choice != "auto" else "compiled" if rows >= WORTH and available() else "numpy"
 
 
@@ -38,9 +37,6 @@ def kernel(program: Program, precision: np.dtype, rows: int) -> Program | Kernel
     return compiled(program, np.dtype(precision).name) if chosen_kernel(rows) == "compiled" else program
 
 
-def check_kernel(choice: str) -> None:
-    """Raise ValueError, saying why, for a choice that cannot be had."""
-    if choice not in CHOICES:
-        raise ValueError(f"{VARIABLE} must be one of {', '.join(CHOICES)}")
+def _check_available(choice: str) -> None:
     if choice == "compiled" and not available():
-        raise ValueError(f"{VARIABLE}=compiled needs the package llvmlite (pip install 'gatescope[compiled]')")
+        raise Refused(VARIABLE, "compiled needs the package llvmlite (pip install 'gatescope[compiled]')")

@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from gatescope.models.cells import cells
+from gatescope.models.formats.assemble import Found, choose
 from gatescope.models.graph.cell import Cell
 from gatescope.models.network.architecture import REVERSE
-from gatescope.models.network.metadata import task_of, vocabulary_of
-from gatescope.models.network.network import BadNetwork, Network, parameter_shapes
+from gatescope.models.network.metadata import BadNetwork, Metadata
+from gatescope.models.network.network import Network
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 # by how many blocks are stacked: the cell, and Keras' order of its blocks
@@ -42,46 +43,45 @@ def keras_network(path: Path, facts: dict[str, str]) -> tuple[Network, dict[str,
     try:
         with h5py.File(path, "r") as file:
             layers, config = _layers(file), file.attrs.get("model_config", "{}")
-            said = _check_config(json.loads(config), {})
+            said = _facts_of(json.loads(config))
     except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
         if isinstance(error, BadNetwork):
             raise
         raise BadNetwork(f"{path.name} is not readable as Keras' HDF5 weights") from error
+    metadata = Metadata.of(facts, "the description")
+    found = _found(layers, said | facts, path.name)
+    found.check_shapes()
+    if found.outputs not in (None, found.inputs) and "pattern" in said and metadata.pattern is None:
+        metadata = metadata.model_copy(update={"pattern": said["pattern"]})
+    network = found.network(metadata, "", facts["title"], "the description")
+    if found.directions == 2 and network.task.pattern == "many-to-one":
+        raise BadNetwork(
+            f"{_first(layers)} is Bidirectional: where it gives one step alone, that joins the ends of both "
+            "directions, which no readout here reads; if it returns every step, say pattern many-to-many"
+        )
+    return network, {parameter: name for parameter, (name, _) in found.parameters.items()}
+
+
+def _found(layers: Layers, said: dict[str, str], file: str) -> Found:
+    """What is recognised among a file's layers."""
     recurrent = [name for name, arrays in layers.items() if _is_recurrent(arrays)]
     if not recurrent:
-        raise BadNetwork(f"no SimpleRNN, GRU or LSTM in {path.name}, which has: {', '.join(layers) or 'no layers'}")
-    kernel, memory = layers[recurrent[0]][:2]
-    cell, order = _cell(recurrent[0], layers[recurrent[0]], said | facts)
+        raise BadNetwork(f"no SimpleRNN, GRU or LSTM in {file}, which has: {', '.join(layers) or 'no layers'}")
+    first = layers[recurrent[0]]
+    cell, order = _cell(recurrent[0], first, said)
     found: dict[str, tuple[str, np.ndarray]] = {}
     places, depth, directions = _places(recurrent)
     for name, place in places.items():
-        if layers[name][1].shape != memory.shape or np.ndim(layers[name][-1]) != np.ndim(layers[recurrent[0]][-1]):
+        if layers[name][1].shape != first[1].shape or np.ndim(layers[name][-1]) != np.ndim(first[-1]):
             raise BadNetwork(f"{name} is not of the same kind and size as {recurrent[0]}")
         found |= {f"rnn.{part}_{place}": (name, array) for part, array in _stacked(layers[name], cell, order).items()}
     found |= _around({name: arrays for name, arrays in layers.items() if name not in recurrent})
-    inputs, width = found["embedding.weight"][1].shape if "embedding.weight" in found else (len(kernel), None)
-    outputs = len(found["readout.weight"][1]) if "readout.weight" in found else None
-    wanted = parameter_shapes(cell, depth, len(memory), inputs, width, outputs, directions)
-    for parameter, (name, array) in found.items():
-        if array.shape != wanted[parameter]:
-            raise BadNetwork(f"{name} has shape {array.shape[::-1]} where {wanted[parameter][::-1]} would fit")
-    vocabulary = vocabulary_of(facts, "the vocabulary file")
-    if vocabulary and len(vocabulary) != inputs:
-        raise BadNetwork(f"the vocabulary has {len(vocabulary):,} entries, and the network is made for {inputs:,}")
-    if outputs not in (None, inputs) and "pattern" in said:
-        facts = {"pattern": said["pattern"]} | facts
-    task = task_of(facts, "the description", vocabulary, width is not None, inputs, outputs)
-    if directions == 2 and task.pattern == "many-to-one":
-        raise BadNetwork(
-            f"{recurrent[0]} is Bidirectional: where it gives one step alone, that joins the ends of both directions, "
-            "which no readout here reads; if it returns every step, say pattern many-to-many"
-        )
-    parameters = {name: np.ascontiguousarray(found[name][1]) for name in wanted if name in found}
-    absent = tuple(name for name in wanted if name not in found)
-    made = Network(
-        "", facts["title"], cell, depth, len(memory), vocabulary, parameters, width, absent=absent, task=task
-    )
-    return made, {parameter: name for parameter, (name, _) in found.items()}
+    return Found(cell, depth, len(first[1]), directions, found, transposed=True)
+
+
+def _first(layers: Layers) -> str:
+    """The name of the lowest recurrent layer."""
+    return next(name for name, arrays in layers.items() if _is_recurrent(arrays))
 
 
 def _layers(file: Mapping) -> Layers:
@@ -146,31 +146,48 @@ def _is_recurrent(arrays: list[np.ndarray]) -> bool:
     return len(arrays) in (2, 3) and arrays[0].ndim == arrays[1].ndim == 2
 
 
-def _check_config(config: object, said: dict[str, str]) -> dict[str, str]:
-    """What a whole model's configuration says of its recurrent layers, as `nonlinearity`, `reset` and `pattern`;
-    refuses what has no equal here.
+def _facts_of(config: object) -> dict[str, str]:
+    """What a whole model's configuration says of its recurrent layers, as `nonlinearity`, `reset` and `pattern`: of
+    several the last counts. Refuses what has no equal here.
     """
-    if isinstance(config, dict) and config.get("class_name") == "Bidirectional":
-        if config["config"].get("merge_mode", "concat") != "concat":
-            raise BadNetwork(f"merge_mode of {config['config'].get('name', 'Bidirectional')} must be concat")
-        return _check_config(config["config"]["layer"], said)
-    for inner in config.values() if isinstance(config, dict) else config if isinstance(config, list) else ():
-        said = _check_config(inner, said)
-    if not isinstance(config, dict) or config.get("class_name") not in RECURRENT_CLASSES:
-        return said
-    kind, chosen = config["class_name"], config["config"]
+    said: dict[str, str] = {}
+    for kind, options in _recurrent_configs(config):
+        _check_options(kind, options)
+        if kind == RECURRENT_CLASSES[0]:
+            said["nonlinearity"] = options["activation"]
+        if "reset_after" in options:
+            said["reset"] = "after" if options["reset_after"] else "before"
+        if "return_sequences" in options:
+            said["pattern"] = "many-to-many" if options["return_sequences"] else "many-to-one"
+    return said
+
+
+def _recurrent_configs(config: object) -> Iterator[tuple[str, dict]]:
+    """The class and the options of every recurrent layer in a configuration, however deep it lies."""
+    if isinstance(config, list):
+        for inner in config:
+            yield from _recurrent_configs(inner)
+    if not isinstance(config, dict):
+        return
+    kind, options = config.get("class_name"), config.get("config")
+    if kind == "Bidirectional":
+        if options.get("merge_mode", "concat") != "concat":
+            raise BadNetwork(f"merge_mode of {options.get('name', kind)} must be concat")
+        yield from _recurrent_configs(options["layer"])  # its other layer reads backwards and is made like this one
+        return
+    for inner in config.values():
+        yield from _recurrent_configs(inner)
+    if kind in RECURRENT_CLASSES:
+        yield kind, options
+
+
+def _check_options(kind: str, options: dict) -> None:
+    """Raise BadNetwork for options of a recurrent layer that have no equal here."""
     allowed = {"activation": ("tanh", "relu") if kind == RECURRENT_CLASSES[0] else ("tanh",)}
     allowed |= {"recurrent_activation": ("sigmoid",), "go_backwards": (False,)}
     for option, values in allowed.items():
-        if option in chosen and chosen[option] not in values:
-            raise BadNetwork(f"{option} of {chosen.get('name', kind)} must be {' or '.join(map(str, values))}")
-    if kind == RECURRENT_CLASSES[0]:
-        said = said | {"nonlinearity": chosen["activation"]}
-    if "reset_after" in chosen:
-        said = said | {"reset": "after" if chosen["reset_after"] else "before"}
-    if "return_sequences" in chosen:
-        said = said | {"pattern": "many-to-many" if chosen["return_sequences"] else "many-to-one"}
-    return said
+        if option in options and options[option] not in values:
+            raise BadNetwork(f"{option} of {options.get('name', kind)} must be {' or '.join(map(str, values))}")
 
 
 def _cell(name: str, arrays: list[np.ndarray], said: dict[str, str]) -> tuple[type[Cell], tuple[str, ...]]:
@@ -193,10 +210,7 @@ def _cell(name: str, arrays: list[np.ndarray], said: dict[str, str]) -> tuple[ty
             )
     if chosen.get("reset") == "after":
         del chosen["reset"]  # as usual
-    try:
-        return cells()[id].with_options(*chosen.items()), order
-    except ValueError as error:
-        raise BadNetwork(str(error)) from None
+    return choose(cells()[id], chosen), order
 
 
 def _stacked(arrays: list[np.ndarray], cell: type[Cell], order: tuple[str, ...]) -> dict[str, np.ndarray]:

@@ -1,4 +1,5 @@
-"""What a safetensors file holds, checked before any of it is believed: its first bytes, its header, then its tensors.
+"""What a safetensors file holds, checked before any of it is believed: its first bytes and its header here, where the
+tensors lie by the library `safetensors`, then their numbers.
 
 Half precisions are widened to float32, bfloat16 by hand, which NumPy does not know; float64 stays.
 """
@@ -6,11 +7,11 @@ Half precisions are widened to float32, bfloat16 by hand, which NumPy does not k
 from __future__ import annotations
 
 import json
-import math
 
 import numpy as np
+from safetensors import SafetensorError, deserialize
 
-from gatescope.models.network.network import BadNetwork, is_unicode
+from gatescope.models.network.metadata import BadNetwork
 
 HEADER_LIMIT = 4 * 2**20
 LENGTH = 8  # bytes in which the file says how long its header is
@@ -53,12 +54,17 @@ def read(content: bytes | bytearray) -> tuple[dict[str, np.ndarray], dict[str, s
         raise BadNetwork(f"the file ends within its header, after {len(content):,} bytes")
     header = _header(bytes(content[LENGTH:end]))
     facts = header.pop("__metadata__", {})
-    if not isinstance(facts, dict) or not all(isinstance(fact, str) and is_unicode(fact) for fact in facts.values()):
+    if not isinstance(facts, dict) or not all(map(_is_text, facts.values())):
         raise BadNetwork("the metadata in the header must be texts by name")
-    data = memoryview(content)[end:]
-    places = {name: _place(name, entry) for name, entry in header.items()}
-    _check_cover(places, len(data))
-    return {name: _tensor(name, header[name], data[first:last]) for name, (first, last) in places.items()}, facts
+    for name, entry in header.items():
+        _check_entry(name, entry)
+    stored = _deserialized(bytes(content))
+    return {name: _tensor(name, stored[name]) for name in header}, facts
+
+
+def _is_text(value: object) -> bool:
+    """Whether this is a text, without half of a surrogate pair, which no answer can hold."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _header(text: bytes) -> dict:
@@ -74,62 +80,47 @@ def _header(text: bytes) -> dict:
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise BadNetwork(f"the header names {_shown(twice)} twice")
+    """A JSON object whose names differ: of two tensors of one name the library would drop one in silence."""
+    found: dict[str, object] = {}
+    for name, value in pairs:
+        if name in found:
+            raise BadNetwork(f"the header names {_shown(name)} twice")
+        found[name] = value
     return found
 
 
-def _place(name: str, entry: object) -> tuple[int, int]:
-    """Where a tensor's bytes begin and end, once its entry is found to be sound."""
+def _check_entry(name: str, entry: object) -> None:
+    """What the library takes and this product does not: names that cannot be shown, more fields, other numbers."""
     if not name.isprintable() or not 1 <= len(name) <= NAME_LENGTH:
         raise BadNetwork(f"the tensor name {_shown(name)} must have 1 to {NAME_LENGTH} printable characters")
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise BadNetwork(f"the header's entry {name} must have dtype, shape and data_offsets")
     if entry["dtype"] not in [*DTYPES]:
         raise BadNetwork(f"the tensor {name} must hold weights, as {', '.join(DTYPES)}")
-    shape, offsets = entry["shape"], entry["data_offsets"]
-    if not _counts(shape) or not _counts(offsets) or len(offsets) != 2 or len(shape) > 8:
-        raise BadNetwork(f"the tensor {name} has a shape or data_offsets that are no whole numbers from 0")
-    first, last = offsets
-    size = math.prod(shape) * np.dtype(DTYPES[entry["dtype"]]).itemsize
-    if last - first != size:
-        raise BadNetwork(f"the tensor {name} needs {size:,} bytes for its shape; the header gives it {last - first:,}")
-    return first, last
 
 
-def _counts(value: object) -> bool:
-    return isinstance(value, list) and all(type(number) is int and number >= 0 for number in value)
+def _deserialized(content: bytes) -> dict[str, dict]:
+    """Each tensor's dtype, shape and bytes, which lie one after the other and fill the file; raises BadNetwork."""
+    try:
+        return dict(deserialize(content))
+    except SafetensorError as error:
+        words = str(error).removeprefix("Error while deserializing: ")
+    if words.startswith("invalid JSON"):  # what these words go on with echoes the file
+        raise BadNetwork("a tensor in the header has a shape or data_offsets that are no whole numbers from 0")
+    raise BadNetwork(f"the header does not fit the tensors after it: {words}")
 
 
-def _check_cover(places: dict[str, tuple[int, int]], size: int) -> None:
-    """The tensors must lie one after the other, from the first byte to the last."""
-    at, before = 0, "the header"
-    for name, (first, last) in sorted(places.items(), key=lambda item: item[1]):
-        if first < at:
-            raise BadNetwork(f"the tensors {before} and {name} overlap")
-        if first > at:
-            raise BadNetwork(f"between {before} and the tensor {name} there are bytes that belong to no tensor")
-        at, before = last, name
-    if at > size:
-        raise BadNetwork(f"the file ends before the tensor {before} does")
-    if at < size:
-        raise BadNetwork(f"after {before} there are bytes that belong to no tensor")
-
-
-def _tensor(name: str, entry: dict, data: memoryview) -> np.ndarray:
-    array = np.frombuffer(data, DTYPES[entry["dtype"]]).reshape(entry["shape"])
-    if entry["dtype"] == "BF16":
+def _tensor(name: str, stored: dict) -> np.ndarray:
+    array = np.frombuffer(stored["data"], DTYPES[stored["dtype"]]).reshape(stored["shape"])
+    if stored["dtype"] == "BF16":
         array = (array.astype("<u4") << 16).view("<f4")
-    elif entry["dtype"] == "F16":
+    elif stored["dtype"] == "F16":
         array = array.astype("<f4")
     with np.errstate(over="ignore"):
         sound = np.isfinite(array.astype("<f4", copy=False)).all()
     if not sound:
         raise BadNetwork(f"the tensor {name} holds values that are not finite, or not in single precision")
-    return np.array(array)
+    return array
 
 
 def _shown(name: str) -> str:

@@ -13,11 +13,13 @@ from collections.abc import Iterable
 import numpy as np
 
 from gatescope.models.cells import cells
+from gatescope.models.formats.assemble import Found, choose
 from gatescope.models.formats.safetensors import read
 from gatescope.models.graph.cell import Cell
 from gatescope.models.network.architecture import REVERSE
-from gatescope.models.network.metadata import task_of, vocabulary_of
-from gatescope.models.network.network import BadNetwork, Network, parameter_shapes
+from gatescope.models.network.metadata import BadNetwork, Metadata
+from gatescope.models.network.network import Network
+from gatescope.models.refused import Refused
 
 RECURRENT = re.compile(r"(?:(.+)\.)?((?:weight|bias)_(?:ih|hh|hr)_l\d+(?:_reverse)?)")
 EMBEDDING_NAME = re.compile(r"emb|encoder|lookup|wte", re.I)
@@ -26,6 +28,7 @@ LARGEST = {"layers": 32, "hidden": 4096, "vocabulary_size": 65_536, "channels": 
 TITLE_LENGTH = 200
 EXAMPLE_LENGTH = 2000
 LISTED = 10
+MOST_MATRICES = 8
 FILE = "the file"
 
 
@@ -44,7 +47,7 @@ def recognise(content: bytes | bytearray, id: str = "") -> tuple[Network, dict]:
         facts = {key: fact for key, fact in facts.items() if key != "card"}
         network, names = Network.of(tensors, facts, id, FILE), {name: name for name in tensors}
     else:
-        network, names = _from_module(tensors, facts, id)
+        network, names = _from_module(tensors, facts, Metadata.of(facts, FILE), id)
     network.title = facts.get("title", "").strip()[:TITLE_LENGTH] or "Your own network"
     for size, largest in LARGEST.items():
         if (value := getattr(network, size) or 0) > largest:
@@ -64,8 +67,8 @@ def check_example(network: Network) -> None:
         raise BadNetwork(f"the example in {FILE} must be {kind}, at most {EXAMPLE_LENGTH:,} long")
     try:
         network.example_of(example if network.channels else network.tokens(example))
-    except ValueError as error:
-        raise BadNetwork(f"the example in {FILE} cannot be read: {error}") from None
+    except Refused as refused:
+        raise BadNetwork(f"the example in {FILE} cannot be read: {refused.detail}") from None
 
 
 def describe_import(network: Network, names: dict[str, str]) -> dict:
@@ -99,38 +102,28 @@ def describe_import(network: Network, names: dict[str, str]) -> dict:
     }
 
 
-def _from_module(tensors: dict[str, np.ndarray], facts: dict[str, str], id: str) -> tuple[Network, dict[str, str]]:
+def _from_module(
+    tensors: dict[str, np.ndarray], facts: dict[str, str], metadata: Metadata, id: str
+) -> tuple[Network, dict[str, str]]:
     """The network of a torch module's state_dict, and the file's name of each of its parameters."""
     recurrent = _recurrent(tensors)
     # a file of safetensors.torch.save_model has shared weights once, and says in its metadata where else they belong
     shared = {name: tensors[kept] for name, kept in facts.items() if kept in tensors and name not in tensors}
     tensors = tensors | shared
-    cell, hidden = _cell(recurrent, tensors, facts)
+    cell, hidden = _cell(recurrent, tensors, metadata)
     directions = 2 if any(name.endswith(REVERSE) for name in recurrent) else 1
     layers = sum(name.startswith("weight_ih_l") and not name.endswith(REVERSE) for name in recurrent)
-    given = tensors[recurrent["weight_ih_l0"]]
-    if given.ndim != 2:
-        raise BadNetwork(f"{recurrent['weight_ih_l0']} must be a matrix, not of shape {given.shape}")
+    lowest = tensors[recurrent["weight_ih_l0"]]
+    if lowest.ndim != 2:
+        raise BadNetwork(f"{recurrent['weight_ih_l0']} must be a matrix, not of shape {lowest.shape}")
     names = {f"rnn.{name}": file for name, file in recurrent.items()}
-    rest = [name for name in tensors if name not in recurrent.values()]
-    names |= _around(tensors, rest, given.shape[1], directions * cell.width(cell.memories()[0], hidden))
-    embedding = tensors[names["embedding.weight"]] if "embedding.weight" in names else None
-    inputs, width = (given.shape[1], None) if embedding is None else embedding.shape
-    outputs = len(tensors[names["readout.weight"]]) if "readout.weight" in names else None
-    wanted = parameter_shapes(cell, layers, hidden, inputs, width, outputs, directions)
-    absent = _absent(wanted, names)
-    for name, file in names.items():
-        if name not in wanted:
-            raise BadNetwork(f"{file} does not belong to {cell.reference} of {layers} layers")
-        if tensors[file].shape != wanted[name]:
-            raise BadNetwork(f"{file} must have shape {wanted[name]}, not {tensors[file].shape}")
-    vocabulary = vocabulary_of(facts, FILE)
-    if vocabulary and len(vocabulary) != inputs:
-        counted = names.get("embedding.weight", names["rnn.weight_ih_l0"])
-        raise BadNetwork(f"the vocabulary has {len(vocabulary):,} entries, and {counted} is made for {inputs:,}")
-    task = task_of(facts, FILE, vocabulary, width is not None, inputs, outputs)
-    parameters = {name: tensors[names[name]] for name in wanted if name in names}
-    return Network(id, "", cell, layers, hidden, vocabulary, parameters, width, absent=absent, task=task), names
+    placed = set(recurrent.values())
+    rest = [name for name in tensors if name not in placed]
+    names |= _around(tensors, rest, lowest.shape[1], directions * cell.width(cell.memories()[0], hidden))
+    found = Found(cell, layers, hidden, directions, {name: (file, tensors[file]) for name, file in names.items()})
+    _check_absent(found)
+    found.check_shapes()
+    return found.network(metadata, id, "", FILE), names
 
 
 def _recurrent(tensors: dict[str, np.ndarray]) -> dict[str, str]:
@@ -156,7 +149,7 @@ def _recurrent(tensors: dict[str, np.ndarray]) -> dict[str, str]:
     return found
 
 
-def _cell(recurrent: dict[str, str], tensors: dict[str, np.ndarray], facts: dict[str, str]) -> tuple[type[Cell], int]:
+def _cell(recurrent: dict[str, str], tensors: dict[str, np.ndarray], metadata: Metadata) -> tuple[type[Cell], int]:
     """The kind of cell, by how many blocks are stacked in its recurrent weights, and how many units it has."""
     weight, names = tensors[recurrent["weight_hh_l0"]], recurrent["weight_hh_l0"]
     columns = weight.shape[1] if weight.ndim == 2 else 0
@@ -172,32 +165,33 @@ def _cell(recurrent: dict[str, str], tensors: dict[str, np.ndarray], facts: dict
         known = ", ".join(f"{count}·H for {kind.reference}" for count, kind in sorted(kinds.items()))
         wide = "P" if chosen else "H"
         raise BadNetwork(f"{names} must have {wide} columns and {known} rows, not shape {weight.shape}")
-    if "nonlinearity" in facts:
-        chosen["nonlinearity"] = facts["nonlinearity"]
-    try:
-        return kinds[blocks].with_options(*chosen.items()), hidden
-    except ValueError as error:
-        raise BadNetwork(f"{error} (metadata nonlinearity, or proj_size)") from None
+    if metadata.nonlinearity is not None:
+        chosen["nonlinearity"] = metadata.nonlinearity
+    return choose(kinds[blocks], chosen, " (metadata nonlinearity, or proj_size)"), hidden
 
 
-def _absent(wanted: dict[str, tuple], names: dict[str, str]) -> tuple[str, ...]:
-    """What the module was made without: all recurrent biases, the readout or its bias; anything else is missing."""
-    absent = tuple(name for name in wanted if name not in names)
-    biases = [name for name in wanted if name.startswith("rnn.bias")]
-    optional = {"readout.weight", "readout.bias"} | (set(biases) if set(biases) <= set(absent) else set())
-    if missing := [name.removeprefix("rnn.") for name in absent if name not in optional]:
-        raise BadNetwork(f"{_listed(missing)} missing beside {_listed(names.values())}")
-    return absent
+def _check_absent(found: Found) -> None:
+    """What the module may be made without: all recurrent biases, the readout or its bias; anything else is missing."""
+    biases = {name for name in found.shapes if name.startswith("rnn.bias")}
+    optional = {"readout.weight", "readout.bias"} | (biases if biases <= set(found.absent) else set())
+    if missing := [name.removeprefix("rnn.") for name in found.absent if name not in optional]:
+        present = [name for name, _ in found.parameters.values()]
+        raise BadNetwork(f"{_listed(missing)} missing beside {_listed(present)}")
 
 
 def _around(tensors: dict[str, np.ndarray], rest: list[str], inputs: int, width: int) -> dict[str, str]:
     """Which of the other tensors are embedding and readout: by shape, and by name where shapes leave a choice."""
     matrices = [name for name in rest if tensors[name].ndim == 2]
+    if len(matrices) > MOST_MATRICES:  # each pair of them is looked at
+        raise BadNetwork(
+            f"cannot place {_listed(matrices)}: beside the recurrent weights there may be an Embedding and a Linear "
+            "readout; save them without the rest of the model"
+        )
     ways = []
     for embedding in [None, *matrices]:
         for readout in [None, *matrices]:
             way = _way(tensors, embedding, readout, inputs, width)
-            if way is not None and sorted(way.values()) == sorted(rest):
+            if way is not None and len(way) == len(rest) and set(way.values()) == set(rest):
                 ways.append(way)
     if not ways:
         shapes = [f"{name} {tensors[name].shape}" for name in rest]

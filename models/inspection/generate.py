@@ -14,6 +14,7 @@ from gatescope.models.inspection.trace import FRAME, begin_event, top_guesses
 from gatescope.models.network.bptt import NetworkPass, time_chunks
 from gatescope.models.network.losses import softmax
 from gatescope.models.network.network import Network
+from gatescope.models.refused import Refused
 
 LONGEST = 2000
 
@@ -31,24 +32,23 @@ def generate(
 
     temperature divides the logits: towards 0 the likeliest character is always taken; top_k leaves only the k
     likeliest. The same seed gives the same text. interventions: as in a trace, t counted from the prompt's first
-    character. Raises ValueError naming the parameter and its range, before the first
-    event.
+    character. Raises Refused before the first event.
     """
     characters = network.vocabulary_size
     if network.task.gives != "next" or not network.predicts or not network.vocabulary:
-        raise ValueError(
-            "model: must have a readout that predicts the next character or word, and a vocabulary, to write a text"
+        raise Refused(
+            "model", "must have a readout that predicts the next character or word, and a vocabulary, to write a text"
         )
     if any(spec.reverse for spec in network.layer_specs):
-        raise ValueError("model: must not read from the end, which is not written yet")
+        raise Refused("model", "must not read from the end, which is not written yet")
     if not len(prompt):
-        raise ValueError("prompt: at least one character is needed")
+        raise Refused("prompt", "at least one character is needed")
     if not 1 <= length <= LONGEST:
-        raise ValueError(f"length: must be between 1 and {LONGEST}")
+        raise Refused("length", f"must be between 1 and {LONGEST}")
     if not 0 <= temperature <= 100:
-        raise ValueError("temperature: must be between 0 and 100")
+        raise Refused("temperature", "must be between 0 and 100")
     if top_k is not None and not 1 <= top_k <= characters:
-        raise ValueError(f"top_k: must be between 1 and {characters}, the number of characters the network knows")
+        raise Refused("top_k", f"must be between 1 and {characters}, the number of characters the network knows")
     steps = len(prompt) + length
     work = NetworkPass(
         network.weights(),

@@ -15,6 +15,7 @@ from gatescope.models.inspection.interventions import Intervention, intervention
 from gatescope.models.network.bptt import NetworkPass, time_chunks
 from gatescope.models.network.losses import criterion
 from gatescope.models.network.network import Network
+from gatescope.models.refused import Refused
 
 AT_ONCE = 4
 LONGEST = 1000
@@ -32,22 +33,21 @@ def influence(
     """‖∂L_t/∂s‖ for the loss L_t of each step (row) and a state s of one layer at each step (column), (N, N).
 
     layer: which of the network's parts; signal: one of its states, its output unless said. There is zero where no loss
-    falls and above the diagonal. Raises ValueError as a trace does, where layers read in both directions, and for a
+    falls and above the diagonal. Raises Refused as a trace does, where layers read in both directions, and for a
     sequence of more than 1,000 steps.
     """
-    layer_specs = network.layer_specs
-    if not 0 <= layer < len(layer_specs):
-        raise ValueError(f"layer: must be between 0 and {len(layer_specs) - 1}")
-    states = layer_specs[layer].cell.memories()
+    states = network.layer_spec(layer).cell.memories()
     signal = signal or states[0]
     if signal not in states:
-        raise ValueError(f"signal: must be one of {', '.join(states)}")
-    if not network.predicts or any(spec.reverse for spec in layer_specs):
-        raise ValueError("model: must have a readout and read from the beginning only")
+        raise Refused("signal", f"must be one of {', '.join(states)}")
+    if not network.predicts or any(spec.reverse for spec in network.layer_specs):
+        raise Refused("model", "must have a readout and read from the beginning only")
     example, weights = network.example_of(inputs, targets), network.weights(precision)
     steps = len(example.inputs)
     if steps > LONGEST:
-        raise ValueError(f"text: must have at most {LONGEST:,} steps for a map of all pairs")
+        raise Refused(
+            "values" if network.channels else "tokens", f"must have at most {LONGEST:,} steps for a map of all pairs"
+        )
     gradient_window = min(AT_ONCE, steps) if weights.recycles else steps
     work = NetworkPass(
         weights,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatescope.models.network.network import Network
+from gatescope.models.refused import Refused
 
 
 @dataclass(frozen=True)
@@ -29,22 +30,22 @@ class Intervention:
     last: int | None = None
 
     def check(self, network: Network, steps: int) -> None:
-        """Raise ValueError, naming the range, for what this network or a text of so many steps does not have."""
-        layer_specs = network.layer_specs
-        if not 0 <= self.layer < len(layer_specs):
-            raise ValueError(f"interventions: layer must be between 0 and {len(layer_specs) - 1}")
-        spec = layer_specs[self.layer]
+        """Raise Refused, naming the range, for what this network or a text of so many steps does not have."""
+        try:
+            spec = network.layer_spec(self.layer)
+        except Refused as refused:
+            raise Refused("interventions", f"layer {refused.detail}") from None
         signals = list(spec.cell.graph().signals)
         if self.signal not in signals:
-            raise ValueError(f"interventions: signal must be one of {', '.join(signals)}")
+            raise Refused("interventions", f"signal must be one of {', '.join(signals)}")
         if not math.isfinite(self.value) or abs(self.value) > 1e6:
-            raise ValueError("interventions: value must be a number between -1,000,000 and 1,000,000")
+            raise Refused("interventions", "value must be a number between -1,000,000 and 1,000,000")
         width = spec.cell.width(self.signal, spec.hidden)
         if self.units is not None and not all(0 <= unit < width for unit in self.units):
-            raise ValueError(f"interventions: units must be between 0 and {width - 1}")
+            raise Refused("interventions", f"units must be between 0 and {width - 1}")
         last = steps if self.last is None else self.last
         if not 0 <= self.first < last <= steps:
-            raise ValueError(f"interventions: from and to must satisfy 0 <= from < to <= {steps}")
+            raise Refused("interventions", f"from and to must satisfy 0 <= from < to <= {steps}")
 
 
 def intervention_records(

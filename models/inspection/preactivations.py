@@ -10,23 +10,21 @@ from gatescope.models.graph.node import Node
 from gatescope.models.inspection.recorder import Recorder
 from gatescope.models.network.layer import Layer
 from gatescope.models.network.network import Network
+from gatescope.models.refused import Refused
 
 
-def preactivations(network: Network, inputs: Sequence, layer: int = 0, unit: int = 0, **asked) -> dict:
+def preactivations(network: Network, inputs: Sequence, layer: int = 0, unit: int = 0, **options) -> dict:
     """For each signal with a matrix map, its summands for one unit: {"layer", "unit", "terms": {signal: [{"reads",
     "values"}, …]}}.
 
     layer: which of the network's parts. reads: `x`, a state before the step such as `h_prev`, a signal, or `bias`;
     values (N,). A map that a gate multiplies comes without the gate, which the signals and the cell's graph give.
-    asked: `interventions` and `targets` as a reading takes them. Raises ValueError naming the range.
+    options: `interventions` and `targets` as a reading takes them. Raises Refused.
     """
-    layer_specs = network.layer_specs
-    if not 0 <= layer < len(layer_specs):
-        raise ValueError(f"layer: must be between 0 and {len(layer_specs) - 1}")
-    spec = layer_specs[layer]
+    spec = network.layer_spec(layer)
     if not 0 <= unit < spec.hidden:
-        raise ValueError(f"unit: must be between 0 and {spec.hidden - 1}")
-    recorder = Recorder(network, inputs, backward=False, **asked)
+        raise Refused("unit", f"must be between 0 and {spec.hidden - 1}")
+    recorder = Recorder(network, inputs, backward=False, **options)
     recorder.forward(0, recorder.steps)
     cell, work, weights = spec.cell, recorder.work.layers[layer], spec.parameters(network.parameters)
     found: dict[str, list[dict]] = {}

@@ -14,6 +14,7 @@ from gatescope.models.network.bptt import NetworkPass, chunk_length
 from gatescope.models.network.losses import criterion
 from gatescope.models.network.network import Network
 from gatescope.models.network.task import NO_TOKEN
+from gatescope.models.refused import Refused
 
 LOSSES = ("every", "last")
 PRECISIONS = ("float32", "float64")
@@ -29,7 +30,7 @@ class Recorder:
     judged) or `last` (only the last one's). backward: record the backward pass too. precision: float32 or float64.
     signals: which to give, None for all. interventions: what is overwritten before anything reads it. targets: what
     should come out, needed where it is not the next input; a network that tells a class at the end and is given no
-    target is asked for the class it finds likeliest. Raises ValueError naming the parameter and what it may be.
+    target is asked for the class it finds likeliest. Raises Refused.
     """
 
     def __init__(
@@ -46,8 +47,8 @@ class Recorder:
         known = list(network.cell.graph().signals)
         _check("loss", loss, LOSSES)
         _check("precision", precision, PRECISIONS)
-        for signal in signals or ():
-            _check("signals", signal, known)
+        if signals is not None and not (signals and set(signals) <= set(known)):
+            raise Refused("signals", f"must be one of {', '.join(known)}")
         self.example = network.example_of(inputs, targets)
         self.inputs = self.example.inputs[:, None]
         self.targets = self.example.targets[:, None].astype(precision if network.task.is_regression else np.intp)
@@ -60,7 +61,7 @@ class Recorder:
             or not (np.isnan(self.targets) if network.task.is_regression else self.targets == NO_TOKEN).all()
         )
         self.wants_backward = backward and network.predicts and (judged or network.task.gives == "next")
-        self.signals = [signal for signal in known if not signals or signal in signals]
+        self.signals = [signal for signal in known if signals is None or signal in signals]
         self.began = time.perf_counter()
         weights, overwritten = (
             network.weights(precision),
@@ -184,4 +185,4 @@ class Recorder:
 
 def _check(name: str, value: str, allowed: Sequence[str]) -> None:
     if value not in allowed:
-        raise ValueError(f"{name}: must be one of {', '.join(allowed)}")
+        raise Refused(name, f"must be one of {', '.join(allowed)}")

@@ -36,12 +36,12 @@ class Trace:
     metadata: dict
 
 
-def trace(network: Network, inputs: Sequence, **asked) -> Trace:
-    """Read a sequence and record everything; what may be asked for, and the errors, are those of `Recorder`.
+def trace(network: Network, inputs: Sequence, **options) -> Trace:
+    """Read a sequence and record everything; the options and the errors are those of `Recorder`.
 
     Gradients of states are total derivatives, through every path.
     """
-    recorder = Recorder(network, inputs, **asked)
+    recorder = Recorder(network, inputs, **options)
     for first, last in time_chunks(recorder.steps):
         recorder.forward(first, last)
         if not recorder.wants_backward:
@@ -64,13 +64,13 @@ def trace(network: Network, inputs: Sequence, **asked) -> Trace:
     return Trace(tensors, facts if network.task.gives == "next" else facts | {"targets": targets_json(recorder)})
 
 
-def stream(network: Network, inputs: Sequence, **asked) -> Iterator[tuple[str, dict]]:
+def stream(network: Network, inputs: Sequence, **options) -> Iterator[tuple[str, dict]]:
     """The same as events (name, data), arrays as NumPy arrays: `begin`, `forward` …, `backward` …, `end`.
 
-    A frame carries n steps: t, t+1, … in a forward frame; t, t−1, … in a backward one. Raises ValueError before the
+    A frame carries n steps: t, t+1, … in a forward frame; t, t−1, … in a backward one. Raises Refused before the
     first event.
     """
-    return _events(Recorder(network, inputs, **asked))
+    return _events(Recorder(network, inputs, **options))
 
 
 def begin_facts(network: Network, inputs: np.ndarray, steps: int | None = None) -> dict:

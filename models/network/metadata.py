@@ -1,86 +1,124 @@
-"""What a network's file says of itself beside its tensors: lists and objects as JSON, the vocabulary, and what the
-network reads and gives.
+"""What a network's file says of itself beside its tensors: texts by name, some of them JSON, believed once they are
+checked.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Json, ValidationError, field_validator
 
 from gatescope.models.network.task import Task
+from gatescope.models.refused import Refused
 
-LABEL_LENGTH = 200
+MAY_BE = {
+    "options": "an object of whole numbers and words by their names",
+    "vocabulary": "a list of characters or words",
+    "card": "an object",
+    "absent": "a list of names",
+    "blocks": "a list of names",
+    "form": f"an object of {', '.join(Task.__dataclass_fields__)}",
+    "labels": "a list of names",
+    "steps": "a whole number",
+    "example": "a text, or a list with the numbers of each step",
+}
 
 
 class BadNetwork(ValueError):
-    """A file or a set of weights that is not a network this product can read; the message says what is wrong."""
-
-
-def vocabulary_of(facts: dict[str, str], name: str) -> list[str]:
-    """The vocabulary in a file's metadata, empty where there is none; raises BadNetwork."""
-    vocabulary = stored(facts, "vocabulary", list, name)
-    if not all(isinstance(text, str) and text and is_unicode(text) for text in vocabulary):
-        raise BadNetwork(f"the vocabulary in {name} must be a list of characters")
-    if len(set(vocabulary)) < len(vocabulary):
-        raise BadNetwork(f"the vocabulary in {name} holds a character twice")
-    return vocabulary
-
-
-def task_of(
-    facts: dict[str, str], name: str, vocabulary: Sequence[str], embedded: bool, inputs: int, outputs: int | None
-) -> Task:
-    """What a network of anybody's making reads and gives: as its metadata says (`reads`, `gives`, `pattern`, and as
-    JSON `labels`, `steps`, `example`), else as its sizes suggest. Raises BadNetwork.
-
-    As many outputs as inputs are the next input at every step; a single one is a number, others are classes, told at
-    the end. A vocabulary most of whose entries are longer than a character is one of words. Without vocabulary and
-    embedding, what does not predict its next input reads numbers. outputs: None without a readout.
+    """A file or a set of weights that is not a network this product can read; the message says what is wrong. It is no
+    `Refused`: what is wrong is the file as a whole, not a field that somebody filled in.
     """
-    said: dict = {key: facts[key] for key in ("reads", "gives", "pattern") if key in facts}
-    said |= {key: json_of(facts, key, name) for key in ("steps", "example") if key in facts}
-    labels = stored(facts, "labels", list, name)
-    if outputs is None and (labels or {"gives", "pattern"} & set(said)):
-        raise BadNetwork(f"{name} names labels, gives or pattern, and the network has no readout")
-    foretells = said.get("pattern", "many-to-many") == "many-to-many" and not labels and outputs in (None, inputs)
-    foretells = said.get("gives", "next" if foretells else "") == "next"
-    words = sum(len(entry) > 1 for entry in vocabulary) > len(vocabulary) / 2
-    tokens = "words" if words else "characters"
-    suggested = {
-        "reads": tokens if vocabulary or embedded or foretells else "values",
-        "gives": "next" if foretells else "values" if outputs == 1 else "classes",
-        "pattern": "many-to-many" if foretells else "many-to-one",
-        "labels": labels,
-    }
-    return checked_task(suggested | said, name)
 
 
-def checked_task(stored_form: dict, name: str) -> Task:
-    """The form that a file's metadata holds; raises BadNetwork saying what it may be."""
-    try:
-        task = Task.of(stored_form)
-    except (ValueError, TypeError) as error:
-        raise BadNetwork(f"{name}: {error}") from None
-    if not all(label and len(label) <= LABEL_LENGTH and is_unicode(label) for label in task.labels):
-        raise BadNetwork(f"{name}: labels must be names of 1 to {LABEL_LENGTH} characters")
-    return task
+class Metadata(BaseModel):
+    """The metadata of a safetensors file as far as it is known here.
+
+    A file of this product says `cell`, `options`, `form` (what it reads and gives), `absent`, `blocks` (in the order in
+    which they are stacked) and `card`; one of anybody's making may say `reads`, `gives`, `pattern`, `labels`, `steps`,
+    `example` and `nonlinearity`; both `title` and `vocabulary`. What is not text is written as JSON.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True)
+    title: str | None = None
+    cell: str | None = None
+    nonlinearity: str | None = None
+    reads: str | None = None
+    gives: str | None = None
+    pattern: str | None = None
+    options: Json[dict[str, int | str]] = {}
+    vocabulary: Json[list[str]] = []
+    card: Json[dict[str, Any]] = {}
+    absent: Json[list[str]] = []
+    blocks: Json[list[str]] = []
+    form: Json[Task] = Task()
+    labels: Json[list[str]] = []
+    steps: Json[int] | None = None
+    example: Json[str | tuple[tuple[float, ...], ...]] | None = None
+
+    @field_validator("vocabulary")
+    @classmethod
+    def _each_is_there_once(cls, vocabulary: list[str]) -> list[str]:
+        if not all(vocabulary):
+            raise ValueError("must be a list of characters or words, none of them empty")
+        if len(set(vocabulary)) < len(vocabulary):
+            raise ValueError("holds a character twice")
+        return vocabulary
+
+    @field_validator("card")
+    @classmethod
+    def _losses_are_numbers(cls, card: dict) -> dict:
+        if not isinstance(card.get("validation_loss"), int | float | None):
+            raise ValueError("must have a number as its validation_loss")
+        return card
+
+    @classmethod
+    def of(cls, facts: Mapping[str, str], file: str) -> Metadata:
+        """The metadata that a file holds; raises BadNetwork with a sentence that calls the file so."""
+        try:
+            return cls.model_validate(dict(facts))
+        except ValidationError as error:
+            raise BadNetwork(_sentence(error, file)) from None
+
+    def suggested_task(self, embedded: bool, inputs: int, outputs: int | None, file: str) -> Task:
+        """What a network of anybody's making reads and gives: as it says, else as its sizes suggest. Raises BadNetwork.
+
+        As many outputs as inputs are the next input at every step; a single one is a number, others are classes, told
+        at the end. A vocabulary most of whose entries are longer than a character is one of words. Without vocabulary
+        and embedding, what does not predict its next input reads numbers. outputs: None without a readout.
+        """
+        if outputs is None and (self.labels or self.gives or self.pattern):
+            raise BadNetwork(f"{file} names labels, gives or pattern, and the network has no readout")
+        foretells = self._foretells(inputs, outputs)
+        suggested = {
+            "reads": self._kind_of_tokens() if self.vocabulary or embedded or foretells else "values",
+            "gives": "next" if foretells else "values" if outputs == 1 else "classes",
+            "pattern": "many-to-many" if foretells else "many-to-one",
+            "labels": tuple(self.labels),
+        }
+        said = {name: getattr(self, name) for name in ("reads", "gives", "pattern", "steps", "example")}
+        try:
+            return Task(**suggested | {name: value for name, value in said.items() if value is not None})
+        except Refused as refused:
+            raise BadNetwork(f"{file}: {refused}") from None
+
+    def _foretells(self, inputs: int, outputs: int | None) -> bool:
+        """Whether it predicts its next input."""
+        if self.gives is not None:
+            return self.gives == "next"
+        return self.pattern in (None, "many-to-many") and not self.labels and outputs in (None, inputs)
+
+    def _kind_of_tokens(self) -> str:
+        longer = sum(len(entry) > 1 for entry in self.vocabulary)
+        return "words" if longer > len(self.vocabulary) / 2 else "characters"
 
 
-def is_unicode(text: str) -> bool:
-    """Whether a text has no half of a surrogate pair, which no file and no answer can hold."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def stored(facts: dict[str, str], key: str, kind: type, name: str) -> list | dict:
-    """A list or an object that the metadata holds as JSON, empty where it holds none."""
-    value = json_of(facts, key, name) if key in facts else kind()
-    if not isinstance(value, kind):
-        raise BadNetwork(f"the {key} in {name} is not a JSON {'list' if kind is list else 'object'}")
-    return value
-
-
-def json_of(facts: dict[str, str], key: str, name: str) -> object:
-    """What the metadata holds as JSON under a key that is there; raises BadNetwork."""
-    try:
-        return json.loads(facts[key])
-    except (ValueError, RecursionError):
-        raise BadNetwork(f"the {key} in {name} is not JSON") from None
+def _sentence(error: ValidationError, file: str) -> str:
+    """What is wrong with the first value that is; it is not echoed."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    key, cause = str(first["loc"][0]), first.get("ctx", {}).get("error")
+    if isinstance(cause, Refused):
+        return f"{file}: {cause}"
+    if first["type"] == "json_invalid":
+        return f"the {key} in {file} is not JSON: {cause}"
+    return f"the {key} in {file} {cause or f'must be {MAY_BE[key]}'}"

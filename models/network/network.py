@@ -22,25 +22,25 @@ from gatescope.models.cells import cells
 from gatescope.models.graph.cell import Cell
 from gatescope.models.network.architecture import CONVOLUTION, REVERSE, LayerSpec, layer_specs, parameter_shapes
 from gatescope.models.network.bptt import NetworkWeights
-from gatescope.models.network.metadata import BadNetwork, checked_task, is_unicode, stored, vocabulary_of
+from gatescope.models.network.metadata import BadNetwork, Metadata
 from gatescope.models.network.parameters import begin_as_said, in_order, renamed
-from gatescope.models.network.task import Example, Task, example_of
+from gatescope.models.network.task import Example, Task, example_of, steps_of
+from gatescope.models.network.validation import check_parameters, check_size_givers, check_task
+from gatescope.models.refused import Refused
 
-__all__ = ["BadNetwork", "Network", "UnknownCharacters", "is_unicode", "parameter_shapes", "untrained", "vocabulary_of"]
+__all__ = ["BadNetwork", "Network", "UnknownCharacters", "parameter_shapes", "untrained"]
 
 
 LAID_OUT_BYTES = 256 << 20
 
 
-class UnknownCharacters(ValueError):
+class UnknownCharacters(Refused):
     """A text holds characters (or words) the network has never seen; `characters` are they, in order of appearance."""
 
     def __init__(self, characters: list[str]):
         self.characters = characters
-        super().__init__(
-            "the network has never seen "
-            + ", ".join(f"U+{ord(unknown):04X}" if len(unknown) == 1 else unknown for unknown in characters)
-        )
+        named = (f"U+{ord(unknown):04X}" if len(unknown) == 1 else unknown for unknown in characters)
+        super().__init__("text", f"the network has never seen {', '.join(named)}")
 
 
 @dataclass(eq=False)
@@ -69,8 +69,7 @@ class Network:
     def __post_init__(self) -> None:
         if min(self.layers, self.hidden, self.inputs) < 1:
             raise BadNetwork("a network has at least one layer, one unit and one token")
-        if self.task.reads == "values" and (self.embedding or self.vocabulary):
-            raise BadNetwork("a network that reads numbers has no embedding and no vocabulary")
+        kernel = self.parameters.get(f"{CONVOLUTION}.weight")
         wanted = parameter_shapes(
             self.cell,
             self.layers,
@@ -79,28 +78,21 @@ class Network:
             self.embedding,
             self.outputs if self.predicts else None,
             2 if any(name.endswith(REVERSE) for name in self.parameters) else 1,
-            self.parameters[f"{CONVOLUTION}.weight"].shape[::2] if f"{CONVOLUTION}.weight" in self.parameters else None,
+            None if kernel is None else kernel.shape[::2],
         )
-        for name in self.absent:
-            if wanted.pop(name, None) is None or not ("bias" in name or name == "readout.weight"):
-                raise BadNetwork(f"a network cannot be without the parameter {name}")
-        for name, shape in wanted.items():
-            if name not in self.parameters:
-                raise BadNetwork(f"the parameter {name} is missing")
-            if self.parameters[name].shape != shape:
-                raise BadNetwork(f"the parameter {name} must have shape {shape}, not {self.parameters[name].shape}")
-            if not np.isfinite(self.parameters[name]).all():
-                raise BadNetwork(f"the parameter {name} holds values that are not finite")
-        if extra := set(self.parameters) - set(wanted):
-            raise BadNetwork(f"unexpected parameters: {', '.join(sorted(extra))}")
-        if self.task.labels and len(self.task.labels) != self.outputs:
-            raise BadNetwork(f"there are {len(self.task.labels)} labels for {self.outputs} outputs")
-        if self.predicts and self.task.gives == "next" and self.outputs != self.inputs:
-            raise BadNetwork(f"a network that predicts its next input has {self.inputs} outputs, not {self.outputs}")
+        check_parameters(self.parameters, wanted, self.absent)
+        check_task(self.task, bool(self.embedding or self.vocabulary), self.inputs, self.outputs)
         self._number = {character: number for number, character in enumerate(self.vocabulary)}
+        self._class = {label: number for number, label in enumerate(self.task.labels)}
 
     def tokens(self, text: str) -> list[int]:
-        """The numbers of a text's characters (or words); raises UnknownCharacters for those outside the vocabulary."""
+        """The numbers of a text's characters (or words); raises Refused where it reads none, and UnknownCharacters for
+        those outside the vocabulary.
+        """
+        if self.channels:
+            raise Refused("text", f"this network reads no text: send values, {steps_of(self.channels)}")
+        if not self.vocabulary:
+            raise Refused("text", "this network has no vocabulary: send tokens instead")
         cut = self.task.cut(text)
         try:
             return [self._number[token] for token in cut]
@@ -112,8 +104,21 @@ class Network:
         return self.task.join([self.vocabulary[token] for token in tokens])
 
     def example_of(self, inputs, targets=None) -> Example:
-        """The rows of a reading of these inputs; raises ValueError naming the parameter (see `task.example`)."""
-        return example_of(self.task, self.inputs, self.channels, self.outputs, inputs, targets)
+        """The rows of a reading of these inputs; targets may call classes by their names. Raises Refused naming the
+        parameter (see `task.example_of`).
+        """
+        return example_of(self.task, self.inputs, self.channels, self.outputs, inputs, targets, self.classes)
+
+    @property
+    def classes(self) -> dict[str, int]:
+        """The numbers of the classes that have a name: its labels, or what it may predict as the next input."""
+        return self._number if self.task.gives == "next" else self._class
+
+    def layer_spec(self, layer: int) -> LayerSpec:
+        """One of its layers, counted from the input, each direction for itself; raises Refused."""
+        if not 0 <= layer < len(self.layer_specs):
+            raise Refused("layer", f"must be between 0 and {len(self.layer_specs) - 1}")
+        return self.layer_specs[layer]
 
     @property
     def inputs(self) -> int:
@@ -232,39 +237,27 @@ class Network:
         """The network that a file's tensors and metadata make; `name` is what errors call the file. Raises
         BadNetwork.
         """
-        if facts.get("cell") not in cells():
+        metadata = Metadata.of(facts, name)
+        if metadata.cell not in cells():
             raise BadNetwork(f"{name} names no known cell; known are {', '.join(cells())}")
         try:
-            cell = cells()[facts["cell"]].with_options(*stored(facts, "options", dict, name).items())
-        except (ValueError, TypeError) as error:
+            cell = cells()[metadata.cell].with_options(*metadata.options.items())
+        except ValueError as error:
             raise BadNetwork(f"{name}: {error}") from None
-        absent = tuple(map(str, stored(facts, "absent", list, name)))
-        parameters = in_order(cell, renamed(cell, parameters), stored(facts, "blocks", list, name), name)
-        task = checked_task(stored(facts, "form", dict, name), name)
-        for matrix in ("readout.weight", "embedding.weight", "rnn.weight_ih_l0"):
-            if matrix in parameters and parameters[matrix].ndim != 2:
-                raise BadNetwork(f"the parameter {matrix} must be a matrix")
-        for matrix in ("readout.weight", "rnn.weight_ih_l0"):
-            if matrix not in parameters and matrix not in absent:
-                raise BadNetwork(f"the parameter {matrix} is missing")
-        if "rnn.weight_ih_l0" not in parameters:
-            raise BadNetwork("the parameter rnn.weight_ih_l0 is missing")
-        kernel = parameters.get(f"{CONVOLUTION}.weight", np.empty((1, 1, 2)))
-        if kernel.ndim != 3 or not 2 <= kernel.shape[-1] <= 32:
-            raise BadNetwork(f"the parameter {CONVOLUTION}.weight must be three-dimensional, with a window of 2 to 32")
-        hidden = len(parameters["rnn.weight_ih_l0"]) // len(cell.stacks()["weight_ih"][1])
+        parameters = in_order(cell, renamed(cell, parameters), metadata.blocks, name)
+        check_size_givers(parameters, metadata.absent)
         return cls(
             id=id,
-            title=facts.get("title", id),
+            title=id if metadata.title is None else metadata.title,
             cell=cell,
             layers=sum(name.startswith("rnn.weight_ih_l") and not name.endswith(REVERSE) for name in parameters),
-            hidden=hidden,
-            vocabulary=vocabulary_of(facts, name),
+            hidden=len(parameters["rnn.weight_ih_l0"]) // len(cell.stacks()["weight_ih"][1]),
+            vocabulary=metadata.vocabulary,
             parameters=parameters,
             embedding=parameters["embedding.weight"].shape[1] if "embedding.weight" in parameters else None,
-            card=stored(facts, "card", dict, name),
-            absent=absent,
-            task=task,
+            card=metadata.card,
+            absent=tuple(metadata.absent),
+            task=metadata.form,
         )
 
 

@@ -4,17 +4,24 @@ numbers out; at every step, at the last, or from one input on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 
 import numpy as np
+from pydantic import ConfigDict
 
 from gatescope.models.network.inputs import NO_TOKEN
+from gatescope.models.refused import Refused
 
 READS = ("characters", "words", "values")
 GIVES = ("next", "classes", "values")
 PATTERNS = ("many-to-many", "many-to-one", "one-to-many")
 LONGEST = 10_000
+LABEL_LENGTH = 200
+LISTED = 20  # names, in a sentence about a target
+WHOLE = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,8 @@ class Task:
     something. labels: names of the classes, or of the numbers it gives, empty where they have none. steps: how many
     steps follow from one input. example: an input worth looking at, as text or as a list of numbers a step.
     """
+
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid")  # where one is read from JSON
 
     reads: str = "characters"
     gives: str = "next"
@@ -34,15 +43,15 @@ class Task:
     def __post_init__(self) -> None:
         for name, allowed in (("reads", READS), ("gives", GIVES), ("pattern", PATTERNS)):
             if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}: must be one of {', '.join(allowed)}")
+                raise Refused(name, f"must be one of {', '.join(allowed)}")
         if self.gives == "next" and self.pattern != "many-to-many":
-            raise ValueError("pattern: what predicts the next input does so at every step")
-        if not (isinstance(self.labels, tuple) and all(isinstance(label, str) for label in self.labels)):
-            raise ValueError("labels: must be a list of names")
+            raise Refused("pattern", "what predicts the next input does so at every step")
+        if not all(1 <= len(label) <= LABEL_LENGTH for label in self.labels):
+            raise Refused("labels", f"must be names of 1 to {LABEL_LENGTH} characters")
         if len(set(self.labels)) < len(self.labels):
-            raise ValueError("labels: hold a name twice")
-        if not (isinstance(self.steps, int) and 1 <= self.steps <= LONGEST):
-            raise ValueError(f"steps: must be between 1 and {LONGEST}")
+            raise Refused("labels", "hold a name twice")
+        if not 1 <= self.steps <= LONGEST:
+            raise Refused("steps", f"must be between 1 and {LONGEST}")
 
     @property
     def is_regression(self) -> bool:
@@ -50,21 +59,8 @@ class Task:
         return self.gives == "values" or (self.gives == "next" and self.reads == "values")
 
     def to_dict(self) -> dict:
-        """The form as JSON can hold it."""
+        """The task as JSON can hold it."""
         return asdict(self)
-
-    @classmethod
-    def of(cls, stored: dict) -> Task:
-        """The form that `to_dict` made; raises ValueError."""
-        unknown = set(stored) - set(cls.__dataclass_fields__)
-        if unknown:
-            raise ValueError(f"{', '.join(sorted(map(str, unknown)))}: no part of what a network reads and gives")
-        kept = dict(stored)
-        if isinstance(kept.get("labels"), list):
-            kept["labels"] = tuple(kept["labels"])
-        if isinstance(kept.get("example"), list):
-            kept["example"] = tuple(tuple(map(float, step)) for step in kept["example"])
-        return cls(**kept)
 
     def cut(self, text: str) -> list[str]:
         """A text's tokens: its characters, or its words."""
@@ -77,10 +73,10 @@ class Task:
 
 @dataclass
 class Example:
-    """What a network is rows and what it should give, one row a step.
+    """What a network is given and what it should give, one row a step.
 
     inputs: tokens (N,), −1 for nothing, or numbers (N, channels). targets: classes (N,), −1 where none is known, or
-    numbers (N, outputs), NaN where none. scored: the steps at which a loss may fall.
+    numbers (N, outputs), NaN where none. loss_steps: the steps at which a loss may fall.
     """
 
     inputs: np.ndarray
@@ -88,56 +84,94 @@ class Example:
     loss_steps: slice
 
 
-def example_of(task: Task, tokens: int, channels: int | None, outputs: int, inputs, targets=None) -> Example:
+def example_of(
+    task: Task,
+    tokens: int,
+    channels: int | None,
+    outputs: int,
+    inputs: Sequence,
+    targets: Sequence | None = None,
+    classes: Mapping[str, int] = {},  # noqa: B006 – nobody writes into a mapping
+) -> Example:
     """The rows of a reading, checked and filled in: what predicts the next input is its own teacher.
 
     tokens: how many different ones there are; channels: numbers a step, None where tokens are read; outputs: rows of
-    the readout. Raises ValueError naming the parameter and what it may be.
+    the readout; classes: the numbers of the classes that have a name, by which a target may call them. Raises Refused
+    naming `tokens`, `values` or `targets`.
     """
-    rows = _values("values", inputs, channels) if channels else _tokens("tokens", inputs, tokens)
-    steps = len(rows)
+    rows = _values("values", inputs, channels) if channels else _tokens(inputs, tokens)
     if task.pattern == "one-to-many":
-        if steps != 1:
-            raise ValueError(f"{'values' if channels else 'tokens'}: this network reads one input and goes on alone")
-        steps = task.steps if targets is None else len(targets)
-        if not 1 <= steps <= LONGEST:
-            raise ValueError(f"targets: must have 1 to {LONGEST} steps")
-        rest = np.zeros((steps - 1, *rows.shape[1:])) if channels else np.full(steps - 1, NO_TOKEN)
-        rows = np.concatenate([rows, rest])
+        rows = _going_on_alone(task, rows, targets)
+    steps = len(rows)
     first = steps - 1 if task.pattern == "many-to-one" else 0
     last = steps - 1 if task.gives == "next" else steps
     wanted = np.full((steps, outputs), np.nan) if task.is_regression else np.full(steps, NO_TOKEN)
     if targets is not None:
-        found = _values("targets", targets, outputs) if task.is_regression else _tokens("targets", targets, outputs)
-        if len(found) != last - first:
-            raise ValueError(f"targets: {last - first} are needed, one for each step that is judged; not {len(found)}")
-        wanted[first:last] = found
+        wanted[first:last] = _targets(task, targets, outputs, classes, last - first)
     elif task.gives == "next" and outputs == (channels or tokens):
         wanted[:-1] = rows[1:]
     return Example(rows, wanted, slice(first, last))
 
 
-def _tokens(name: str, rows, count: int) -> np.ndarray:
+def _going_on_alone(task: Task, rows: np.ndarray, targets: Sequence | None) -> np.ndarray:
+    """One input followed by steps at which there is nothing: as many as are judged, else as the task says."""
+    reads_numbers = rows.ndim == 2
+    if len(rows) != 1:
+        raise Refused("values" if reads_numbers else "tokens", "this network reads one input and goes on alone")
+    steps = task.steps if targets is None else len(targets)
+    if not 1 <= steps <= LONGEST:
+        raise Refused("targets", f"must have 1 to {LONGEST} steps")
+    nothing = np.zeros((steps - 1, rows.shape[1])) if reads_numbers else np.full(steps - 1, NO_TOKEN)
+    return np.concatenate([rows, nothing])
+
+
+def _targets(task: Task, targets: Sequence, outputs: int, classes: Mapping[str, int], steps: int) -> np.ndarray:
+    """What should come out at so many steps, (steps,) classes or (steps, outputs) numbers."""
+    if not outputs:
+        raise Refused("targets", "this network has no readout, so nothing comes out")
+    found = _values("targets", targets, outputs) if task.is_regression else _classes(targets, outputs, classes)
+    if len(found) != steps:
+        raise Refused("targets", f"{steps} are needed, one for each step that is judged; not {len(found)}")
+    return found
+
+
+def _classes(targets: Sequence, count: int, classes: Mapping[str, int]) -> np.ndarray:
+    """The numbers of classes, which may be called by their names; a name goes before a number in digits."""
+    digits = {each: int(each) for each in targets if isinstance(each, str) and WHOLE.fullmatch(each)}
+    found = [classes.get(each, digits.get(each)) if isinstance(each, str) else each for each in targets]
+    if not all(isinstance(each, int | np.integer) and 0 <= each < count for each in found):
+        names = [*islice(classes, LISTED), *(["…"] if len(classes) > LISTED else [])]
+        named = f"{', '.join(names)} or " if names else ""
+        raise Refused("targets", f"each must be {named}a number from 0 to {count - 1}")
+    return np.array(found, np.intp)
+
+
+def _tokens(rows: Sequence, count: int) -> np.ndarray:
     try:
         found = np.asarray(rows, np.intp)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{name}: must be a list of whole numbers") from None
+        raise Refused("tokens", "must be a list of whole numbers") from None
     if found.ndim != 1 or not len(found):
-        raise ValueError(f"{name}: a text of at least one character is needed")
+        raise Refused("tokens", "a text of at least one character is needed")
     if found.min() < 0 or found.max() >= count:
-        raise ValueError(f"{name}: numbers must be between 0 and {count - 1}")
+        raise Refused("tokens", f"each must be 0 to {count - 1}")
     return found
 
 
-def _values(name: str, rows, width: int) -> np.ndarray:
+def _values(name: str, rows: Sequence, width: int) -> np.ndarray:
     try:
         found = np.asarray(rows, np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name}: must be a list of steps with {width} numbers each") from None
+    except (TypeError, ValueError, OverflowError):
+        found = np.empty(0)
     if found.ndim == 1 and width == 1:
         found = found[:, None]
     if found.ndim != 2 or found.shape[1] != width or not len(found):
-        raise ValueError(f"{name}: must be a list of steps with {width} number{'s' * (width > 1)} each")
+        raise Refused(name, f"must be {steps_of(width)}")
     if not np.isfinite(found).all() or np.abs(found).max() > 1e6:
-        raise ValueError(f"{name}: must be numbers between -1,000,000 and 1,000,000")
+        raise Refused(name, "must be numbers between -1,000,000 and 1,000,000")
     return found
+
+
+def steps_of(width: int) -> str:
+    """What a list of numbers must be, in words."""
+    return f"steps of {width:,} number{'s' if width > 1 else ''} each"

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from gatescope.models.network.task import Task
+from gatescope.models.refused import Refused
 from gatescope.models.training.dataset import dump_dataset
 
 # The Reber grammar: from each state the two symbols that may follow, and the state each leads to.
@@ -141,16 +142,16 @@ BENCHMARKS: dict[str, tuple[Callable[[np.random.Generator, int], Iterator[dict]]
 def benchmark(name: str, count: int, steps: int | None = None, seed: int = 0) -> str:
     """A file of so many lessons of a task; steps: how long they are (the longest), the usual length unless said.
 
-    Raises ValueError naming the parameter.
+    Raises Refused.
     """
     if name not in BENCHMARKS:
-        raise ValueError(f"task: must be one of {', '.join(BENCHMARKS)}")
+        raise Refused("task", f"must be one of {', '.join(BENCHMARKS)}")
     make, task, usual = BENCHMARKS[name]
     steps = usual if steps is None else steps
     if not 10 <= steps <= 1000:
-        raise ValueError("steps: must be between 10 and 1,000")
+        raise Refused("steps", "must be between 10 and 1,000")
     if not 2 <= count <= 1_000_000:
-        raise ValueError("count: must be between 2 and 1,000,000")
+        raise Refused("count", "must be between 2 and 1,000,000")
     if task.reads == "values":
         drawn = next(make(np.random.default_rng(seed + 1), steps))["input"]
         task = replace(task, example=tuple(tuple(row) if isinstance(row, list) else (row,) for row in drawn))

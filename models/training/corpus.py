@@ -9,8 +9,8 @@ import numpy as np
 from gatescope.models.compiler.denormals import flushed
 from gatescope.models.network.bptt import NetworkPass, NetworkWeights
 from gatescope.models.network.losses import cross_entropy
-from gatescope.models.network.network import is_unicode
 from gatescope.models.network.task import Task
+from gatescope.models.refused import Refused
 from gatescope.models.training.recipe import Recipe, batches, held_out
 
 
@@ -34,17 +34,18 @@ class Evaluation(NamedTuple):
 class Corpus:
     """A text's characters in the order of their numbers (`vocabulary`), its batches and its held-out tail.
 
-    A text too short to hold anything out is validated on itself. Raises ValueError for a text without two different
+    A text too short to hold anything out is validated on itself. Raises Refused for a text without two different
     characters, or too short for the recipe; `Recipe.for_text` makes one that fits.
     """
 
     task, channels, outputs = Task(), None, None
 
     def __init__(self, text: str, recipe: Recipe):
-        if not is_unicode(text):
-            raise ValueError("text: holds half of a surrogate pair, which is not a character")
+        try:
+            points = np.frombuffer(text.encode("utf-32-le"), "<u4")
+        except UnicodeEncodeError:
+            raise Refused("text", "holds half of a surrogate pair, which is not a character") from None
         self.vocabulary = sorted(set(text))
-        points = np.frombuffer(text.encode("utf-32-le"), "<u4")
         tokens = np.unique(points, return_inverse=True)[1].astype(np.intp)
         self.size, self.held_out = len(tokens), held_out(len(tokens), recipe.validation)
         self.trained_on = self.size - self.held_out
@@ -52,9 +53,10 @@ class Corpus:
         self.length = recipe.sequence_length
         self.epoch = batches(self.trained_on, recipe.batch_size, recipe.sequence_length)
         if len(self.vocabulary) < 2 or self.epoch < 1:
-            raise ValueError(
-                f"text: is too short or too plain: {self.size} characters, {len(self.vocabulary)} different, for "
-                f"{recipe.batch_size} sequences of {recipe.sequence_length}"
+            raise Refused(
+                "text",
+                f"is too short or too plain: {self.size} characters, {len(self.vocabulary)} different, for "
+                f"{recipe.batch_size} sequences of {recipe.sequence_length}",
             )
         self.start, rows = tokens[0], self.trained_on // recipe.batch_size
         self.columns = tokens[: rows * recipe.batch_size].reshape(recipe.batch_size, rows).T

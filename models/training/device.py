@@ -6,40 +6,39 @@ whoever goes on with a run may have other devices. To the last bit a run repeats
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from functools import partial
 
+from gatescope.models.refused import ProcessChoice, Refused
+from gatescope.models.training.batches import MakeBatches
 from gatescope.models.training.cpu_batches import CpuBatches
 from gatescope.models.training.device_batches import DeviceBatches
 
-CHOICES = ("auto", "cpu", "cuda")
 VARIABLE = "GATESCOPE_DEVICE"
-NO_GPU = f"{VARIABLE}: is cuda, but there is no GPU here that PyTorch can use"
+CHOICE = ProcessChoice(VARIABLE, ("auto", "cpu", "cuda"))
+NO_GPU = "is cuda, but there is no GPU here that PyTorch can use"
 
 
 def choose_device(choice: str) -> None:
     """Choose for all trainings begun from now on, here and in processes that are started from here."""
-    os.environ[VARIABLE] = choice
+    CHOICE.set(choice)
 
 
-def batches_here() -> Callable[..., CpuBatches | DeviceBatches]:
-    """What makes the gradients in this process; raises ValueError where the choice cannot be had."""
-    choice = os.environ.get(VARIABLE, CHOICES[0])
+def batches_here() -> MakeBatches:
+    """What makes the gradients in this process; raises Refused where the choice cannot be had."""
+    choice = CHOICE.get()
     check_device(choice)
     if choice == "cpu" or not _works():
         if choice == "cuda":
-            raise ValueError(NO_GPU)
+            raise Refused(VARIABLE, NO_GPU)
         return CpuBatches
     return partial(DeviceBatches, device="cuda")
 
 
 def check_device(choice: str) -> None:
-    """Raise ValueError for what is no choice, and where a GPU is asked for and PyTorch finds none."""
-    if choice not in CHOICES:
-        raise ValueError(f"{VARIABLE}: must be one of {', '.join(CHOICES)}")
+    """Raise Refused for what is no choice, and where a GPU is asked for and PyTorch finds none."""
+    CHOICE.check(choice)
     if choice == "cuda" and not _found():
-        raise ValueError(NO_GPU)
+        raise Refused(VARIABLE, NO_GPU)
 
 
 def _found() -> bool:

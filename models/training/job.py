@@ -7,12 +7,11 @@ and tells the same steps again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Protocol
 
-from gatescope.models.network.bptt import NetworkWeights
+from gatescope.models.training.batches import MakeBatches
 from gatescope.models.training.cpu_batches import CpuBatches
-from gatescope.models.training.device_batches import DeviceBatches
 from gatescope.models.training.learner import Diverged, Learner
 from gatescope.models.training.plan import plan
 from gatescope.models.training.recipe import Recipe, affordable, cost
@@ -51,7 +50,7 @@ def run_job(
     spec: Spec,
     resume: bytes | None,
     io: TrainingHost,
-    batches: Callable[[NetworkWeights, Recipe], CpuBatches | DeviceBatches] = CpuBatches,
+    batches: MakeBatches = CpuBatches,
 ) -> Iterator[tuple[str, dict]]:
     """Train; yields (name, data) with the names `progress`, `gates`, `sample` (where it learns to write) and
     `checkpoint`.
@@ -59,7 +58,7 @@ def run_job(
     resume: a checkpoint to go on from, wherever it was made; a finished one yields nothing. batches: what makes the
     gradients, see `models.training.device`. A checkpoint counts once its event has been logged: what was told before it
     is then logged too. The last checkpoint says `finished` and, in `reason`, why. Losses are in nats a character.
-    Raises ValueError for a text that does not fit the recipe, BadCheckpoint, and Diverged.
+    Raises Refused for a text that does not fit the recipe, BadCheckpoint, and Diverged.
     """
     work = Learner(spec, resume, batches)
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 
 import numpy as np
 
@@ -13,13 +12,12 @@ from gatescope.models.inspection.generate import generate
 from gatescope.models.network.bptt import NetworkWeights
 from gatescope.models.network.matmul import TorchMatmul
 from gatescope.models.network.network import Network, untrained
+from gatescope.models.training.batches import MakeBatches
 from gatescope.models.training.checkpoint import Progress, resumed, to_bytes
 from gatescope.models.training.corpus import Corpus
 from gatescope.models.training.cpu_batches import CpuBatches
 from gatescope.models.training.dataset import ExampleDataset, is_dataset
-from gatescope.models.training.device_batches import DeviceBatches
 from gatescope.models.training.optimiser import Optimiser
-from gatescope.models.training.recipe import Recipe
 from gatescope.models.training.spec import Spec
 from gatescope.models.training.statistics import gate_statistics, signal_gradient_norms
 
@@ -46,7 +44,7 @@ class Learner:
         self,
         spec: Spec,
         resume: bytes | None = None,
-        batches: Callable[[NetworkWeights, Recipe], CpuBatches | DeviceBatches] = CpuBatches,
+        batches: MakeBatches = CpuBatches,
     ):
         self.spec, self.recipe, recipe = spec, spec.recipe, spec.recipe
         self.corpus = corpus = (ExampleDataset if is_dataset(spec.text) else Corpus)(spec.text, recipe)

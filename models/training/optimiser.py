@@ -1,4 +1,6 @@
-"""The optimiser: PyTorch's AdamW and clipping, over all parameters as one flat vector that NumPy shares."""
+"""The optimiser: PyTorch's AdamW (Loshchilov & Hutter 2019) and clipping, over all parameters as one flat vector that
+NumPy shares.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,11 @@ class Optimiser:
         self.clip, self.weight_decay = recipe.clip, recipe.weight_decay
 
     def update(self, rate: float, batches: int) -> Update:
-        """Move the weights along the mean of the gradients of so many batches, shortened to `clip`; forget them."""
+        """Move the weights along the mean of the gradients of so many batches, shortened to `clip`; forget them.
+
+        Clipped by the norm over all parameters (Pascanu, Mikolov & Bengio 2013). PyTorch's `clip_grad_norm_` divides by
+        the norm + 1e-6, which would be other bits, and tells no norm by parameter.
+        """
         norms = {name: math.sqrt(float(np.vdot(part, part))) / batches for name, part in self.gradients.items()}
         norm = math.sqrt(sum(square * square for square in norms.values()))
         scale = min(1.0, self.clip / norm) if norm else 1.0

@@ -11,7 +11,7 @@ def plan(
 ) -> tuple[Recipe, Cost]:
     """The recipe for a text or a file of lessons, what is chosen being kept, and its estimate; see `Recipe.for_text`.
 
-    Raises ValueError naming what cannot be, or is too much.
+    Raises Refused naming what cannot be, or is too much.
     """
     if not is_dataset(text):
         size, tokens = len(text), len(set(text))

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 
 from gatescope.models.cells import cells
 from gatescope.models.network.network import parameter_shapes
+from gatescope.models.refused import Refused
 
 LIMITS = {
     "layers": (1, 8),
@@ -49,8 +50,7 @@ class Recipe:
     th. learning_rate is reached after the fraction warm_up of all steps and then falls to zero. clip: the longest
     gradient. dropout: the fraction of each layer's output that is left out. validation: the fraction of the text,
     at its end, that is held out; patience: how many validations without a better loss end the training before its
-    last step. The four …_every count steps between events. threads share a batch. Raises ValueError beginning with
-    the name of what is wrong.
+    last step. The four …_every count steps between events. threads share a batch. Raises Refused.
     """
 
     cell: str = "lstm"
@@ -80,37 +80,40 @@ class Recipe:
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", tuple(map(tuple, self.options)))
         if self.cell not in cells():
-            raise ValueError(f"cell: must be one of {', '.join(cells())}")
+            raise Refused("cell", f"must be one of {', '.join(cells())}")
+        if not all(type(value) in (int, str) for _, value in self.options):  # 5.0 would count as the option 5
+            raise Refused("options", "must be whole numbers or words")
         try:
             cells()[self.cell].with_options(*self.options)
         except ValueError as error:
-            raise ValueError(f"options: {error}") from None
+            raise Refused("options", str(error)) from None
         for name, (low, high) in LIMITS.items():
             value, whole = getattr(self, name), isinstance(low, int)
             if type(value) not in ((int,) if whole else (int, float)) or not low <= value <= high:
                 kind = "a whole number " if whole else ""
-                raise ValueError(f"{name}: must be {kind}between {low:,} and {high:,}")
+                raise Refused(name, f"must be {kind}between {low:,} and {high:,}")
         if self.embedding is not None and not (
             type(self.embedding) is int and 1 <= self.embedding <= LARGEST_EMBEDDING
         ):
-            raise ValueError(f"embedding: must be between 1 and {LARGEST_EMBEDDING}, or none for one-hot input")
+            raise Refused("embedding", f"must be between 1 and {LARGEST_EMBEDDING}, or none for one-hot input")
         if self.convolution is not None:
             object.__setattr__(self, "convolution", tuple(self.convolution))
             channels, window = self.convolution
             if not (1 <= channels <= LARGEST_EMBEDDING and 2 <= window <= 32):
-                raise ValueError(f"convolution: must be 1 to {LARGEST_EMBEDDING} channels and a window of 2 to 32")
+                raise Refused("convolution", f"must be 1 to {LARGEST_EMBEDDING} channels and a window of 2 to 32")
 
     @classmethod
     def for_text(cls, length: int, vocabulary_size: int, epochs: int | None = None, **chosen) -> Recipe:
         """A recipe that suits a text of so many characters; what is chosen stays, shrunk where the text is too short.
 
         epochs, if given, says how many times the text is read in place of steps. A recipe from a network's card can be
-        given as it stands. Raises ValueError for a text that cannot be trained on.
+        given as it stands. Raises Refused for a text that cannot be trained on.
         """
         if length < 2 or vocabulary_size < 2:
-            raise ValueError(
-                "text: must have at least two different characters; it has "
-                f"{length:,} character{'' if length == 1 else 's'}, {vocabulary_size:,} different"
+            raise Refused(
+                "text",
+                "must have at least two different characters; it has "
+                f"{length:,} character{'' if length == 1 else 's'}, {vocabulary_size:,} different",
             )
         given = {name: value for name, value in chosen.items() if value is not None or name == "embedding"}
         given.setdefault("embedding", None if vocabulary_size <= 128 else 64)
@@ -174,11 +177,15 @@ class Recipe:
     def from_json(cls, stored: dict) -> Recipe:
         """The recipe that `to_json` made the values of."""
         if unknown := set(stored) - {field.name for field in fields(cls)}:
-            raise ValueError(f"recipe: has no field {', '.join(sorted(unknown))}")
+            raise Refused("recipe", f"has no field {', '.join(sorted(unknown))}")
         return cls(**stored)
 
     def rate(self, step: int) -> float:
-        """The learning rate of step 1, 2, …: along a cosine up to the highest, along another down to zero."""
+        """The learning rate of step 1, 2, …: along a cosine up to the highest, along another down to zero.
+
+        One cycle (Smith & Topin 2018, "Super-convergence"), in the shape of PyTorch's OneCycleLR with div_factor=25;
+        a function of the step alone, so that a resumed training needs no scheduler's state.
+        """
         rising = max(1, round(self.warm_up * self.steps))
         if step <= rising:
             return self.learning_rate * (0.04 + 0.96 * (1 - math.cos(math.pi * step / rising)) / 2)
@@ -238,21 +245,24 @@ def cost(recipe: Recipe, text_length: int, vocabulary_size: int) -> Cost:
 def affordable(
     recipe: Recipe, text_length: int, vocabulary_size: int, longest_seconds: float = LONGEST_SECONDS
 ) -> Cost:
-    """The estimate of a training that this machine can do at all; raises ValueError saying what is too much."""
+    """The estimate of a training that this machine can do at all; raises Refused saying what is too much."""
     found = cost(recipe, text_length, vocabulary_size)
     if found.parameters > LARGEST_NETWORK:
-        raise ValueError(
-            f"hidden: this network would have {found.parameters:,} weights, and at most {LARGEST_NETWORK:,} are trained"
+        raise Refused(
+            "hidden",
+            f"this network would have {found.parameters:,} weights, and at most {LARGEST_NETWORK:,} are trained",
         )
     if found.memory > LARGEST_MEMORY:
-        raise ValueError(
-            f"batch_size: this training would need {found.memory / 2**30:,.0f} GiB of memory, "
-            f"and at most {LARGEST_MEMORY // 2**30} are given"
+        raise Refused(
+            "batch_size",
+            f"this training would need {found.memory / 2**30:,.0f} GiB of memory, "
+            f"and at most {LARGEST_MEMORY // 2**30} are given",
         )
     if found.seconds > longest_seconds:
-        raise ValueError(
-            f"steps: this training would take about {duration(found.seconds)}, and at most "
-            f"{duration(longest_seconds)} are given"
+        raise Refused(
+            "steps",
+            f"this training would take about {duration(found.seconds)}, and at most "
+            f"{duration(longest_seconds)} are given",
         )
     return found
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from gatescope.models.graph.cell import Cell
 from gatescope.models.graph.description import describe
-from gatescope.models.network.layer import Layer
+from gatescope.models.training.batches import ReadLayer
 
 BINS = 16
 VALUES = 16_384
@@ -19,7 +20,7 @@ def signal_ranges(cell: type[Cell]) -> dict[str, tuple[float, float] | None]:
     return {signal["id"]: signal["range"] and tuple(signal["range"]) for signal in describe(cell)["signals"]}
 
 
-def gate_statistics(shares: list[list[Layer]]) -> list[dict]:
+def gate_statistics(shares: Sequence[Sequence[ReadLayer]]) -> list[dict]:
     """For each layer and signal `mean`, `low`, `high` and `histogram`, of the batch that was just read.
 
     shares: the layers of each part of the batch. low and high are the fractions under 0.1 and over 0.9 of the range,
@@ -43,16 +44,16 @@ def _spread(values: np.ndarray, span: tuple[float, float] | None) -> dict:
     if span is None:
         values, span = np.tanh(values), (-1.0, 1.0)
     within = (values - np.float32(span[0])) * np.float32(BINS / (span[1] - span[0]))
-    is_regression = np.bincount(np.clip(within, 0, BINS - 1).astype(np.intp), minlength=BINS)
+    counts = np.bincount(np.clip(within, 0, BINS - 1).astype(np.intp), minlength=BINS)
     return {
         "mean": mean,
         "low": float(np.mean(within < 0.1 * BINS)),
         "high": float(np.mean(within > 0.9 * BINS)),
-        "histogram": is_regression.tolist(),
+        "histogram": counts.tolist(),
     }
 
 
-def signal_gradient_norms(shares: list[list[Layer]]) -> list[dict[str, float]]:
+def signal_gradient_norms(shares: Sequence[Sequence[ReadLayer]]) -> list[dict[str, float]]:
     """‖∂L/∂signal‖ for each layer and signal of the batch that was just read; of a large one, steps at equal distances
     stand for all.
     """
