@@ -40,10 +40,8 @@ def gru(w, x, before, reset="after"):
 
 def jordan(w, x, before):
     y = w["weight_hh"] @ before["h"] + w["bias_hh"]
-    shown = "weight_yh" in w
-    back = "yh" if shown else "Noneh"
-    h = torch.tanh(w["weight_ih"] @ x + w["bias_ih"] + w[f"weight_{back}"] @ y + w[f"bias_{back}"])
-    return {"h": h} | ({"y": y} if shown else {})
+    h = torch.tanh(w["weight_ih"] @ x + w["bias_ih"] + w["weight_yh"] @ y + w["bias_yh"])
+    return {"y": y, "h": h}
 
 
 def lstm(w, x, before, projection=0):
@@ -74,20 +72,6 @@ def tdnn(w, x, before, window=4, nonlinearity="tanh"):
     return {"h": SQUASH[nonlinearity](a)}
 
 
-EQUATIONS: dict[str, Callable[..., dict[str, Tensor]]] = {
-    "elman": elman,
-    "feedforward": feedforward,
-    "gru": gru,
-    "jordan": jordan,
-    "lstm": lstm,
-    "peephole": peephole,
-    "tdnn": tdnn,
-}
-
-
-# ---- Cells to come: their equations are ready; the names and the order of the parameters are those of their files.
-
-
 def lstm1997(w, x, before):
     i, g, o = both(w, x, before["h"]).chunk(3)
     i, g, o = torch.sigmoid(i), torch.tanh(g), torch.sigmoid(o)
@@ -116,11 +100,24 @@ def normalised(a: Tensor, gain: Tensor) -> Tensor:
 
 
 def layernorm_lstm(w, x, before):
-    stacked = normalised(w["weight_hh"] @ before["h"], w["gain_hh"]) + normalised(w["weight_ih"] @ x, w["gain_ih"])
-    f, i, o, g = (stacked + w["bias"]).chunk(4)
+    by_x, by_h, bias = (torch.cat([w[f"{name}_{gate}"] for gate in "ifgo"]) for name in ("gain_x", "gain_h", "bias"))
+    stacked = normalised(w["weight_hh"] @ before["h"], by_h) + normalised(w["weight_ih"] @ x, by_x)
+    i, f, g, o = (stacked + bias).chunk(4)
     f, i, o, g = torch.sigmoid(f), torch.sigmoid(i), torch.sigmoid(o), torch.tanh(g)
     c = f * before["c"] + i * g
     return {"f": f, "i": i, "o": o, "g": g, "c": c, "h": o * torch.tanh(normalised(c, w["gain_c"]) + w["bias_c"])}
 
 
-TO_COME = {"lstm1997": lstm1997, "mingru": mingru, "slstm": slstm, "layernorm-lstm": layernorm_lstm}
+EQUATIONS: dict[str, Callable[..., dict[str, Tensor]]] = {
+    "elman": elman,
+    "feedforward": feedforward,
+    "gru": gru,
+    "jordan": jordan,
+    "lstm": lstm,
+    "peephole": peephole,
+    "tdnn": tdnn,
+    "lstm1997": lstm1997,
+    "mingru": mingru,
+    "slstm": slstm,
+    "layernorm-lstm": layernorm_lstm,
+}

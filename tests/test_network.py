@@ -97,7 +97,7 @@ def test_blocks_that_a_file_stacks_in_another_order_are_put_right():
     assert all((older.parameters[name] == array).all() for name, array in network.parameters.items())
 
 
-@pytest.mark.parametrize("blocks", [["i", "f", "g"], ["i", "f", "g", "q"], ["i", "i", "f", "g", "o"], [1, 2, 3, 4]])
+@pytest.mark.parametrize("blocks", [["i", "f", "g"], ["i", "f", "g", "q"], ["i", "i", "f", "g", "o"]])
 def test_blocks_that_are_not_the_cell_s_are_refused(blocks):
     network = untrained(cells()["lstm"], 1, 3, list("ab"))
     with pytest.raises(BadNetwork, match="stacks the blocks .*; those of lstm are i, f, g, o"):

@@ -58,7 +58,8 @@ class Program:
                 self._print("backward", self.slopes.merged(), self.backward_schedule.merged(), self.after.merged()),
             )
         )
-        names: dict[str, Any] = {name: getattr(np, name) for name in FUNCTIONS}
+        names: dict[str, Any] = {name: getattr(np, name) for name in FUNCTIONS if name != "mean"}
+        names["mean"] = _mean
         exec(compile(self.source, f"<{cell.id} program>", "exec"), names)  # noqa: S102 – our own derived source
         self.run_forward: Loop = names["forward"]
         self.run_backward: Loop = names["backward"]
@@ -104,6 +105,11 @@ class Program:
     def reads(self, stack: str) -> Node:
         """The vector that a stack of maps reads."""
         return self.layout.stacks[stack][0]
+
+
+def _mean(vector: np.ndarray, out: np.ndarray) -> None:
+    """The mean over the units of each row, for every unit."""
+    out[...] = vector.mean(axis=-1, keepdims=True)
 
 
 _DERIVING = threading.RLock()

@@ -94,7 +94,7 @@ _ROWS = (
         1,
         "mean",
         value=lambda a: a,
-        numpy="copyto({out}, {0}.mean(axis=-1, keepdims=True))",
+        numpy="mean({0}, {out})",
         torch=lambda torch, a: a.mean(-1, keepdim=True).expand_as(a),
     ),
     Operation(

@@ -34,7 +34,7 @@ Numbers = Annotated[list[float], Field(fail_fast=True)]
 Scalar = bool | int | float | str
 
 
-class Lesson(BaseModel):
+class StoredExample(BaseModel):
     """A line of the file: what comes in, what should come out, and the steps that tell whether it was remembered."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -102,7 +102,7 @@ class ExampleDataset:
                 f"batches of {recipe.batch_size:,} with {recipe.sequence_length:,} steps",
             )
 
-    def _row(self, lesson: Lesson, number: int) -> Row:
+    def _row(self, lesson: StoredExample, number: int) -> Row:
         inputs = lesson.input
         if not self.channels:
             inputs = [self._number[token] for token in self.task.cut(inputs)]
@@ -119,7 +119,7 @@ class ExampleDataset:
         asked[list(steps)] = True
         return Row(found.inputs, found.targets, asked)
 
-    def _target(self, lesson: Lesson, number: int) -> list | None:
+    def _target(self, lesson: StoredExample, number: int) -> list | None:
         """What should come out, one entry a step: the numbers of classes, or numbers."""
         target = lesson.target
         if (target is None) != (self.task.gives == "next"):
@@ -209,9 +209,9 @@ def _task_of(line: str) -> Task:
         raise Refused("text", f"the first line does not say what the lessons are: {reason}") from None
 
 
-def _parsed(line: str, number: int) -> Lesson:
+def _parsed(line: str, number: int) -> StoredExample:
     try:
-        return Lesson.model_validate_json(line)
+        return StoredExample.model_validate_json(line)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
     wrong = first["loc"][0] if first["loc"] and first["type"] not in ("extra_forbidden", "missing") else None
@@ -220,7 +220,7 @@ def _parsed(line: str, number: int) -> Lesson:
     raise Refused("text", f'line {number} is no lesson: {{"input": …, "target": …}}')
 
 
-def _known(task: Task, lessons: list[Lesson]) -> tuple[list[str], int | None, Task]:
+def _known(task: Task, lessons: list[StoredExample]) -> tuple[list[str], int | None, Task]:
     """The vocabulary, or the numbers a step, and the task with its labels filled in."""
     if task.gives == "classes" and not task.labels:
         task = _with_labels(task, lessons)
@@ -232,7 +232,7 @@ def _known(task: Task, lessons: list[Lesson]) -> tuple[list[str], int | None, Ta
     return sorted({token for text in texts for token in task.cut(text)}), None, task
 
 
-def _with_labels(task: Task, lessons: list[Lesson]) -> Task:
+def _with_labels(task: Task, lessons: list[StoredExample]) -> Task:
     """The task with all targets as its labels, in the order of the alphabet."""
     targets = [lesson.target for lesson in lessons if lesson.target is not None]
     names = [name for target in targets for name in (target if isinstance(target, list) else [target])]
@@ -251,7 +251,7 @@ def _width(inputs: str | list) -> int:
     return len(inputs[0])
 
 
-def _outputs(task: Task, vocabulary: list[str], channels: int | None, lessons: list[Lesson]) -> int:
+def _outputs(task: Task, vocabulary: list[str], channels: int | None, lessons: list[StoredExample]) -> int:
     """How many classes or numbers come out at a step."""
     if task.gives == "next":
         return channels or len(vocabulary)
