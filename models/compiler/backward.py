@@ -8,6 +8,7 @@ in the loop remain one product an arrow and one matrix product a vector that is 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from gatescope.models.compiler.forward import Forward
 from gatescope.models.compiler.layout import Layout
@@ -84,15 +85,15 @@ class Backward:
         """Everything that comes back to a record: along arrows, through matrices, through means."""
         for arrow in self._readers.get(node, []):
             factor = self._factor(arrow)
-            self._contribute(node, lambda out, arrow=arrow, factor=factor: self._along(self.loop, out, arrow, factor))
+            self._contribute(node, partial(self._along, self.loop, arrow=arrow, factor=factor))
         for stack, (source, blocks) in self.layout.stacks.items():
             if node is source:
                 stacked = self._stack_adjoint(self.loop, stack, blocks)
                 weights = Place(f"back_{stack}", kind="fixed")
-                self._contribute(node, lambda out, at=stacked, weights=weights: self._product(out, at, weights))
+                self._contribute(node, partial(self._product, stacked=stacked, weights=weights))
         for average in self.graph.nodes:
             if average.op == "mean" and average.reads[0] is node:
-                self._contribute(node, lambda out, average=average: self._averaged(out, average))
+                self._contribute(node, partial(self._averaged, average=average))
         if self._adjoint[node] not in self._begun and node.op != "state":
             self.loop.call("copy", self._adjoint[node], uniform(0))  # nothing depends on it
 

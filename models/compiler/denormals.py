@@ -13,7 +13,7 @@ from contextlib import contextmanager
 # where the control word lies in the C library's fenv_t, and the bits that flush (glibc)
 _PLACES = {"x86_64": (28, 0x8040), "aarch64": (0, 1 << 24)}
 _PLACE = _PLACES.get(platform.machine()) if sys.platform == "linux" else None
-_LIBRARY = ctypes.CDLL(None) if _PLACE else None
+_LIBRARY: ctypes.CDLL | None = ctypes.CDLL(None) if _PLACE else None
 _SIZE = 64
 
 
@@ -22,7 +22,7 @@ def flushed() -> Iterator[None]:
     """Flush denormals to zero in this thread for the length of a `with` block; where the machine is unknown, do
     nothing.
     """
-    if _PLACE is None:
+    if _PLACE is None or _LIBRARY is None:
         yield
         return
     offset, bits = _PLACE

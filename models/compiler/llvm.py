@@ -20,4 +20,5 @@ def llvm() -> ModuleType:
     import llvmlite.binding
     import llvmlite.ir
 
-    return llvmlite
+    found: ModuleType = llvmlite
+    return found

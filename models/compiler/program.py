@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -113,14 +112,13 @@ def _mean(vector: np.ndarray, out: np.ndarray) -> None:
 
 
 _DERIVING = threading.RLock()
-
-
-@cache
-def _programs(cell: type[Cell], intervened: frozenset[str]) -> Program:
-    return Program(cell, intervened)
+_PROGRAMS: dict[tuple[type[Cell], frozenset[str]], Program] = {}
 
 
 def program(cell: type[Cell], intervened: Iterable[str] = ()) -> Program:
     """The program of a cell, with these signals open to interventions; derived once."""
+    key = cell, frozenset(intervened)
     with _DERIVING:
-        return _programs(cell, frozenset(intervened))
+        if key not in _PROGRAMS:
+            _PROGRAMS[key] = Program(*key)
+        return _PROGRAMS[key]

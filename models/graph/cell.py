@@ -9,12 +9,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 from gatescope.models.graph.graph import Graph
 from gatescope.models.graph.node import Node, sigmoid, tanh, terms
 from gatescope.models.graph.tracing import traced
 
 _TRACING = threading.RLock()
+_GRAPHS: dict[type[Cell], Graph] = {}
 
 
 class Cell:
@@ -104,7 +106,9 @@ class Cell:
     def graph(cls) -> Graph:
         """The step, traced once; raises CellMistake, a TypeError, for what cannot be a cell."""
         with _TRACING:  # two first callers get the same nodes
-            return _graph(cls)
+            if cls not in _GRAPHS:
+                _GRAPHS[cls] = traced(cls)
+            return _GRAPHS[cls]
 
     @classmethod
     @cache
@@ -128,19 +132,19 @@ class Cell:
         )
 
     @classmethod
-    def shaped(cls, **chosen: int | str) -> dict:
+    def shaped(cls, **chosen: int | str) -> dict[str, Any]:
         """What options change of the class itself, such as its states."""
         return {}
 
     @classmethod
-    def option(cls, name: str) -> int | str:
+    def option(cls, name: str) -> Any:
         """The value of an option: the chosen one, else the usual one."""
         return cls.chosen.get(name, cls.usual.get(name, next(iter(cls.options[name]))))
 
     @classmethod
     def order(cls) -> tuple[str, ...]:
         """The order in which blocks are stacked: the cell's own, else that of first use."""
-        return cls.blocks or tuple(dict.fromkeys(node.name for node in cls.graph().linears if not node.width))
+        return cls.blocks or tuple(dict.fromkeys(str(node.name) for node in cls.graph().linears if not node.width))
 
     @classmethod
     def stacks(cls) -> dict[str, tuple[Node, list[Node]]]:
@@ -149,7 +153,9 @@ class Cell:
         """
         graph, order = cls.graph(), cls.order()
         found: dict[str, tuple[Node, list[Node]]] = {}
-        for node in sorted((node for node in graph.linears if not node.width), key=lambda node: order.index(node.name)):
+        for node in sorted(
+            (node for node in graph.linears if not node.width), key=lambda node: order.index(str(node.name))
+        ):
             source = node.reads[0]
             found.setdefault(cls.parameter_name(source), (source, []))[1].append(node)
         for node in graph.linears:
@@ -182,12 +188,7 @@ class Cell:
         for name, (_, blocks) in cls.stacks().items():
             if blocks[0].bias:
                 shapes[name.replace("weight", "bias")] = (len(blocks) * hidden,)
-        return shapes | {node.name: (hidden,) for node in cls.graph().parameters}
-
-
-@cache
-def _graph(cell: type[Cell]) -> Graph:
-    return traced(cell)
+        return shapes | {str(node.name): (hidden,) for node in cls.graph().parameters}
 
 
 def _among(allowed: Sequence[int | str]) -> str:

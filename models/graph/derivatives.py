@@ -13,7 +13,7 @@ class Derivatives:
     """Makes derivatives; equal expressions become the same node, so that a factor needed twice is computed once."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple, Node] = {}
+        self._known: dict[tuple[str | int, ...], Node] = {}
 
     def node(self, op: str, *reads: Node, name: str = "") -> Node:
         """The expression `op(reads)`; the same one for the same reads, and nothing for a product with 1."""
@@ -21,7 +21,7 @@ class Derivatives:
             return constant(float(name))
         if op == "mul" and ONE in reads:
             return reads[0] if reads[1] is ONE else reads[1]
-        key = (op, *map(id, reads))
+        key: tuple[str | int, ...] = (op, *map(id, reads))
         return self._known.setdefault(key, Node(op, reads))
 
     def slopes(self, node: Node) -> tuple[tuple[int, Node], ...]:

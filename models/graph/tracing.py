@@ -158,10 +158,8 @@ def _add_records(cell: type[Traceable], roots: list[Node], delayed: set[Node]) -
             keep(read)
         if not node.signal:
             keep(node)
-    while node := _unkept_sum(roots, delayed):
-        keep(node)
-    while node := _read_by_several(roots):
-        keep(node)
+    while found := _unkept_sum(roots, delayed) or _read_by_several(roots):
+        keep(found)
 
 
 def _maps_in(node: Node) -> list[Node]:
