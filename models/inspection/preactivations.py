@@ -84,4 +84,7 @@ def _mapped(network: Network, recorder: Recorder, layer: int, source: Node, row:
     else:
         each = network.parameters["embedding.weight"] @ row if network.embedding else row
         values = np.append(each, each.dtype.type(0))[recorder.inputs[:, 0]]
-    return np.concatenate([np.zeros(min(lag, len(values)), values.dtype), values[: len(values) - lag]])
+    nothing = np.zeros(min(lag, len(values)), values.dtype)
+    if network.layer_specs[layer].reverse:
+        return np.concatenate([values[lag:], nothing])
+    return np.concatenate([nothing, values[: len(values) - lag]])

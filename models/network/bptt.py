@@ -44,7 +44,8 @@ class NetworkWeights:
         self.shapes = {name: array.shape for name, array in parameters.items()}
         self.layer_specs = layer_specs(cell, layers, hidden, parameters)
         self.layers = [
-            LayerWeights(spec.cell, spec.parameters(parameters), spec.hidden, dtype) for spec in self.layer_specs
+            LayerWeights(spec.cell, spec.parameters(parameters), spec.hidden, dtype, spec.reverse)
+            for spec in self.layer_specs
         ]
         self.top = [index for index, spec in enumerate(self.layer_specs) if spec.level == self.layer_specs[-1].level]
         self.parameters = parameters

@@ -1,8 +1,8 @@
 """What a layer is given: tokens through an embedding or one-hot, real numbers, or the layers below.
 
 All can say what a layer's maps of the input make of them, for a time chunk at once and outside the time loop, and
-take the gradient back. A map may read an earlier input (a delay line); before the first step there is nothing, which is
-zero.
+take the gradient back. A map may read an earlier input (a delay line; a later one where a layer reads from the end);
+beyond the sequence there is nothing, which is zero.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class TokenInput:
         """What the maps make of steps first…last−1, with the bias, (n, batch, blocks·H); into `out` if given."""
         total = np.take(self.table.tables[0], self.tokens[first:last], axis=0, out=out, mode="wrap")
         for each, table in zip(self.table.maps[1:], self.table.tables[1:], strict=True):
-            start = min(max(first, each.lag), last)
-            total[start - first :] += table[self.tokens[start - each.lag : last - each.lag]]
+            mine, read = lagged(first, last, each.lag, len(self.tokens))
+            total[mine] += table[self.tokens[read]]
         return total
 
     def begin_backward(self) -> None:
@@ -65,9 +65,9 @@ class TokenInput:
     def accumulate(self, adjoint: np.ndarray, first: int, last: int, add: Add) -> None:
         """Add a chunk's ∂L/∂(the maps' sum) to the rows of the tokens it came from."""
         for each, gathered in zip(self.table.maps, self.gathered, strict=True):
-            start = min(max(first, each.lag), last)
-            tokens = self.tokens[start - each.lag : last - each.lag].reshape(-1)
-            self.table.matmul.scatter(gathered, tokens, adjoint[start - first :].reshape(-1, adjoint.shape[-1]))
+            mine, read = lagged(first, last, each.lag, len(self.tokens))
+            tokens = self.tokens[read].reshape(-1)
+            self.table.matmul.scatter(gathered, tokens, adjoint[mine].reshape(-1, adjoint.shape[-1]))
 
     def finish(self, add: Add) -> None:
         """Add the gradients of the whole sequence."""
@@ -80,8 +80,8 @@ class TokenInput:
     def lengths(self, lag: int, first: int, last: int) -> np.ndarray:
         """‖x_{t−lag}‖ at each step (batch of one), (n,)."""
         found = np.zeros(last - first, self.table.lengths.dtype)
-        start = min(max(first, lag), last)
-        found[start - first :] = self.table.lengths[self.tokens[start - lag : last - lag, 0]]
+        mine, read = lagged(first, last, lag, len(self.tokens))
+        found[mine] = self.table.lengths[self.tokens[read, 0]]
         return found
 
 
@@ -90,6 +90,11 @@ class VectorInput:
 
     def __init__(self, maps: list[InputMap], bias: np.ndarray, matmul: Matmul = NUMPY_MATMUL):
         self.maps, self.bias, self.matmul = maps, bias, matmul
+
+    @property
+    def steps(self) -> int:
+        """How long the sequence is."""
+        raise NotImplementedError
 
     def rows(self, first: int, last: int) -> np.ndarray:
         """What is given at steps first…last−1, (n, batch, width)."""
@@ -103,8 +108,8 @@ class VectorInput:
         total = self.matmul.multiply(self.rows(first, last), self.maps[0].forward, out)
         total += self.bias
         for each in self.maps[1:]:
-            start = min(max(first, each.lag), last)
-            total[start - first :] += self.matmul.multiply(self.rows(start - each.lag, last - each.lag), each.forward)
+            mine, read = lagged(first, last, each.lag, self.steps)
+            total[mine] += self.matmul.multiply(self.rows(read.start, read.stop), each.forward)
         return total
 
     def begin_backward(self) -> None:
@@ -113,18 +118,17 @@ class VectorInput:
     def accumulate(self, adjoint: np.ndarray, first: int, last: int, add: Add) -> None:
         """Add a chunk's gradients of the maps, and propagate ∂L/∂input to where the input came from."""
         for each in self.maps:
-            start = min(max(first, each.lag), last)
-            mine, rows = adjoint[start - first :], self.rows(start - each.lag, last - each.lag)
-            flat = mine.reshape(-1, mine.shape[-1])
+            mine, read = lagged(first, last, each.lag, self.steps)
+            rows, flat = self.rows(read.start, read.stop), adjoint[mine].reshape(-1, adjoint.shape[-1])
             add(each.name, self.matmul.multiply(flat.T, rows.reshape(len(flat), rows.shape[-1])), each.rows)
         self.propagate(adjoint, first, last)
 
     def propagate(self, adjoint: np.ndarray, first: int, last: int, first_adjoint: int = 0) -> None:
         """Propagate ∂L/∂input, given a chunk's ∂L/∂(the maps' sum), to where the input came from."""
         for each in self.maps:
-            start = min(max(first, each.lag), last)
-            mine = adjoint[start - first :]
-            self.add_gradient(self.matmul.multiply(mine, each.back), start - each.lag, last - each.lag, first_adjoint)
+            mine, read = lagged(first, last, each.lag, self.steps)
+            gradient = self.matmul.multiply(adjoint[mine], each.back)
+            self.add_gradient(gradient, read.start, read.stop, first_adjoint)
 
     def finish(self, add: Add) -> None:
         """Nothing was kept."""
@@ -132,8 +136,8 @@ class VectorInput:
     def lengths(self, lag: int, first: int, last: int) -> np.ndarray:
         """‖x_{t−lag}‖ at each step (batch of one), (n,)."""
         found = np.zeros(last - first, self.bias.dtype)
-        start = min(max(first, lag), last)
-        found[start - first :] = norm(self.rows(start - lag, last - lag))
+        mine, read = lagged(first, last, lag, self.steps)
+        found[mine] = norm(self.rows(read.start, read.stop))
         return found
 
 
@@ -143,6 +147,11 @@ class ValueInput(VectorInput):
     def __init__(self, maps: list[InputMap], bias: np.ndarray, values: np.ndarray, matmul: Matmul = NUMPY_MATMUL):
         super().__init__(maps, bias, matmul)
         self.values = values
+
+    @property
+    def steps(self) -> int:
+        """How long the sequence is."""
+        return len(self.values)
 
     def rows(self, first: int, last: int) -> np.ndarray:
         """The numbers at steps first…last−1."""
@@ -158,6 +167,11 @@ class LayerInput(VectorInput):
         super().__init__(maps, bias, matmul)
         self.layers = layers
         self.mask: np.ndarray | None = None
+
+    @property
+    def steps(self) -> int:
+        """How long the sequence is."""
+        return self.layers[0].steps
 
     def rows(self, first: int, last: int) -> np.ndarray:
         """What the layers give at steps first…last−1."""
@@ -175,6 +189,15 @@ class LayerInput(VectorInput):
             output_gradient = layer.output_gradient(first, last)[:, first_adjoint:]
             output_gradient += gradient[..., start : start + width]
             start += width
+
+
+def lagged(first: int, last: int, lag: int, steps: int) -> tuple[slice, slice]:
+    """Of steps first…last−1 of a sequence, those (counted from `first`) for which there is an input `lag` steps before
+    (after, where negative), and the steps of those inputs.
+    """
+    start = min(max(first, lag), last)
+    stop = max(min(last, steps + lag), start)
+    return slice(start - first, stop - first), slice(start - lag, stop - lag)
 
 
 def norm(array: np.ndarray) -> np.ndarray:

@@ -14,7 +14,8 @@ from gatescope.models.graph.node import Node
 
 @dataclass
 class InputMap:
-    """One map of a layer's input, hoisted out of the time loop: it reads the input `lag` steps ago.
+    """One map of a layer's input, hoisted out of the time loop: it reads the input `lag` steps ago, or later
+    where the layer reads from the end and `lag` is negative.
 
     forward: (inputs, blocks·H), scaled as the program wants it. back: (blocks·H, inputs), as stored. rows: see
     `LayerWeights`.
@@ -35,7 +36,14 @@ class LayerWeights:
     program's order.
     """
 
-    def __init__(self, cell: type[Cell], parameters: dict[str, np.ndarray], hidden: int, dtype: np.dtype):
+    def __init__(
+        self,
+        cell: type[Cell],
+        parameters: dict[str, np.ndarray],
+        hidden: int,
+        dtype: np.dtype,
+        reverse: bool = False,
+    ):
         self.program, self.hidden, self.dtype = program(cell), hidden, np.dtype(dtype)
         layout = self.program.layout
         self.rows = {stack: layout.original_rows(stack, hidden) for stack in layout.stacks}
@@ -53,7 +61,7 @@ class LayerWeights:
         self.maps = [
             InputMap(
                 stack,
-                layout.graph.lags[source],
+                -layout.graph.lags[source] if reverse else layout.graph.lags[source],
                 self.constants[stack],
                 self.constants[f"back_{stack}"],
                 self.rows[stack],
