@@ -30,7 +30,8 @@ def test_plain_numbers_numpy_and_torch_agree(row):
         out = np.empty(50)
         names = {name: getattr(np, name) for name in ("add", "subtract", "multiply", "divide", "negative", "tanh")}
         names |= {name: getattr(np, name) for name in ("exp", "sqrt", "maximum")}
-        exec(statement.format("a", "b", out="out"), names | {"a": numbers[0], "b": numbers[-1], "out": out})  # noqa: S102
+        names |= {"a": numbers[0], "b": numbers[-1], "out": out}
+        exec(statement.format("a", "b", out="out"), names)  # noqa: S102 – our own statement
         np.testing.assert_allclose(out, expected, rtol=1e-14)
 
 

@@ -13,10 +13,9 @@ import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
-import gatescope
-from gatescope import app, models
 from gatescope.app.workers.backends import CannotStart
 from gatescope.app.workers.job import Job, work
 from gatescope.app.workers.protocol import BadFrame, Frame, from_worker, leaving
@@ -33,10 +32,11 @@ log = logging.getLogger(__name__)
 def copied_program(folder: Path) -> Path:
     """A copy, in this folder, of the package `gatescope` as it runs here: what nodes need of it to train."""
     package = folder / "gatescope"
-    shutil.copytree(Path(gatescope.__file__).parent, package, ignore=shutil.ignore_patterns(*NOT_SENT))
-    for room in (app, models):
-        source = Path(room.__file__).parent
-        shutil.copytree(source, package / source.name, ignore=shutil.ignore_patterns(*NOT_SENT), dirs_exist_ok=True)
+    for name in ("gatescope", "gatescope.app", "gatescope.models"):  # in a checkout they lie apart
+        found = find_spec(name)
+        for place in (found and found.submodule_search_locations) or ():
+            target = package.joinpath(*name.split(".")[1:])
+            shutil.copytree(place, target, ignore=shutil.ignore_patterns(*NOT_SENT), dirs_exist_ok=True)
     return package
 
 

@@ -76,14 +76,11 @@ class Program:
 
     def _print(self, name: str, before: list[Call], loop: list[Call], after: list[Call]) -> str:
         """The source of `name(a, H)`: calls on whole time chunks, the loop over steps, calls on whole chunks again."""
-        calls = [*before, *loop, *after]
-        places = sorted({place for call in calls for place in (call.out, *call.reads)})
+        places = _places([*before, *loop, *after])
         views = {place: variable(place) for place in places}
         lines = [f"def {name}(a, H):", *(f"    {self._view(place)}" for place in places)]
         lines += [f"    {statement(call, views.__getitem__)}" for call in before]
-        moving = sorted(
-            {place for call in loop for place in (call.out, *call.reads) if place.kind in ("record", "before")}
-        )
+        moving = [place for place in _places(loop) if place.kind in ("record", "before")]
         order = "[::-1]" if name == "backward" else ""
         step = {place: f"{view}_t" if place in moving else view for place, view in views.items()}
         if loop:
@@ -104,6 +101,11 @@ class Program:
     def reads(self, stack: str) -> Node:
         """The vector that a stack of maps reads."""
         return self.layout.stacks[stack][0]
+
+
+def _places(calls: list[Call]) -> list[Place]:
+    """Everything that calls read and write, in the order of the alphabet."""
+    return sorted({place for call in calls for place in (call.out, *call.reads)})
 
 
 def _mean(vector: np.ndarray, out: np.ndarray) -> None:

@@ -50,14 +50,13 @@ def _interval(node: Node, reached: dict[str, Interval], states: dict[str, Interv
     """Where a node's values lie, given where those of signals and of states before the step do."""
     if node.signal in reached and not top:
         return reached[node.signal]
-    operation = OPERATIONS[node.op]
-    if operation.reach and operation.reach != EVERYWHERE:
-        return operation.reach
     if node.op == "state":
-        return states.get(node.name or "", EVERYWHERE)
+        return states.get(str(node.name), EVERYWHERE)
     if node.op == "constant":
-        return float(node.name or 0), float(node.name or 0)
-    if operation.value is None:
+        return float(str(node.name)), float(str(node.name))
+    if _is_bounded(node):
+        return OPERATIONS[node.op].reach or EVERYWHERE
+    if OPERATIONS[node.op].value is None:
         return EVERYWHERE  # the input, a parameter, a matrix map
     leaves = _leaves(node)
     spans = [_interval(leaf, reached, states) for leaf in leaves]
@@ -67,14 +66,18 @@ def _interval(node: Node, reached: dict[str, Interval], states: dict[str, Interv
     return (min(values), max(values)) if all(map(math.isfinite, values)) else EVERYWHERE
 
 
+def _is_bounded(node: Node) -> bool:
+    """Whether its operation alone says where a node's values lie."""
+    return OPERATIONS[node.op].reach not in (None, EVERYWHERE)
+
+
 def _leaves(root: Node) -> list[Node]:
     """What an expression is made of: leaves, records, and squashed vectors, whose interval is known anyway."""
     found: dict[Node, None] = {}
 
     def visit(node: Node) -> None:
         for read in node.reads:
-            operation = OPERATIONS[read.op]
-            if read.signal or operation.value is None or (operation.reach and operation.reach != EVERYWHERE):
+            if read.signal or OPERATIONS[read.op].value is None or _is_bounded(read):
                 found[read] = None
             else:
                 visit(read)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Iterable
+from itertools import count
 from typing import Any, Protocol
 
 from gatescope.models.graph.graph import Graph, delay_lines
@@ -17,7 +18,8 @@ from gatescope.models.graph.operations import ACTIVATIONS, FUNCTIONS, LEAVES, OP
 
 # names that a program's source uses for itself
 RESERVED = re.compile(
-    r"a|H|[a-z]*gates|kept|one|half|minus_one|zip|(d|back|slope|mask|value|weight|bias|number)_.*|(spare|factor).*|.*_(t|prev)"
+    r"a|H|[a-z]*gates|kept|one|half|minus_one|zip|.*_(t|prev)"
+    r"|(d|back|slope|mask|value|weight|bias|number)_.*|(spare|factor).*"
 )
 NAME = re.compile(r"[A-Za-z]\w*")
 
@@ -108,26 +110,27 @@ def _check_named(cell: type[Traceable], named: Iterable[Node]) -> None:
 
 
 def _check_maps(cell: type[Traceable], graph: Graph) -> None:
-    """Every matrix map reads something that has a name, and `blocks` names the maps that there are."""
-    for node in graph.linears:
+    """Every matrix map reads something that has a name, its stack agrees about biases, and `blocks` names it."""
+    maps = [node for node in graph.linears if not node.width]
+    for node in maps:
         source = node.reads[0]
-        if source.op not in ("input", "state") and (source.signal is None or source.hidden):
+        if source.reads and (source.signal is None or source.hidden):
             raise CellMistake(
                 f"{cell.__name__}: what the map {node.name} reads must have a name, as in "
                 f"self.map({node.name!r}, self.signal('…', …))"
             )
-        if source.width and not node.width and OPERATIONS[source.op].kind == "reduction":
-            raise CellMistake(f"{cell.__name__}: the map {node.name} cannot read a mean of projected numbers")
-    if graph.input not in {node.reads[0] for node in graph.linears if not node.width}:
-        raise CellMistake(f"{cell.__name__}: the input x must be read by a map, as in self.linear('h', x, h)")
-    for node in graph.linears:
-        if any(node.bias != other.bias for other in graph.linears if other.reads == node.reads and not other.width):
-            stack = cell.parameter_name(node.reads[0])
+        if any(node.bias != other.bias for other in maps if other.reads == node.reads):
+            stack = cell.parameter_name(source)
             raise CellMistake(f"{cell.__name__}: the maps of {stack} must all have a bias, or none of them")
-    maps = list(dict.fromkeys(node.name or "" for node in graph.linears if not node.width))
-    if cell.blocks and set(maps) != set(cell.blocks):
-        lacking = [name for name in maps if name not in cell.blocks]
-        extra = [name for name in cell.blocks if name not in maps]
+    if graph.input not in {node.reads[0] for node in maps}:
+        raise CellMistake(f"{cell.__name__}: the input x must be read by a map, as in self.linear('h', x, h)")
+    _check_blocks(cell, list(dict.fromkeys(str(node.name) for node in maps)))
+
+
+def _check_blocks(cell: type[Traceable], maps: list[str]) -> None:
+    lacking = [name for name in maps if name not in cell.blocks]
+    extra = [name for name in cell.blocks if name not in maps]
+    if cell.blocks and (lacking or extra):
         said = f"lacks {', '.join(lacking)}" if lacking else f"names {', '.join(extra)}, which no map has"
         raise CellMistake(f"{cell.__name__}: blocks = {cell.blocks!r} {said}; the maps are {', '.join(maps)}")
 
@@ -137,29 +140,26 @@ def _check_maps(cell: type[Traceable], graph: Graph) -> None:
 
 def _add_records(cell: type[Traceable], roots: list[Node], delayed: set[Node]) -> None:
     """Give a record to what programs must keep beside the signals."""
-    count = 0
-
-    def keep(node: Node) -> None:
-        nonlocal count
-        count += 1
-        if _maps_in(node):
-            inner = Node("identity", (node,))
-            for parent in walk(roots):
-                if parent is not inner:
-                    parent.reads = tuple(inner if read is node else read for read in parent.reads)
-            node = inner
-        node.signal, node.hidden = f"_{count}", True
-
+    names = (f"_{number}" for number in count(1))
     for node in [node for node in walk(roots) if node.op == "mean"]:
         read = node.reads[0]
         if read.width or read in delayed or read.op in ("constant", "parameter"):
             raise CellMistake(f"{cell.__name__}: a mean is taken over the layer's units, not over {read!r}")
-        if not (read.signal or read.op == "state"):
-            keep(read)
-        if not node.signal:
-            keep(node)
+        for each in (read, node):
+            if each.signal is None and each.op != "state":
+                _keep(roots, each, next(names))
     while found := _unkept_sum(roots, delayed) or _read_by_several(roots):
-        keep(found)
+        _keep(roots, found, next(names))
+
+
+def _keep(roots: list[Node], node: Node, name: str) -> None:
+    """Give a node a record of its own; a sum of matrix maps by way of an activation that does nothing."""
+    if _maps_in(node):
+        inner = Node("identity", (node,))
+        for parent in walk(roots):
+            parent.reads = tuple(inner if read is node else read for read in parent.reads)
+        node = inner
+    node.signal, node.hidden = name, True
 
 
 def _maps_in(node: Node) -> list[Node]:
