@@ -11,9 +11,10 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Self
 
 import gatescope
 from gatescope import app, models
@@ -33,9 +34,9 @@ log = logging.getLogger(__name__)
 def copied_program(folder: Path) -> Path:
     """A copy, in this folder, of the package `gatescope` as it runs here: what nodes need of it to train."""
     package = folder / "gatescope"
-    shutil.copytree(Path(gatescope.__file__).parent, package, ignore=shutil.ignore_patterns(*NOT_SENT))
+    shutil.copytree(gatescope.__path__[0], package, ignore=shutil.ignore_patterns(*NOT_SENT))
     for room in (app, models):
-        source = Path(room.__file__).parent
+        source = Path(room.__path__[0])
         shutil.copytree(source, package / source.name, ignore=shutil.ignore_patterns(*NOT_SENT), dirs_exist_ok=True)
     return package
 
@@ -43,7 +44,7 @@ def copied_program(folder: Path) -> Path:
 class Trainer:
     """What runs on a node: one job, in a process that ends with it."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.asked_to_stop = threading.Event()
 
     def frames(self, job: Job) -> Iterator[bytes]:
@@ -59,15 +60,18 @@ class Trainer:
         """Where it runs, which is also a sign of life."""
         import ray
 
-        return ray.get_runtime_context().get_node_id()
+        node: str = ray.get_runtime_context().get_node_id()
+        return node
 
 
 @dataclass
 class Actor:
-    """A trainer on some node, the stream of its frames, and whether all of them were read."""
+    """A trainer on some node (a handle, which Ray makes of `Trainer`), the stream of its frames, and whether all of
+    them were read.
+    """
 
-    trainer: object
-    stream: AsyncIterator
+    trainer: Any
+    stream: AsyncIterator[Awaitable[bytes]]
     read: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -82,7 +86,7 @@ class RayBackend:
     def __init__(self, address: str, device: str = "auto", silence: float = 30.0):
         self.address, self.device, self.silence = address, device, silence
 
-    async def __aenter__(self) -> "RayBackend":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -121,7 +125,7 @@ class RayBackend:
         streamed = {"num_returns": "streaming", "_generator_backpressure_num_objects": AHEAD}
         return Actor(trainer, trainer.frames.options(**streamed).remote(job))
 
-    async def events(self, handle: Actor) -> AsyncIterator[Frame]:
+    async def events(self, handle: Actor) -> AsyncGenerator[Frame, None]:
         """The job's events; an actor that is gone or silent is an exit like others."""
         import ray
 
