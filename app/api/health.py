@@ -34,7 +34,7 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """The runs by state, the events of the log, the viewers."""
         runs = GaugeMetricFamily("gatescope_runs", "Runs there are, by state.", labels=["state"])
-        count = Counter(run.state for run in self.store.list())
+        count = Counter(run.state for run in self.store.runs())
         for state in STATES:
             runs.add_metric([state], count[state])
         yield runs
@@ -52,7 +52,7 @@ def health() -> dict[str, str]:
 @router.get("/readyz")
 def readiness(request: Request) -> dict[str, str]:
     """Whether it can take runs now: 503 while its store does not answer."""
-    request.app.state.store.list("queued")
+    request.app.state.store.runs("queued")
     return {"status": "ready"}
 
 

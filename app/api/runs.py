@@ -59,7 +59,7 @@ def read_runs(request: Request, query: Annotated[RunsQuery, Query()], authorizat
     the machine that serves only itself, all.
     """
     store, token = request.app.state.store, bearer(authorization)
-    runs = [run for run in reversed(store.list()) if run.wanted != "deleted"]
+    runs = [run for run in reversed(store.runs()) if run.wanted != "deleted"]
     if query.ids is not None:
         runs = [run for run in runs if run.id in query.ids.split(",")]
     elif token is not None:
