@@ -10,12 +10,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
+from gatescope.app.api.answers import answer
 from gatescope.app.runs.store import Store
 from gatescope.app.runs.viewers import Viewers
 
 router = APIRouter(tags=["service"])
 STATES = ("queued", "running", "paused", "finished", "stopped", "failed")
-METRICS = {200: {"description": "Prometheus' text format", "content": {"text/plain": {}}}}
+METRICS = answer("Prometheus' text format", "text/plain")
 
 
 class Metrics(Collector):
