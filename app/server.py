@@ -79,7 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.viewers = Viewers(app.state.store, settings.viewer_limit)
     app.state.metrics = health.Metrics(app.state.store, app.state.viewers)
     add_handlers(app)
-    app.add_exception_handler(StoreFault, on_store_fault)
+    app.exception_handler(StoreFault)(on_store_fault)
     for part in (
         cells,
         models,

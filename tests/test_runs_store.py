@@ -43,7 +43,7 @@ def test_one_idempotency_key_makes_one_run(store):
     first = store.create("somebody", "A book", "{}", b"text", "once")
     assert store.create("another", "A book", "{}", b"text", "once") == first
     assert new(store) != new(store)
-    assert len(store.list()) == 3
+    assert len(store.runs()) == 3
 
 
 def test_ids_rise_over_all_runs_and_are_never_given_twice(store):
@@ -165,7 +165,7 @@ def test_what_must_not_be_opened_is_refused_and_left_as_it_is(store, tmp_path):
     refused("written by a newer Gatescope")
     path.write_bytes(good)
     store.open()
-    assert len(store.list()) == 1
+    assert len(store.runs()) == 1
 
 
 CREATES = """
@@ -194,7 +194,7 @@ def test_what_is_acknowledged_outlives_a_kill_at_any_moment(tmp_path):
         connection.close()
     store = Store(tmp_path)
     store.open()
-    assert set(acknowledged) <= {run.id for run in store.list()}
+    assert set(acknowledged) <= {run.id for run in store.runs()}
     assert [store.latest(run, "progress")["step"] for run in acknowledged] == [1] * len(acknowledged)
     store.close()
 

@@ -131,7 +131,7 @@ def test_deleted_leaves_nothing(tmp_path):
         await runs.until_step(running, 4)
         for id in (running, waiting, running, "0" * 32):
             await runs.supervisor.delete(id)
-        assert runs.store.list() == [] and runs.store.events(0, [running, waiting]) == []
+        assert runs.store.runs() == [] and runs.store.events(0, [running, waiting]) == []
         assert list((tmp_path / "runs").iterdir()) == []
         return running
 

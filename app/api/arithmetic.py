@@ -5,13 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from gatescope.app.api.answers import answer
 from gatescope.app.api.fields import ArithmeticBody, ArithmeticQuery
 from gatescope.app.api.resolve import compute, resolve_inputs
 from gatescope.app.http.encoding import json_response
 from gatescope.models.inspection.preactivations import preactivations
 
 router = APIRouter(prefix="/api", tags=["trace"])
-JSON = {200: {"description": "terms by signal", "content": {"application/json": {}}}}
+JSON = answer("terms by signal")
 
 
 def summed(request: Request, fields: ArithmeticQuery | ArithmeticBody) -> Response:

@@ -1,5 +1,7 @@
 """The kinds of cell there are."""
 
+from typing import Any
+
 from fastapi import APIRouter
 from fastapi.responses import Response
 
@@ -9,7 +11,7 @@ from gatescope.models.cells import cells, describe
 router = APIRouter(prefix="/api/cells", tags=["cells"])
 
 
-def descriptions() -> list[dict]:
+def descriptions() -> list[dict[str, Any]]:
     """Every cell's description."""
     return [describe(cell) for cell in cells().values()]
 

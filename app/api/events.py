@@ -11,6 +11,7 @@ from fastapi.sse import EventSourceResponse, format_sse_event
 from starlette.status import HTTP_503_SERVICE_UNAVAILABLE
 from starlette.types import Message, Receive, Scope, Send
 
+from gatescope.app.api.answers import Answers, answer
 from gatescope.app.api.run_fields import EventsQuery, PageQuery
 from gatescope.app.api.runs import get_run
 from gatescope.app.http import problems
@@ -19,14 +20,11 @@ from gatescope.app.http.encoding import NO_BUFFERING, json_response
 from gatescope.app.runs.viewers import Viewers
 
 router = APIRouter(prefix="/api", tags=["runs"])
-STREAM = {
-    200: {
-        "description": "`state`, `progress`, `gates`, `sample`, `checkpoint` …, `end`",
-        "content": {"text/event-stream": {}},
-    },
+STREAM: Answers = {
+    **answer("`state`, `progress`, `gates`, `sample`, `checkpoint` …, `end`", "text/event-stream"),
     204: {"description": "The runs are over and everything has been sent: come back no more"},
 }
-PAGE = {200: {"description": "events in rising order of their ids", "content": {"application/json": {}}}}
+PAGE = answer("events in rising order of their ids")
 PATIENCE = 15.0  # seconds in which a viewer must take what it is sent
 MORE_LATER = {"Retry-After": "10"}
 LONGEST_ID = 18  # digits; every id of the log has fewer
@@ -37,8 +35,8 @@ class LogStream(EventSourceResponse):
     """The log as server-sent events, for one viewer; who does not read for 15 s is cut off."""
 
     def __init__(self, viewers: Viewers, runs: tuple[str, ...], after: int, preface: bytes = b""):
-        super().__init__(viewers.watch(runs, after, preface), headers=NO_BUFFERING)
-        self.viewers = viewers
+        self.viewers, self.events = viewers, viewers.watch(runs, after, preface)
+        super().__init__(self.events, headers=NO_BUFFERING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the log. The viewer is counted here and nowhere else: a response that never begins holds no place."""
@@ -53,7 +51,7 @@ class LogStream(EventSourceResponse):
         try:
             await super().__call__(scope, receive, partial(self._send, send, connection))
         finally:
-            await self.body_iterator.aclose()
+            await self.events.aclose()
             self.viewers.leave()
 
     async def _send(self, send: Send, connection: Connection | None, message: Message) -> None:

@@ -47,9 +47,10 @@ TARGETS = "what should come out where that is not the next input: one label, cla
 
 def _is_target(value: object, check: ValidatorFunctionWrapHandler) -> int | str | list[float]:
     try:
-        return check(value)
+        target: int | str | list[float] = check(value)
     except ValidationError:
         raise ValueError("must be a label, the number of a class, or a list of numbers") from None
+    return target
 
 
 Target = Annotated[int | str | list[float], WrapValidator(_is_target)]

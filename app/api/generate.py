@@ -3,13 +3,14 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
+from gatescope.app.api.answers import answer
 from gatescope.app.api.fields import GenerateBody
 from gatescope.app.http.encoding import event_stream
 from gatescope.app.networks.inputs import tokens_of
 from gatescope.models.inspection.generate import generate
 
 router = APIRouter(prefix="/api", tags=["generate"])
-STREAM = {200: {"description": "`begin`, `forward`, `character` …, `end`", "content": {"text/event-stream": {}}}}
+STREAM = answer("`begin`, `forward`, `character` …, `end`", "text/event-stream")
 
 
 @router.post("/generate", responses=STREAM)

@@ -10,12 +10,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
+from gatescope.app.api.answers import answer
 from gatescope.app.runs.store import Store
 from gatescope.app.runs.viewers import Viewers
 
 router = APIRouter(tags=["service"])
 STATES = ("queued", "running", "paused", "finished", "stopped", "failed")
-METRICS = {200: {"description": "Prometheus' text format", "content": {"text/plain": {}}}}
+METRICS = answer("Prometheus' text format", "text/plain")
 
 
 class Metrics(Collector):
@@ -34,7 +35,7 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """The runs by state, the events of the log, the viewers."""
         runs = GaugeMetricFamily("gatescope_runs", "Runs there are, by state.", labels=["state"])
-        count = Counter(run.state for run in self.store.list())
+        count = Counter(run.state for run in self.store.runs())
         for state in STATES:
             runs.add_metric([state], count[state])
         yield runs
@@ -52,7 +53,7 @@ def health() -> dict[str, str]:
 @router.get("/readyz")
 def readiness(request: Request) -> dict[str, str]:
     """Whether it can take runs now: 503 while its store does not answer."""
-    request.app.state.store.list("queued")
+    request.app.state.store.runs("queued")
     return {"status": "ready"}
 
 

@@ -5,13 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from gatescope.app.api.answers import answer
 from gatescope.app.api.fields import InfluenceBody, InfluenceQuery
 from gatescope.app.api.resolve import compute, resolve_inputs
 from gatescope.app.http.encoding import json_response
 from gatescope.models.inspection.influence import influence
 
 router = APIRouter(prefix="/api", tags=["trace"])
-JSON = {200: {"description": "layer, signal, and a row for each loss", "content": {"application/json": {}}}}
+JSON = answer("layer, signal, and a row for each loss")
 
 
 def mapped(request: Request, fields: InfluenceQuery | InfluenceBody) -> Response:

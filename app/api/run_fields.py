@@ -1,5 +1,7 @@
 """What requests about runs may hold."""
 
+from typing import Any
+
 from pydantic import BaseModel, Field
 
 from gatescope.app.api.fields import QUERY
@@ -28,7 +30,7 @@ class RunQuery(BaseModel):
     title: str = Field("", max_length=200, description="what to call it")
     dry_run: bool = Field(False, description="only say what the network would see and what it would cost")
 
-    def chosen(self) -> dict:
+    def chosen(self) -> dict[str, Any]:
         """What was said, in the words of the recipe."""
         said = self.model_dump(exclude={"title", "dry_run"}, exclude_none=True)
         return said | ({"embedding": said["embedding"] or None} if "embedding" in said else {})

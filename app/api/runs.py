@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Header, Query, Request
@@ -10,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from starlette.status import HTTP_404_NOT_FOUND, HTTP_409_CONFLICT, HTTP_415_UNSUPPORTED_MEDIA_TYPE
 
+from gatescope.app.api.answers import Answers
 from gatescope.app.api.run_fields import RunQuery, RunsQuery
 from gatescope.app.http.encoding import json_response
 from gatescope.app.http.owners import bearer, check_owner, is_at_home, refuse_other_sites, token_hash
@@ -23,7 +24,7 @@ from gatescope.models.training.recipe import Cost
 
 router = APIRouter(prefix="/api/runs", tags=["runs"])
 BODY = {"requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string"}}}}}
-CREATED = {
+CREATED: Answers = {
     200: {"description": "`dry_run`: what the network would see, the recipe, the cost; nothing is stored"},
     202: {"description": "id, owner_token, links, and the run as /api/runs lists one"},
 }
@@ -59,7 +60,7 @@ def read_runs(request: Request, query: Annotated[RunsQuery, Query()], authorizat
     the machine that serves only itself, all.
     """
     store, token = request.app.state.store, bearer(authorization)
-    runs = [run for run in reversed(store.list()) if run.wanted != "deleted"]
+    runs = [run for run in reversed(store.runs()) if run.wanted != "deleted"]
     if query.ids is not None:
         runs = [run for run in runs if run.id in query.ids.split(",")]
     elif token is not None:
@@ -153,12 +154,12 @@ def started(request: Request, query: RunQuery, content: bytes, token: str | None
     return response
 
 
-def run_json(store: Store, id: str) -> dict:
+def run_json(store: Store, id: str) -> dict[str, Any]:
     """The run with this id as the API shows it, its place in the queue included."""
     return described(store, get_run(store, id), store.position(id))
 
 
-def described(store: Store, run: Run, place: int | None) -> dict:
+def described(store: Store, run: Run, place: int | None) -> dict[str, Any]:
     """A run as the API shows it; `progress` is the last event of that name, without the norms."""
     progress = store.latest(run.id, "progress")
     return {
@@ -183,7 +184,7 @@ def described(store: Store, run: Run, place: int | None) -> dict:
     }
 
 
-def priced(cost: Cost) -> dict:
+def priced(cost: Cost) -> dict[str, Any]:
     """What a training would cost; minutes are a rough estimate."""
     return {
         "minutes": round(cost.seconds / 60, 4),

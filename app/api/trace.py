@@ -1,10 +1,11 @@
 """What a network does while it reads, forwards and backwards: as an event stream or as a file."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
+from gatescope.app.api.answers import answer
 from gatescope.app.api.fields import FileBody, FileQuery, StreamBody, StreamQuery
 from gatescope.app.api.resolve import compute, resolve_inputs
 from gatescope.app.http.encoding import as_safetensors, download, event_stream, json_response
@@ -12,12 +13,12 @@ from gatescope.app.networks.inputs import signal_names
 from gatescope.models.inspection.trace import Trace, stream, trace
 
 router = APIRouter(prefix="/api", tags=["trace"])
-STREAM = {200: {"description": "`begin`, `forward` …, `backward` …, `end`", "content": {"text/event-stream": {}}}}
-FILE = {200: {"description": "A safetensors file", "content": {"application/octet-stream": {}}}}
-JSON = {200: {"description": "metadata and tensors", "content": {"application/json": {}}}}
+STREAM = answer("`begin`, `forward` …, `backward` …, `end`", "text/event-stream")
+FILE = answer("A safetensors file", "application/octet-stream")
+JSON = answer("metadata and tensors")
 
 
-def options_of(fields: FileQuery | FileBody) -> dict:
+def options_of(fields: FileQuery | FileBody) -> dict[str, Any]:
     """How a trace is to be made."""
     signals = signal_names(fields.signals)
     return {"loss": fields.loss, "backward": fields.backward, "precision": fields.precision, "signals": signals}

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
+from gatescope.app.api.answers import Answers, answer
 from gatescope.app.api.fields import UploadQuery
 from gatescope.app.http.encoding import BYTES, json_response
 from gatescope.app.http.owners import check_owner
@@ -15,8 +16,8 @@ from gatescope.models.formats.torch_module import recognise
 from gatescope.models.network.network import BadNetwork
 
 BODY = {"requestBody": {"required": True, "content": {BYTES: {"schema": {"type": "string", "format": "binary"}}}}}
-STORED = {
-    200: {"description": "what was recognised; nothing is stored", "content": {"application/json": {}}},
+STORED: Answers = {
+    **answer("what was recognised; nothing is stored"),
     201: {"description": "id, owner_token, recognised, and the network as /api/models lists one"},
 }
 
@@ -59,7 +60,7 @@ async def received(request: Request) -> bytearray:
     async for chunk in request.stream():
         content += chunk
         if not checked and len(content) >= LENGTH:
-            check_start(content[:LENGTH])
+            check_start(bytes(content[:LENGTH]))
             checked = True
     return content
 

@@ -5,13 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from gatescope.app.api.answers import answer
 from gatescope.app.api.fields import VerificationBody, VerificationQuery
 from gatescope.app.api.resolve import compute, resolve_inputs
 from gatescope.app.http.encoding import json_response
 from gatescope.models.inspection.gradient_check import check_gradients
 
 router = APIRouter(prefix="/api", tags=["trace"])
-JSON = {200: {"description": "both slopes and how far they lie apart", "content": {"application/json": {}}}}
+JSON = answer("both slopes and how far they lie apart")
 
 
 def verified(request: Request, fields: VerificationQuery | VerificationBody) -> Response:

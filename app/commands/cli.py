@@ -4,7 +4,7 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import uvicorn
@@ -51,16 +51,22 @@ def serve(
     data: Annotated[Path | None, typer.Option(help="Directory with networks of your own [GATESCOPE_DATA]")] = None,
 ) -> None:
     """Serve the pages and the API."""
-    flags = {"host": host, "port": port, "data": data}
+    flags: dict[str, Any] = {"host": host, "port": port, "data": data}
     settings = Settings(**{name: value for name, value in flags.items() if value is not None})
-    # No access log: its lines would hold the texts that people type.
-    options = {"access_log": False, "timeout_graceful_shutdown": 2, "http": Connection, "log_config": log_config()}
     app = create_app(settings)
     app.state.store.open()  # before the server starts, so that a refusal is one line
-    uvicorn.run(app, host=settings.host, port=settings.port, **options)
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http=Connection,
+        access_log=False,  # its lines would hold the texts that people type
+        log_config=log_config(),
+        timeout_graceful_shutdown=2,
+    )
 
 
-def log_config() -> dict:
+def log_config() -> dict[str, Any]:
     """uvicorn's own logging, and what Gatescope says beside it, on the console too."""
     return {
         **LOGGING_CONFIG,
@@ -101,15 +107,16 @@ def trace(
         raise Problem(("--out", "must end in .safetensors or .json"))
     settings = Settings()
     network = Networks(settings.data).get(model)
-    content = {"values" if network.channels else "text": sys.stdin.read() if text == "-" else text}
+    read = sys.stdin.read() if text == "-" else text
+    limit = settings.text_limit_post
     try:
         whole = run_trace(
             network,
-            inputs_of(network, settings.text_limit_post, **content),
+            inputs_of(network, limit, values=read) if network.channels else inputs_of(network, limit, read),
             loss=loss.value,
             backward=backward,
             precision=precision.value,
-            targets=targets_of(network, target, settings.text_limit_post, "--target"),
+            targets=targets_of(network, target, limit, "--target"),
             signals=signal_names(signals),
         )
     except Refused as refused:

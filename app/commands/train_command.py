@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -74,7 +74,7 @@ def train(
         "seed": seed,
         "threads": threads,
     }
-    chosen: dict = {name: value for name, value in numbers.items() if value is not None}
+    chosen: dict[str, Any] = {name: value for name, value in numbers.items() if value is not None}
     chosen |= {"cell": cell, "options": tuple(map(cell_option, options or []))}
     if embedding is not None:
         chosen["embedding"] = embedding_size(embedding)

@@ -3,7 +3,9 @@
 import socket
 import struct
 from collections.abc import Callable
+from typing import Any
 
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 EXTENSION = "gatescope.connection"
@@ -14,12 +16,12 @@ AT_ONCE = struct.pack("ii", 1, 0)
 class Connection(H11Protocol):
     """uvicorn's protocol; a response finds it in `scope["extensions"]` and may set `when_leaving`."""
 
-    def __init__(self, *arguments, **options):
+    def __init__(self, *arguments: Any, **options: Any):
         super().__init__(*arguments, **options)
         self.when_leaving: Callable[[], None] | None = None
         served = self.app
 
-        async def app(scope, receive, send) -> None:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
             await served({**scope, "extensions": {EXTENSION: self}}, receive, send)
 
         self.app = app

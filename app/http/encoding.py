@@ -1,7 +1,7 @@
 """How arrays and events travel: base64 of little-endian float16, JSON lists, server-sent events, safetensors."""
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -41,13 +41,13 @@ def to_json(value: Any, encoding: Encoding = "json") -> bytes:
     return orjson.dumps(value, listed, orjson.OPT_SERIALIZE_NUMPY)
 
 
-def server_sent(events: Iterable[tuple[str, dict]], encoding: Encoding) -> Iterator[bytes]:
+def server_sent(events: Iterable[tuple[str, Mapping[str, Any]]], encoding: Encoding) -> Iterator[bytes]:
     """(name, data) pairs as server-sent events."""
     for name, data in events:
         yield format_sse_event(event=name, data_str=to_json(data, encoding).decode())
 
 
-def event_stream(events: Iterable[tuple[str, dict]], encoding: Encoding) -> EventSourceResponse:
+def event_stream(events: Iterable[tuple[str, Mapping[str, Any]]], encoding: Encoding) -> EventSourceResponse:
     """(name, data) pairs as an event stream; each is computed in a worker thread when the one before has been sent."""
     return EventSourceResponse(server_sent(events, encoding), headers=NO_BUFFERING)
 
@@ -65,7 +65,8 @@ def download(content: bytes, name: str) -> Response:
     return Response(content, media_type=BYTES, headers=headers)
 
 
-def as_safetensors(tensors: dict[str, np.ndarray], metadata: dict) -> bytes:
+def as_safetensors(tensors: dict[str, np.ndarray], metadata: Mapping[str, Any]) -> bytes:
     """Tensors as the bytes of a safetensors file; metadata that is not text is written as JSON."""
     texts = {key: value if isinstance(value, str) else to_json(value).decode() for key, value in metadata.items()}
-    return save({name: np.ascontiguousarray(array) for name, array in tensors.items()}, texts)
+    content: bytes = save({name: np.ascontiguousarray(array) for name, array in tensors.items()}, texts)
+    return content

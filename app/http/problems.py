@@ -1,12 +1,13 @@
 """Errors as application/problem+json (RFC 9457): they name the field and what it may be, and never echo the input."""
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY
 from starlette.status import (
@@ -59,7 +60,10 @@ class Problem(Exception):
     """A request that cannot be answered: `errors` are (field, what it may be) pairs."""
 
     def __init__(
-        self, *errors: tuple[str, str], status: int = HTTP_422_UNPROCESSABLE_CONTENT, headers: dict | None = None
+        self,
+        *errors: tuple[str, str],
+        status: int = HTTP_422_UNPROCESSABLE_CONTENT,
+        headers: Mapping[str, str] | None = None,
     ):
         super().__init__("; ".join(f"{field}: {detail}" for field, detail in errors))
         self.errors = errors
@@ -91,7 +95,12 @@ def one_of(field: str, allowed: Iterable[str], status: int = HTTP_422_UNPROCESSA
     return Problem((field, f"must be one of {', '.join(allowed)}"), status=status)
 
 
-def response(status: int, detail: str, errors: Iterable[tuple[str, str]] = (), headers: dict | None = None) -> Response:
+def response(
+    status: int,
+    detail: str,
+    errors: Iterable[tuple[str, str]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
     """A problem+json response; `errors` are (field, what it may be) pairs."""
     body = {"type": "about:blank", "title": TITLES.get(status, "The request failed"), "status": status}
     body["detail"] = detail
@@ -105,7 +114,7 @@ def printable(name: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in shown)
 
 
-def field_error(error: dict) -> tuple[str, str]:
+def field_error(error: ErrorDetails) -> tuple[str, str]:
     """One error of pydantic as (field, what it may be), without the input it echoes."""
     place = [str(step) for step in error["loc"] if step not in ("query", "body", "path", "header")]
     field = printable(".".join(place)) or "body"
@@ -135,7 +144,7 @@ async def on_validation_error(request: Request, error: RequestValidationError) -
     return await on_problem(request, Problem(*map(field_error, error.errors()[:LISTED])))
 
 
-def plain(status: int, scope: Scope, headers: dict | None = None) -> Response:
+def plain(status: int, scope: Scope, headers: Mapping[str, str] | None = None) -> Response:
     """A problem+json response of which no more than its status is known, and how long a body may be."""
     limit = scope.get(MAX_BODY_SIZE_SCOPE_KEY)
     if status != HTTP_413_CONTENT_TOO_LARGE or limit is None:
@@ -157,8 +166,8 @@ async def on_fault(request: Request, error: Exception) -> Response:
 
 def add_handlers(app: FastAPI) -> None:
     """Let every error of this app be a problem+json."""
-    app.add_exception_handler(Problem, on_problem)
-    app.add_exception_handler(Refused, on_refused)
-    app.add_exception_handler(RequestValidationError, on_validation_error)
-    app.add_exception_handler(HTTPException, on_http_exception)
-    app.add_exception_handler(Exception, on_fault)
+    app.exception_handler(Problem)(on_problem)
+    app.exception_handler(Refused)(on_refused)
+    app.exception_handler(RequestValidationError)(on_validation_error)
+    app.exception_handler(HTTPException)(on_http_exception)
+    app.exception_handler(Exception)(on_fault)

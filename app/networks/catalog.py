@@ -75,8 +75,10 @@ class Networks:
         return self.files().get(id) or self.uploads.path(id)
 
     def _of_run(self, id: str, status: int) -> Network | None:
-        run = self.runs and ID.fullmatch(id) and self.runs.store.get(id)
-        if not run or run.wanted == "deleted":
+        if self.runs is None or not ID.fullmatch(id):
+            return None
+        run = self.runs.store.get(id)
+        if run is None or run.wanted == "deleted":
             return None
         recorded = self.runs.store.checkpoints(id)
         network = trained(self.runs, id, recorded[0].file) if recorded else None

@@ -13,6 +13,9 @@ STEP, NUMBER = ";", ","  # what stands in an address between two steps, and betw
 # How the fields that the networks know are called where a text was sent in their place, and in an address.
 IN_TEXTS = {"tokens": "text"}
 IN_ADDRESSES = IN_TEXTS | {"targets": "target"}
+# Tokens (N,) or numbers (N, channels); what should come out at each step: a class by number or label, or numbers.
+Inputs = list[int] | list[Sequence[float]]
+Targets = list[int | str | Sequence[float]]
 
 
 def tokens_of(network: Network, text: str, limit: int, field: str = "text") -> list[int]:
@@ -36,7 +39,7 @@ def inputs_of(
     text: str | None = None,
     tokens: Sequence[int] | None = None,
     values: str | Sequence[Sequence[float]] | None = None,
-) -> list:
+) -> Inputs:
     """The one of the three that was sent, as the network reads it; a Problem unless it is the one that fits.
 
     limit: most characters of a text, and most steps of the others.
@@ -45,16 +48,16 @@ def inputs_of(
         if text is not None or tokens is not None or values is None:
             wrong = "text" if text is not None else "tokens" if tokens is not None else "values"
             raise Problem((wrong, f"this network reads numbers: send values alone, {steps_of(network.channels)}"))
-        rows = rows_of(values, "values", network.channels) if isinstance(values, str) else list(values)
+        rows = list(rows_of(values, "values", network.channels) if isinstance(values, str) else values)
         if not 1 <= len(rows) <= limit:
             raise Problem(("values", f"must have 1 to {limit:,} steps; this has {len(rows):,}"))
         return rows
     if values is not None:
         raise Problem(("values", f"this network reads {network.task.reads}, no numbers: send text or tokens"))
-    if (text is None) == (tokens is None):
-        raise Problem(("text", "send either text or tokens, one of the two"))
-    if text is not None:
+    if text is not None and tokens is None:
         return tokens_of(network, text, limit)
+    if text is not None or tokens is None:
+        raise Problem(("text", "send either text or tokens, one of the two"))
     if not 1 <= len(tokens) <= limit:
         raise Problem(("tokens", f"must hold 1 to {limit:,} tokens; this holds {len(tokens):,}"))
     return list(tokens)
@@ -62,7 +65,7 @@ def inputs_of(
 
 def targets_of(
     network: Network, targets: str | Sequence[int | str | Sequence[float]] | None, limit: int, field: str
-) -> list | None:
+) -> Targets | None:
     """What should come out, a class (its label or its number) or numbers a step; None where nothing was said.
 
     As an address has it: steps with `;` between, the numbers of one with `,`; a label may hold a `;` itself. limit:

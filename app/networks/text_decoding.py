@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
+from typing import Any
 
 from starlette.status import HTTP_415_UNSUPPORTED_MEDIA_TYPE
 
@@ -55,7 +56,7 @@ class Text:
         """How many lines there are; the last needs no end."""
         return self.characters.count("\n") + (not self.characters.endswith("\n"))
 
-    def describe(self) -> dict:
+    def describe(self) -> dict[str, Any]:
         """What a network would see of it."""
         vocabulary = self.vocabulary
         return {
@@ -109,8 +110,8 @@ def decoded(content: bytes) -> Text:
     for mark, encoding in MARKS:
         if content.startswith(mark):
             return _text(_strict(content[len(mark) :], encoding), encoding, ["The byte order mark is left out."])
-    if encoding := _unmarked_utf16(content):
-        return _text(_strict(content, encoding), encoding, [])
+    if unmarked := _unmarked_utf16(content):
+        return _text(_strict(content, unmarked), unmarked, [])
     try:
         return _text(content.decode("utf-8"), "UTF-8", [])
     except UnicodeDecodeError as error:

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from gatescope.app.pages.documentation import anchor
 
 MEDIA_TYPE = "application/json"
+Schema = dict[str, Any]  # an object of an OpenAPI document
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Operation:
         return anchor(f"{self.method} {self.path}")
 
 
-def operations(schema: dict) -> list[Operation]:
+def operations(schema: Schema) -> list[Operation]:
     """Every operation of an OpenAPI schema, in the schema's order."""
     bodies = schema["components"]["schemas"]
     return [
@@ -52,20 +54,20 @@ def operations(schema: dict) -> list[Operation]:
     ]
 
 
-def answers(operation: dict) -> Iterator[tuple[str, str]]:
+def answers(operation: Schema) -> Iterator[tuple[str, str]]:
     """What comes at which status; a problem may always come, and a success that is not described speaks for itself."""
     for status, answer in operation["responses"].items():
         if status != "422" and answer["description"] != "Successful Response":
             yield status, answer["description"]
 
 
-def parameters(operation: dict) -> Iterator[Field]:
+def parameters(operation: Schema) -> Iterator[Field]:
     """The parameters of an address and of the request's head."""
     for parameter in operation.get("parameters", []):
         yield field(parameter["name"], parameter["in"], parameter["schema"], parameter.get("required", False))
 
 
-def body_fields(operation: dict, bodies: dict) -> Iterator[Field]:
+def body_fields(operation: Schema, bodies: Schema) -> Iterator[Field]:
     """The fields of a JSON body; bodies: the schemas that are referred to, by name."""
     content = operation.get("requestBody", {}).get("content", {})
     body_schema = content.get(MEDIA_TYPE, {}).get("schema", {})
@@ -75,18 +77,19 @@ def body_fields(operation: dict, bodies: dict) -> Iterator[Field]:
             yield field(name, "body", properties, name in body.get("required", []), bodies)
 
 
-def referred(reference: dict, bodies: dict) -> dict:
+def referred(reference: Schema, bodies: Schema) -> Schema:
     """The schema that is referred to."""
-    return bodies[reference["$ref"].rpartition("/")[2]]
+    found: Schema = bodies[reference["$ref"].rpartition("/")[2]]
+    return found
 
 
-def field(name: str, place: str, properties: dict, required: bool, bodies: dict | None = None) -> Field:
+def field(name: str, place: str, properties: Schema, required: bool, bodies: Schema | None = None) -> Field:
     """One field, from its JSON schema."""
     description = properties.get("description", "")
     return Field(name, place, type_in_words(properties, bodies), required, properties.get("default"), description)
 
 
-def type_in_words(properties: dict, bodies: dict | None = None) -> str:
+def type_in_words(properties: Schema, bodies: Schema | None = None) -> str:
     """What a field may hold, in words; of what is an object, its own fields."""
     if "$ref" in properties:
         return f"{{{', '.join(referred(properties, bodies or {})['properties'])}}}"
@@ -97,7 +100,7 @@ def type_in_words(properties: dict, bodies: dict | None = None) -> str:
         return " or ".join(type_in_words(option, bodies) for option in options)
     if properties.get("type") == "array":
         return f"list of {type_in_words(properties['items'], bodies)}"
-    words = properties.get("type", "any")
+    words: str = properties.get("type", "any")
     low, high = properties.get("minimum"), properties.get("maximum")
     if low is not None:
         words += f", from {low:,.0f}" + (f" to {high:,.0f}" if high is not None else "")

@@ -1,8 +1,8 @@
 """What a page carries so that its first picture needs no further request."""
 
 import math
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import orjson
@@ -41,26 +41,27 @@ def example_input(network: Network) -> dict[str, str]:
     network knows it, or waves.
     """
     task, channels = network.task, network.channels
+    example = task.example if can_read(network, task.example) else None
     if channels:
         steps = 1 if task.pattern == "one-to-many" else max(2, min(STEPS, NUMBERS // channels))
         waves = [[round(math.sin(t / (2 + i)), 3) for i in range(channels)] for t in range(steps)]
-        return {"values": format_rows(task.example if can_read(network, task.example) else waves)}
-    if can_read(network, task.example):
-        return {"text": task.example}
+        return {"values": format_rows(waves if example is None or isinstance(example, str) else example)}
+    if isinstance(example, str):
+        return {"text": example}
     legible = [token for token in network.vocabulary if task.cut(token) == [token]]
     known = max([token for token in task.cut(TEXT) if token in legible], legible[:FEW], key=len)
     return {"text": task.join(known[:1] if task.pattern == "one-to-many" else known)}
 
 
-def can_read(network: Network, inputs: str | tuple) -> bool:
+def can_read(network: Network, inputs: str | Sequence[Sequence[float]]) -> bool:
     """Whether this is something, and the network can read it."""
     try:
-        return bool(inputs) and bool(network.example_of(inputs if network.channels else network.tokens(inputs)))
-    except (ValueError, TypeError, AttributeError):
+        return bool(inputs) and bool(network.example_of(network.tokens(inputs) if isinstance(inputs, str) else inputs))
+    except Refused:
         return False
 
 
-def first_picture(networks: Networks, address: Address, limit: int) -> dict:
+def first_picture(networks: Networks, address: Address, limit: int) -> dict[str, Any]:
     """The trace and the unit's arithmetic that an address asks for; a Problem where it asks for what there is not."""
     network = networks.get(address.model)
     fields = address.model_dump(include={"text", "values"}, exclude_none=True) or example_input(network)
@@ -80,7 +81,7 @@ def first_picture(networks: Networks, address: Address, limit: int) -> dict:
     }
 
 
-def liveliest_unit(events: list[tuple[str, dict]], layer: int) -> int:
+def liveliest_unit(events: list[tuple[str, dict[str, Any]]], layer: int) -> int:
     """The unit whose first signal moves most while the text is read: the one to look at when none is named."""
     frames = [data["layers"][layer] for name, data in events if name == "forward"]
     return int(np.concatenate([frame[next(iter(frame))] for frame in frames]).std(axis=0).argmax())
@@ -106,7 +107,7 @@ def first_paint(networks: Networks, query: Mapping[str, str], limit: int) -> Mar
     return json_in_html(content)
 
 
-def json_in_html(content: dict) -> Markup:
+def json_in_html(content: dict[str, Any]) -> Markup:
     """JSON that may stand inside a script element; its arrays are base64 of float16."""
     return Markup(to_json(content, "float16").replace(b"<", rb"\u003c").decode())
 

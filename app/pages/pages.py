@@ -5,6 +5,7 @@ from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
@@ -35,7 +36,9 @@ def views() -> list[str]:
 @cache
 def plotly(compressed: bool) -> bytes:
     """The drawing library from its installed package, whose import takes longer than finding its file."""
-    (package,) = find_spec("plotly").submodule_search_locations
+    found = find_spec("plotly")
+    assert found and found.submodule_search_locations  # a package that Gatescope depends on
+    (package,) = found.submodule_search_locations
     content = (Path(package) / "package_data" / "plotly.min.js").read_bytes()
     return gzip.compress(content, compresslevel=6) if compressed else content
 
@@ -100,7 +103,7 @@ def docs_page(request: Request, page: str) -> HTMLResponse:
         raise HTTPException(404)
     place = list(documents).index(page)
     before, document, after = [None, *documents.values(), None][place : place + 3]
-    context = {"documentation": documents, "page": document, "before": before, "after": after}
+    context: dict[str, Any] = {"documentation": documents, "page": document, "before": before, "after": after}
     context |= {"appended": APPENDED.get(page), "cells": descriptions()}
     context |= {"operations": operations(request.app.openapi())}
     return templates.TemplateResponse(request, "docs_page.html", context)

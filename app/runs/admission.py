@@ -64,7 +64,7 @@ class Admission:
         token = token or new_token(self.store.secret, key)
         owner = token_hash(token)
         with self._turn:
-            runs = self.store.list()
+            runs = self.store.runs()
             known = next((run for run in runs if key is not None and run.idempotency_key == key), None)
             if known is None:
                 self._check(runs, owner, address)

@@ -43,7 +43,7 @@ class Checkpoints:
         """The newest checkpoint of a run that is what was recorded, its content, and the newer ones that are damaged;
         None and None where there is no good one.
         """
-        damaged = []
+        damaged: list[Checkpoint] = []
         for checkpoint in self.store.checkpoints(run):
             try:
                 content = (self.folder / run / checkpoint.file).read_bytes()

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from gatescope.app.settings import CannotServe
@@ -89,7 +89,7 @@ class Database:
 
     def close(self) -> None:
         """Give the database back."""
-        if self.is_open:
+        if self._lock is not None:
             self._writer.close()
             self._reader.close()
             os.close(self._lock)
@@ -108,7 +108,7 @@ class Database:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
 
-    def read(self, query: str, values: tuple | dict = ()) -> list[sqlite3.Row]:
+    def read(self, query: str, values: tuple[object, ...] = ()) -> list[sqlite3.Row]:
         """The rows that a query finds."""
         with self._read_turn, faults():
             return self._reader.execute(query, values).fetchall()
@@ -125,33 +125,37 @@ class Database:
                 f"{self.path} is missing, though runs were kept here; put the file back from a copy, or delete "
                 "runs.lock beside it to begin without them"
             )
-        self._writer = sqlite3.connect(self.path, PATIENCE_MS / 1000, isolation_level=None, check_same_thread=False)
-        self._reader = None
-        try:
-            if known and self._writer.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        with self._opening(), ExitStack() as opened:
+            writer = opened.enter_context(closing(self._connection()))
+            if known and writer.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 raise sqlite3.DatabaseError
-            self._bring_up_to_date()
+            self._bring_up_to_date(writer)
             os.pwrite(lock, b"runs.sqlite\n", 0)  # from now on its absence is a loss
-            self._reader = sqlite3.connect(self.path, PATIENCE_MS / 1000, isolation_level=None, check_same_thread=False)
-            for connection in (self._writer, self._reader):
+            reader = opened.enter_context(closing(self._connection()))
+            for connection in (writer, reader):
                 connection.row_factory = sqlite3.Row
                 connection.execute("PRAGMA foreign_keys=ON")
-            self._reader.execute("PRAGMA query_only=ON")
-        except BaseException as error:
-            self._writer.close()
-            if self._reader:
-                self._reader.close()
-            if isinstance(error, sqlite3.OperationalError):  # such as a full disk: the file itself is not at fault
-                raise CannotServe(f"{self.path} cannot be opened: {error}") from None
-            if isinstance(error, sqlite3.DatabaseError):
-                raise CannotServe(
-                    f"{self.path} is damaged; put it back from a copy, or move it and runs.lock elsewhere to begin "
-                    "without its runs"
-                ) from None
-            raise
+            reader.execute("PRAGMA query_only=ON")
+            opened.pop_all()
+        self._writer, self._reader = writer, reader
 
-    def _bring_up_to_date(self) -> None:
-        writer = self._writer
+    def _connection(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path, PATIENCE_MS / 1000, isolation_level=None, check_same_thread=False)
+
+    @contextmanager
+    def _opening(self) -> Iterator[None]:
+        """Word what SQLite raises of a file that it cannot open."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:  # such as a full disk: the file itself is not at fault
+            raise CannotServe(f"{self.path} cannot be opened: {error}") from None
+        except sqlite3.DatabaseError:
+            raise CannotServe(
+                f"{self.path} is damaged; put it back from a copy, or move it and runs.lock elsewhere to begin "
+                "without its runs"
+            ) from None
+
+    def _bring_up_to_date(self, writer: sqlite3.Connection) -> None:
         version = writer.execute("PRAGMA user_version").fetchone()[0]
         if version > len(SCHEMAS):
             raise CannotServe(

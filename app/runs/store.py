@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -46,7 +47,7 @@ class Store:
     def __init__(self, folder: Path):
         self.database = Database(folder)
         self._last = 0
-        self._bells: dict[asyncio.AbstractEventLoop, asyncio.Future] = {}
+        self._bells: dict[asyncio.AbstractEventLoop, asyncio.Future[None]] = {}
         self._bells_turn = threading.Lock()
 
     def open(self) -> None:
@@ -85,10 +86,10 @@ class Store:
         found = self.database.read("SELECT * FROM run WHERE id = ?", (id,))
         return Run(**found[0]) if found else None
 
-    def list(self, *states: str) -> list[Run]:
+    def runs(self, *states: str) -> list[Run]:
         """The runs in any of these states, or every run, oldest first."""
-        runs = [Run(**row) for row in self.database.read("SELECT * FROM run ORDER BY rowid")]
-        return [run for run in runs if not states or run.state in states]
+        every = [Run(**row) for row in self.database.read("SELECT * FROM run ORDER BY rowid")]
+        return [run for run in every if not states or run.state in states]
 
     def text(self, id: str) -> bytes:
         """The text of a run, in UTF-8."""
@@ -97,13 +98,15 @@ class Store:
 
     def queue(self) -> list[Run]:
         """The queued runs in the order in which they are to start."""
-        return in_turn(self.list("queued"), self.list("running"))
+        return in_turn(self.runs("queued"), self.runs("running"))
 
     def position(self, id: str) -> int | None:
         """The place of a run in the queue, 1 being the next; None where it does not wait."""
         return next((place for place, run in enumerate(self.queue(), 1) if run.id == id), None)
 
-    def move(self, id: str, before: Sequence[str], state: str, reason: str | None = None, **changes) -> bool:
+    def move(
+        self, id: str, before: Sequence[str], state: str, reason: str | None = None, **changes: str | float | None
+    ) -> bool:
         """Bring a run from one of the states `before` into another and log it, and `end` where it is over then; False
         where it was in none of them.
 
@@ -129,7 +132,7 @@ class Store:
             return changed.rowcount > 0
 
     def append(
-        self, run: str, name: str, data: dict, step: int | None = None, checkpoint: Checkpoint | None = None
+        self, run: str, name: str, data: dict[str, Any], step: int | None = None, checkpoint: Checkpoint | None = None
     ) -> int | None:
         """Log an event of a run and record the checkpoint that it tells of; gives the event's id.
 
@@ -158,7 +161,7 @@ class Store:
         query = f"SELECT id, run, name, body FROM event WHERE run IN ({marks}) AND id > ? ORDER BY id LIMIT ?"
         return [Event(*row) for row in self.database.read(query, (*runs, after, limit))]
 
-    def latest(self, run: str, name: str) -> dict | None:
+    def latest(self, run: str, name: str) -> dict[str, Any] | None:
         """The data of a run's last event of this name."""
         query = "SELECT body FROM event WHERE run = ? AND name = ? ORDER BY step DESC, id DESC LIMIT 1"
         found = self.database.read(query, (run, name))
@@ -205,7 +208,9 @@ class Store:
                 loop.call_soon_threadsafe(bell.set_result, None)
 
 
-def _log(connection, run: str, name: str, data: dict, step: int | None = None) -> int:
+def _log(connection: sqlite3.Connection, run: str, name: str, data: dict[str, Any], step: int | None = None) -> int:
     body = orjson.dumps({"run": run, **data})
     values = (run, name, step, body)
-    return connection.execute("INSERT INTO event (run, name, step, body) VALUES (?, ?, ?, ?)", values).lastrowid
+    id = connection.execute("INSERT INTO event (run, name, step, body) VALUES (?, ?, ?, ?)", values).lastrowid
+    assert id is not None  # a row was inserted
+    return id

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import aclosing
-from typing import TypeVar
+from typing import Any, Generic, ParamSpec, Self, TypeVar
 
 import orjson
 
@@ -15,7 +15,7 @@ from gatescope.app.runs.checkpoints import Checkpoints
 from gatescope.app.runs.database import NoSpace, Unavailable
 from gatescope.app.runs.run import Run
 from gatescope.app.runs.store import Store
-from gatescope.app.workers.backends import Backend, CannotStart
+from gatescope.app.workers.backends import Backend, CannotStart, Handle
 from gatescope.app.workers.job import Job
 from gatescope.app.workers.protocol import Frame, leaving
 
@@ -25,25 +25,26 @@ RETRY_SECONDS = 1.0
 SERVER_ENDED = "the server was ended while the run was training"
 log = logging.getLogger(__name__)
 Value = TypeVar("Value")
+Values = ParamSpec("Values")
 
 
 class NotNow(Exception):
     """A run is not in a state for this; the message says so."""
 
 
-class Supervisor:
+class Supervisor(Generic[Handle]):
     """Trains the runs of a store, so many at a time, each for `seconds` at most."""
 
-    def __init__(self, store: Store, checkpoints: Checkpoints, backend: Backend, workers: int, seconds: float):
+    def __init__(self, store: Store, checkpoints: Checkpoints, backend: Backend[Handle], workers: int, seconds: float):
         self.store, self.checkpoints, self.backend = store, checkpoints, backend
         self.workers, self.seconds = workers, seconds
-        self._trainings: dict[str, asyncio.Task] = {}
-        self._handles: dict[str, object] = {}
-        self._stops: set[asyncio.Task] = set()
+        self._trainings: dict[str, asyncio.Task[None]] = {}
+        self._handles: dict[str, Handle] = {}
+        self._stops: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._closing = False
 
-    async def __aenter__(self) -> "Supervisor":
+    async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         await self.backend.__aenter__()
         self._turns = asyncio.create_task(self._give_turns())
@@ -126,7 +127,7 @@ class Supervisor:
 
     def _recover(self) -> None:
         """Bring the runs that a server left behind to where they can go on."""
-        for run in self.store.list():
+        for run in self.store.runs():
             if run.wanted == "deleted":
                 self._remove(run.id)
             elif run.wanted:
@@ -168,7 +169,7 @@ class Supervisor:
             words += f"; the checkpoint of step {', '.join(str(bad.step) for bad in damaged)} is damaged"
         return content, words, False
 
-    async def _watched(self, run: Run, resume: bytes | None) -> tuple[dict, bool]:
+    async def _watched(self, run: Run, resume: bytes | None) -> tuple[dict[str, Any], bool]:
         """See a run through one worker; gives how that ended, and whether anything new was logged."""
         got_on, began = False, time.monotonic()
         text = await asyncio.to_thread(self.store.text, run.id)
@@ -178,9 +179,10 @@ class Supervisor:
             return leaving("left").data, True
         self._handles[run.id] = handle
         try:
-            asked = await self._wanted(run.id)
-            if asked or self._closing:
-                self._stop(run.id, 0 if asked == "deleted" else GRACE_AT_THE_END)
+            wanted = await self._wanted(run.id)
+            if wanted or self._closing:
+                self._stop(run.id, 0 if wanted == "deleted" else GRACE_AT_THE_END)
+            asked = wanted is not None
             async with aclosing(self.backend.events(handle)) as frames:
                 async for frame in frames:
                     if frame.name == "exit":
@@ -193,7 +195,7 @@ class Supervisor:
             del self._handles[run.id]
         return leaving("lost", "the worker ended without a word").data, got_on
 
-    async def _started(self, run: Run, job: Job) -> object | None:
+    async def _started(self, run: Run, job: Job) -> Handle | None:
         """A worker for a job, as soon as one can be had; None where the run is to leave before."""
         while not self._closing and not await self._wanted(run.id):
             try:
@@ -213,7 +215,7 @@ class Supervisor:
             await self._kept(self.checkpoints.tidy, id)
         return new is not None
 
-    async def _settle(self, run: Run, exit: dict, got_on: bool, seconds: float) -> None:
+    async def _settle(self, run: Run, exit: dict[str, Any], got_on: bool, seconds: float) -> None:
         """Keep what became of a run when its worker left it."""
         how, reason, wanted = exit["how"], exit["reason"], await self._wanted(run.id)
         total, strikes = run.seconds + seconds, 0
@@ -236,7 +238,7 @@ class Supervisor:
         run = await asyncio.to_thread(self.store.get, id)
         return run.wanted if run else "deleted"
 
-    async def _kept(self, keep: Callable[..., Value], *values, **more) -> Value:
+    async def _kept(self, keep: Callable[Values, Value], *values: Values.args, **more: Values.kwargs) -> Value:
         """The result of a function of the store or the checkpoints, as soon as the disk has space for it.
 
         Meanwhile nothing more is read of the worker, which waits: a full disk holds a run up and loses nothing of it.

@@ -5,7 +5,7 @@ out once for all who stand at the same place, and whoever comes late, slowly or 
 import asyncio
 import random
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from anyio import to_thread
@@ -36,8 +36,8 @@ class Viewers:
         self.count, self.dropped, self.leaving = 0, 0, False
         self._known = 0
         self._news = asyncio.Event()
-        self._following: asyncio.Task | None = None
-        self._pages: OrderedDict[tuple, asyncio.Future[Page]] = OrderedDict()
+        self._following: asyncio.Task[None] | None = None
+        self._pages: OrderedDict[tuple[int, int, tuple[str, ...]], asyncio.Future[Page]] = OrderedDict()
 
     def join(self) -> bool:
         """Count one more viewer, unless there are too many."""
@@ -59,7 +59,7 @@ class Viewers:
         self.leaving = True
         self._news.set()
 
-    async def watch(self, runs: tuple[str, ...], after: int, preface: bytes = b"") -> AsyncIterator[bytes]:
+    async def watch(self, runs: tuple[str, ...], after: int, preface: bytes = b"") -> AsyncGenerator[bytes, None]:
         """What a viewer of these runs is sent, after a preface, from the event after this id until all are over."""
         yield retry() + preface
         going = await to_thread.run_sync(self._going, runs)

@@ -1,12 +1,12 @@
 """Where a training runs: in a process of this machine, on a Ray cluster, or, for tests, in a thread."""
 
-from collections.abc import AsyncIterator
-from typing import Protocol, TypeVar
+from collections.abc import AsyncGenerator
+from typing import Protocol, Self, TypeVar
 
 from gatescope.app.workers.job import Job
 from gatescope.app.workers.protocol import Frame
 
-Handle = TypeVar("Handle")
+Handle = TypeVar("Handle")  # by what a backend knows the worker of one job
 
 
 class CannotStart(Exception):
@@ -19,7 +19,7 @@ class Backend(Protocol[Handle]):
     async def start(self, job: Job) -> Handle:
         """Begin a job; raises CannotStart."""
 
-    def events(self, handle: Handle) -> AsyncIterator[Frame]:
+    def events(self, handle: Handle) -> AsyncGenerator[Frame, None]:
         """The job's events, as they happen, the last being its `exit`; whatever becomes of the worker."""
 
     async def stop(self, handle: Handle, grace: float) -> None:
@@ -28,6 +28,6 @@ class Backend(Protocol[Handle]):
     def warm(self) -> None:
         """Get ready for a job that is about to come, where that saves time."""
 
-    async def __aenter__(self) -> "Backend": ...
+    async def __aenter__(self) -> Self: ...
 
     async def __aexit__(self, *error: object) -> None: ...

@@ -1,6 +1,7 @@
 """Which backend the settings ask for."""
 
 from importlib.util import find_spec
+from typing import Any
 
 from gatescope.app.settings import CannotServe, Settings
 from gatescope.app.workers.backends import Backend
@@ -11,7 +12,7 @@ from gatescope.models.refused import Refused
 from gatescope.models.training.device import check_device
 
 
-def backend_of(settings: Settings) -> Backend:
+def backend_of(settings: Settings) -> Backend[Any]:
     """The backend that the settings name; raises CannotServe where what it needs is not installed."""
     if settings.backend == "ray":
         if find_spec("ray") is None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
+from typing import Self
 
 from gatescope.app.workers.job import Job, work
 from gatescope.app.workers.protocol import Frame
@@ -19,7 +20,7 @@ class Thread:
 class InlineBackend:
     """Runs every job in this process. A thread cannot be ended by force: `stop` only asks."""
 
-    async def __aenter__(self) -> "InlineBackend":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -32,7 +33,7 @@ class InlineBackend:
         """Begin a job."""
         return Thread(job)
 
-    async def events(self, handle: Thread) -> AsyncIterator[Frame]:
+    async def events(self, handle: Thread) -> AsyncGenerator[Frame, None]:
         """The job's events; it works only while it is asked for the next one."""
         while frame := await asyncio.to_thread(next, handle.frames, None):
             yield frame

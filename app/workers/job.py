@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from gatescope.app.workers.protocol import Frame, leaving
 from gatescope.models.refused import Refused
@@ -32,7 +33,7 @@ class CheckpointSink:
     def __init__(self, should_stop: Callable[[], bool]):
         self.should_stop, self.content = should_stop, b""
 
-    def save(self, content: bytes, step: int) -> dict:
+    def save(self, content: bytes, step: int) -> dict[str, Any]:
         """Take a checkpoint; it travels with its event."""
         self.content = content
         return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}

@@ -9,7 +9,8 @@ import sys
 import time
 from asyncio.subprocess import PIPE, Process
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from typing import Self
 
 from gatescope.app.workers.backends import CannotStart
 from gatescope.app.workers.job import Job
@@ -27,20 +28,22 @@ class Child:
     """A worker's process, and the last lines that it wrote to its standard error."""
 
     def __init__(self, process: Process):
-        self.process = process
+        assert process.stdin and process.stdout and process.stderr  # it was started with three pipes
+        self.process, self.frames = process, process.stdout
+        self._told, self._errors = process.stdin, process.stderr
         self.said: deque[bytes] = deque(maxlen=LINES_KEPT)
         self._listening = asyncio.create_task(self._listen())
 
     async def _listen(self) -> None:
         with contextlib.suppress(ValueError):  # a line without an end
-            async for line in self.process.stderr:
+            async for line in self._errors:
                 self.said.append(line)
 
     async def tell(self, frame: Frame) -> None:
         """Send a frame; a worker that is gone does not get it, and `events` will tell so."""
         with contextlib.suppress(ConnectionError):
-            self.process.stdin.write(frame.to_bytes())
-            await self.process.stdin.drain()
+            self._told.write(frame.to_bytes())
+            await self._told.drain()
 
     def kill(self) -> None:
         """End the process and all it started."""
@@ -50,7 +53,7 @@ class Child:
 
     async def gone(self) -> int:
         """Wait for the process's end; gives its exit status."""
-        self.process.stdin.close()
+        self._told.close()
         status = await self.process.wait()
         await self._listening
         return status
@@ -75,7 +78,7 @@ class LocalBackend:
         self.silence, self.standstill, self.patience = silence, standstill, patience
         self._spare: asyncio.Task[Child] | None = None
 
-    async def __aenter__(self) -> "LocalBackend":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -104,7 +107,7 @@ class LocalBackend:
         await child.tell(Frame("job", {"spec": len(job.spec)}, job.spec + (job.resume or b"")))
         return child
 
-    async def events(self, handle: Child) -> AsyncIterator[Frame]:
+    async def events(self, handle: Child) -> AsyncGenerator[Frame, None]:
         """The job's events; a worker that is gone, stands still or talks nonsense is an exit like others."""
         frame = None
         try:
@@ -128,12 +131,13 @@ class LocalBackend:
                 return
         handle.kill()
 
-    async def _frames(self, handle: Child) -> AsyncIterator[Frame]:
-        allowed, turns, moved = self.patience, -1, time.monotonic()
+    async def _frames(self, handle: Child) -> AsyncGenerator[Frame, None]:
+        turns: object = -1
+        allowed, moved = self.patience, time.monotonic()
         while True:
             try:
                 async with asyncio.timeout(allowed):
-                    frame = await read(handle.process.stdout)
+                    frame = await read(handle.frames)
             except TimeoutError:
                 yield leaving("lost", f"the worker gave no sign of life for {allowed:.0f} s")
                 return

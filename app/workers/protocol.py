@@ -5,6 +5,7 @@ goes along. Nothing that arrives is believed before it is looked at.
 import asyncio
 import struct
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
@@ -21,11 +22,11 @@ class BadFrame(Exception):
 class Frame:
     """An event of a run, a `beat` (a worker's sign of life) or its `exit`; to a worker, a `job` or a `stop`.
 
-    content: a checkpoint's bytes.
+    data: what a JSON object holds. content: a checkpoint's bytes.
     """
 
     name: str
-    data: dict = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
     content: bytes = b""
 
     def to_bytes(self) -> bytes:

@@ -11,10 +11,11 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, Self
 
 from gatescope.app.workers.backends import CannotStart
 from gatescope.app.workers.job import Job, work
@@ -43,7 +44,7 @@ def copied_program(folder: Path) -> Path:
 class Trainer:
     """What runs on a node: one job, in a process that ends with it."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.asked_to_stop = threading.Event()
 
     def frames(self, job: Job) -> Iterator[bytes]:
@@ -59,15 +60,18 @@ class Trainer:
         """Where it runs, which is also a sign of life."""
         import ray
 
-        return ray.get_runtime_context().get_node_id()
+        node: str = ray.get_runtime_context().get_node_id()
+        return node
 
 
 @dataclass
 class Actor:
-    """A trainer on some node, the stream of its frames, and whether all of them were read."""
+    """A trainer on some node (a handle, which Ray makes of `Trainer`), the stream of its frames, and whether all of
+    them were read.
+    """
 
-    trainer: object
-    stream: AsyncIterator
+    trainer: Any
+    stream: AsyncIterator[Awaitable[bytes]]
     read: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -82,7 +86,7 @@ class RayBackend:
     def __init__(self, address: str, device: str = "auto", silence: float = 30.0):
         self.address, self.device, self.silence = address, device, silence
 
-    async def __aenter__(self) -> "RayBackend":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -121,7 +125,7 @@ class RayBackend:
         streamed = {"num_returns": "streaming", "_generator_backpressure_num_objects": AHEAD}
         return Actor(trainer, trainer.frames.options(**streamed).remote(job))
 
-    async def events(self, handle: Actor) -> AsyncIterator[Frame]:
+    async def events(self, handle: Actor) -> AsyncGenerator[Frame, None]:
         """The job's events; an actor that is gone or silent is an exit like others."""
         import ray
 
