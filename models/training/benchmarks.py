@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ REBER = {
 END = 5
 
 
-def reber(random: np.random.Generator, steps: int) -> Iterator[dict]:
+def reber(random: np.random.Generator, steps: int) -> Iterator[dict[str, Any]]:
     """Strings of the embedded Reber grammar: the last symbol but one repeats the second, over a whole string between
     them (Hochreiter & Schmidhuber 1997, experiment 1). The step that must predict it is asked for.
 
@@ -39,7 +40,7 @@ def reber(random: np.random.Generator, steps: int) -> Iterator[dict]:
             yield {"input": text, "asks": [len(text) - 3]}
 
 
-def adding(random: np.random.Generator, steps: int) -> Iterator[dict]:
+def adding(random: np.random.Generator, steps: int) -> Iterator[dict[str, Any]]:
     """The adding problem: of a long row of numbers two are marked, and their sum is to be told at the end (Hochreiter &
     Schmidhuber 1997, experiment 4): one mark in the first half, one in the second; the target is half the sum.
     """
@@ -65,7 +66,7 @@ MEANWHILE = (
 LOOKS = ("grey fur and sharp teeth", "a long tail and bright eyes", "strong legs and a wet nose")
 
 
-def forest(random: np.random.Generator, steps: int) -> Iterator[dict]:
+def forest(random: np.random.Generator, steps: int) -> Iterator[dict[str, Any]]:
     """A story told in words, which ends with an animal that might be a dog or a wolf: only its beginning says which.
 
     steps: the longest story.
@@ -102,7 +103,7 @@ def _shapes() -> dict[str, np.ndarray]:
     }
 
 
-def gestures(random: np.random.Generator, steps: int) -> Iterator[dict]:
+def gestures(random: np.random.Generator, steps: int) -> Iterator[dict[str, Any]]:
     """Shapes drawn with a shaking hand, as the way (right, up) that the finger goes in each step; the shape's name is
     to be told at the end. Size, proportions, slant, direction and pace differ.
     """
@@ -119,18 +120,18 @@ def gestures(random: np.random.Generator, steps: int) -> Iterator[dict]:
         yield {"input": moves.round(2).tolist(), "target": str(name)}
 
 
-def signal(random: np.random.Generator, steps: int) -> Iterator[dict]:
+def signal(random: np.random.Generator, steps: int) -> Iterator[dict[str, Any]]:
     """A wave of two periods, which change in the middle; the next number is to be told at every step."""
     while True:
         periods, loud = random.uniform(6, 24, 2), random.uniform(0.3, 0.6, 2)
-        slow = np.where(np.arange(steps) < steps // 2, *periods)
+        slow = np.where(np.arange(steps) < steps // 2, periods[0], periods[1])
         phase = np.cumsum(2 * np.pi / slow) + random.uniform(0, 2 * np.pi)
         wave = loud[0] * np.sin(phase) + loud[1] * np.sin(2 * phase + random.uniform(0, 2 * np.pi))
         yield {"input": wave.round(3).tolist()}
 
 
 STORY = "in the forest bear and owl and fox live together . the moon is bright . now somebody comes with grey fur"
-BENCHMARKS: dict[str, tuple[Callable[[np.random.Generator, int], Iterator[dict]], Task, int]] = {
+BENCHMARKS: dict[str, tuple[Callable[[np.random.Generator, int], Iterator[dict[str, Any]]], Task, int]] = {
     "reber": (reber, Task("characters", "next"), 40),
     "adding": (adding, Task("values", "values", "many-to-one", ("half the sum",)), 100),
     "forest": (forest, Task("words", "classes", "many-to-one", example=f"{STORY} and sharp teeth"), 50),

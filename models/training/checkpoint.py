@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import save
@@ -40,11 +41,11 @@ class Progress:
     reason: str | None = None
     best: float = math.inf
     best_at: int = 0
-    curve: list[dict] = field(default_factory=list)
+    curve: list[dict[str, Any]] = field(default_factory=list)
     loss_sum: float = 0.0
     loss_count: int = 0
     seconds: float = 0.0
-    last: dict = field(default_factory=dict)
+    last: dict[str, Any] = field(default_factory=dict)
 
 
 def to_bytes(network: Network, progress: Progress, tensors: dict[str, np.ndarray]) -> bytes:
@@ -52,7 +53,8 @@ def to_bytes(network: Network, progress: Progress, tensors: dict[str, np.ndarray
     known = asdict(progress) | {"best": progress.best if math.isfinite(progress.best) else None}
     arrays = network.parameters | {PREFIX + name: array for name, array in tensors.items()}
     facts = network.facts() | {"progress": json.dumps(known)}
-    return save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, facts)
+    content: bytes = save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, facts)
+    return content
 
 
 def network_of(content: bytes, id: str = "checkpoint") -> Network:

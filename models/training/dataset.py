@@ -9,18 +9,19 @@ steps that tell whether the network remembers.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gatescope.models.compiler.denormals import flushed
 from gatescope.models.network.bptt import NetworkPass, NetworkWeights
+from gatescope.models.network.inputs import NO_TOKEN
 from gatescope.models.network.losses import criterion
-from gatescope.models.network.task import NO_TOKEN, Task, example_of
+from gatescope.models.network.task import Task, example_of
 from gatescope.models.refused import Refused
 from gatescope.models.training.corpus import Batch, Evaluation
 from gatescope.models.training.recipe import Recipe, held_out
@@ -103,7 +104,7 @@ class ExampleDataset:
             )
 
     def _row(self, lesson: StoredExample, number: int) -> Row:
-        inputs = lesson.input
+        inputs: Any = lesson.input
         if not self.channels:
             inputs = [self._number[token] for token in self.task.cut(inputs)]
         try:
@@ -119,7 +120,7 @@ class ExampleDataset:
         asked[list(steps)] = True
         return Row(found.inputs, found.targets, asked)
 
-    def _target(self, lesson: StoredExample, number: int) -> list | None:
+    def _target(self, lesson: StoredExample, number: int) -> list[Any] | None:
         """What should come out, one entry a step: the numbers of classes, or numbers."""
         target = lesson.target
         if (target is None) != (self.task.gives == "next"):
@@ -192,7 +193,7 @@ def is_dataset(text: str) -> bool:
     return text.startswith(MARK)
 
 
-def dump_dataset(task: Task, examples, count: int) -> str:
+def dump_dataset(task: Task, examples: Iterable[dict[str, Any]], count: int) -> str:
     """A file of so many lessons, each a dict as described above."""
     head = json.dumps({"lessons": {key: value for key, value in task.to_dict().items() if value}})
     return "\n".join([head, *(json.dumps(one, ensure_ascii=False) for one in islice(examples, count))]) + "\n"
@@ -242,7 +243,7 @@ def _with_labels(task: Task, lessons: list[StoredExample]) -> Task:
         raise Refused("text", str(refused)) from None
 
 
-def _width(inputs: str | list) -> int:
+def _width(inputs: str | list[Any]) -> int:
     """How many numbers come in at a step of the first lesson."""
     if not (isinstance(inputs, list) and inputs and isinstance(inputs[0], list)):
         return 1
@@ -257,7 +258,7 @@ def _outputs(task: Task, vocabulary: list[str], channels: int | None, lessons: l
         return channels or len(vocabulary)
     if task.gives == "classes":
         return len(task.labels)
-    target = lessons[0].target
+    target: Any = lessons[0].target
     while isinstance(target, list) and target and isinstance(target[0], list):
         target = target[0]
     return len(target) or 1 if isinstance(target, list) and task.pattern == "many-to-one" else 1

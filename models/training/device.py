@@ -44,7 +44,7 @@ def check_device(choice: str) -> None:
 def _found() -> bool:
     import torch
 
-    return torch.cuda.is_available()
+    return bool(torch.cuda.is_available())
 
 
 def _works() -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 
 from gatescope.models.network.architecture import widths
 from gatescope.models.network.bptt import NetworkWeights
-from gatescope.models.network.task import NO_TOKEN
+from gatescope.models.network.inputs import NO_TOKEN
 from gatescope.models.training.corpus import Batch
 from gatescope.models.training.cpu_batches import columns_of, dropout
 from gatescope.models.training.device_layer import DeviceLayer
@@ -93,7 +93,7 @@ class DeviceBatches:
             if parameter.grad is not None:
                 gradients[name] += parameter.grad.cpu().numpy()
                 parameter.grad = None
-        return loss.item()
+        return float(loss.item())
 
     def _there(self, array: np.ndarray) -> torch.Tensor:
         return self.torch.tensor(array, device=self.device)

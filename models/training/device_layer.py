@@ -5,7 +5,7 @@ What reads no state is made for all steps at once, the maps of the input before 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,8 @@ from gatescope.models.network.architecture import LayerSpec
 if TYPE_CHECKING:
     import torch
 
-Values = dict[Node, "torch.Tensor | float"]
+# tensors, and plain numbers where a node is a constant
+Values = dict[Node, Any]
 
 
 class DeviceLayer:
@@ -29,10 +30,18 @@ class DeviceLayer:
         import torch
 
         self.torch, self.spec, self.cell, self.states = torch, spec, spec.cell, spec.cell.memories()
-        self.graph = graph = spec.cell.graph()
+        self.graph = spec.cell.graph()
         self._stacks = {
             node: (name, source, blocks) for name, (source, blocks) in self.cell.stacks().items() for node in blocks
         }
+        self._divide()
+        sizes = {state: (batch, self.cell.width(state, spec.hidden)) for state in self.states}
+        self.carried = {state: torch.zeros(size, device=device) for state, size in sizes.items()}
+        self._records: dict[str, list[torch.Tensor] | torch.Tensor] = {}
+
+    def _divide(self) -> None:
+        """Which nodes are made for all steps at once, for they read no state, and which step by step."""
+        graph = self.graph
         fixed = {node for node in graph.nodes if node.op in ("parameter", "constant")}
         without_state = fixed | set(graph.lags)
         for node in graph.nodes:
@@ -43,9 +52,6 @@ class DeviceLayer:
         read = {each for node in self._by_step for each in node.reads} | {graph.after[state] for state in self.states}
         self._handed = [node for node in self._at_once if node in read and node not in fixed]
         self._fixed = [node for node in self._at_once if node in fixed]
-        sizes = {state: (batch, self.cell.width(state, spec.hidden)) for state in self.states}
-        self.carried = {state: torch.zeros(size, device=device) for state, size in sizes.items()}
-        self._records: dict[str, list[torch.Tensor] | torch.Tensor] = {}
 
     def forget(self) -> None:
         """Begin with all states zero."""
@@ -99,12 +105,14 @@ class DeviceLayer:
                 sizes = [block.width or self.spec.hidden for block in blocks]
                 values.update(zip(blocks, made.split(sizes, -1), strict=True))
             elif node.op == "parameter":
-                values[node] = self._parameter(node.name, parameters)
+                values[node] = self._parameter(str(node.name), parameters)
             elif node.op == "constant":
-                values[node] = float(node.name)
+                values[node] = float(str(node.name))
             else:
-                made = OPERATIONS[node.op].torch
-                values[node] = made(self.torch, *(values[read] for read in node.reads))
+                operation = OPERATIONS[node.op].torch
+                if operation is None:
+                    raise TypeError(f"PyTorch is not told how to do {node.op}")
+                values[node] = operation(self.torch, *(values[read] for read in node.reads))
 
     def _parameter(self, name: str, parameters: dict[str, torch.Tensor]) -> torch.Tensor | None:
         """A parameter of the cell, None where the network has none such."""
@@ -115,15 +123,20 @@ class DeviceLayer:
     def signal(self, name: str) -> np.ndarray:
         """A signal's values, (steps, batch, H)."""
         record = self._records[name]
-        return (self.torch.stack(record) if isinstance(record, list) else record).detach().cpu().numpy()
+        return _array(self.torch.stack(record) if isinstance(record, list) else record)
 
     def gradient(self, name: str) -> np.ndarray:
         """∂L/∂signal, (steps, batch, H)."""
         record = self._records[name]
         if not isinstance(record, list):
-            return self._gradient(record).cpu().numpy()
-        return self.torch.stack([self._gradient(tensor) for tensor in record]).cpu().numpy()
+            return _array(self._gradient(record))
+        return _array(self.torch.stack([self._gradient(tensor) for tensor in record]))
 
     def _gradient(self, tensor: torch.Tensor) -> torch.Tensor:
         """Zero where no path leads from a signal to the loss."""
         return self.torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    found: np.ndarray = tensor.detach().cpu().numpy()
+    return found

@@ -8,7 +8,7 @@ and tells the same steps again.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from gatescope.models.training.batches import MakeBatches
 from gatescope.models.training.cpu_batches import CpuBatches
@@ -26,7 +26,7 @@ class TrainingHost(Protocol):
     def should_stop(self) -> bool:
         """Whether to save a checkpoint and end; asked before every step."""
 
-    def save(self, content: bytes, step: int) -> dict:
+    def save(self, content: bytes, step: int) -> dict[str, Any]:
         """Keep a checkpoint; what is given back goes into its event."""
 
 
@@ -40,7 +40,7 @@ class MemoryHost:
         """Whether `stop` was set."""
         return self.stop
 
-    def save(self, content: bytes, step: int) -> dict:
+    def save(self, content: bytes, step: int) -> dict[str, Any]:
         """Keep the checkpoint in place of the one before."""
         self.content = content
         return {"bytes": len(content)}
@@ -51,7 +51,7 @@ def run_job(
     resume: bytes | None,
     io: TrainingHost,
     batches: MakeBatches = CpuBatches,
-) -> Iterator[tuple[str, dict]]:
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Train; yields (name, data) with the names `progress`, `gates`, `sample` (where it learns to write) and
     `checkpoint`.
 
@@ -67,7 +67,7 @@ def run_job(
         work.batches.close()
 
 
-def _events(work: Learner, io: TrainingHost) -> Iterator[tuple[str, dict]]:
+def _events(work: Learner, io: TrainingHost) -> Iterator[tuple[str, dict[str, Any]]]:
     recipe, progress = work.recipe, work.progress
     if progress.step == 0:
         if work.writes:
@@ -92,7 +92,7 @@ def _events(work: Learner, io: TrainingHost) -> Iterator[tuple[str, dict]]:
             yield "checkpoint", _saved(work, io)
 
 
-def _saved(work: Learner, io: TrainingHost) -> dict:
+def _saved(work: Learner, io: TrainingHost) -> dict[str, Any]:
     progress = work.progress
     kept = io.save(work.checkpoint(), progress.step)
     return {"step": progress.step, "finished": progress.finished, "reason": progress.reason, **kept}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +62,8 @@ class Learner:
             outputs=corpus.outputs,
             convolution=recipe.convolution,
         ).parameters
-        self.progress, tensors = Progress(spec.digest), {}
+        self.progress = Progress(spec.digest)
+        tensors: dict[str, np.ndarray] = {}
         if resume is not None:
             network, self.progress, tensors = resumed(resume, spec.digest)
             parameters = {name: network.parameters[name] for name in parameters}  # a file has an order of its own
@@ -137,7 +139,7 @@ class Learner:
             progress.finished = True
             progress.reason = f"the held-out loss has not fallen for {self.recipe.patience} validations"
 
-    def report(self) -> dict:
+    def report(self) -> dict[str, Any]:
         """A `progress` event; loss is the mean since the last one."""
         recipe, progress, now = self.recipe, self.progress, time.monotonic()
         loss = progress.loss_sum / progress.loss_count
@@ -160,7 +162,7 @@ class Learner:
             "eta_s": (recipe.steps - progress.step) / pace,
         }
 
-    def gates(self) -> dict:
+    def gates(self) -> dict[str, Any]:
         """A `gates` event."""
         return {"step": self.progress.step, "layers": gate_statistics(self.batches.shares)}
 
@@ -169,7 +171,7 @@ class Learner:
         """Whether what is learnt is to write on."""
         return self.corpus.task.gives == "next" and not self.corpus.channels
 
-    def sample(self) -> dict:
+    def sample(self) -> dict[str, Any]:
         """A `sample` event: what the network writes now, after the text's first character."""
         network = self.network()
         seed = (self.recipe.seed, self.progress.step)
@@ -226,5 +228,5 @@ class Learner:
         return to_bytes(network, progress, tensors)
 
 
-def _loss(point: dict) -> float:
-    return point["validation_loss"]
+def _loss(point: dict[str, Any]) -> float:
+    return float(point["validation_loss"])

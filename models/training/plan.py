@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gatescope.models.training.dataset import ExampleDataset, is_dataset
 from gatescope.models.training.recipe import LONGEST_SECONDS, Cost, Recipe, affordable
 
 
 def plan(
-    text: str, longest_seconds: float = LONGEST_SECONDS, epochs: int | None = None, **chosen
+    text: str, longest_seconds: float = LONGEST_SECONDS, epochs: int | None = None, **chosen: Any
 ) -> tuple[Recipe, Cost]:
     """The recipe for a text or a file of lessons, what is chosen being kept, and its estimate; see `Recipe.for_text`.
 

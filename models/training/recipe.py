@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from gatescope.models.cells import cells
 from gatescope.models.network.network import parameter_shapes
@@ -103,7 +104,7 @@ class Recipe:
                 raise Refused("convolution", f"must be 1 to {LARGEST_EMBEDDING} channels and a window of 2 to 32")
 
     @classmethod
-    def for_text(cls, length: int, vocabulary_size: int, epochs: int | None = None, **chosen) -> Recipe:
+    def for_text(cls, length: int, vocabulary_size: int, epochs: int | None = None, **chosen: Any) -> Recipe:
         """A recipe that suits a text of so many characters; what is chosen stays, shrunk where the text is too short.
 
         epochs, if given, says how many times the text is read in place of steps. A recipe from a network's card can be
@@ -131,7 +132,7 @@ class Recipe:
         return cls._paced(given, length, vocabulary_size, epoch)
 
     @classmethod
-    def for_dataset(cls, count: int, longest: int, tokens: int, epochs: int | None = None, **chosen) -> Recipe:
+    def for_dataset(cls, count: int, longest: int, tokens: int, epochs: int | None = None, **chosen: Any) -> Recipe:
         """A recipe that suits so many lessons, the longest of so many steps; tokens: the most different things that
         come in or out at a step. Otherwise as `for_text`.
         """
@@ -147,17 +148,18 @@ class Recipe:
         return cls._paced(given, count * longest, tokens, epoch)
 
     @classmethod
-    def _paced(cls, given: dict, length: int, vocabulary_size: int, epoch: int) -> Recipe:
+    def _paced(cls, given: dict[str, Any], length: int, vocabulary_size: int, epoch: int) -> Recipe:
         """The recipe with its events spread by the estimate: 0.6 s between reports, 5 s between samples, or less in a
         short training.
         """
         estimate = cost(cls(**given), length, vocabulary_size)
-        a_step = estimate.seconds / given["steps"]
-        update = given.get("update_every", 1)
-        report = max(1, math.ceil(min(0.6 / a_step, given["steps"] / 20) / update)) * update
+        a_step: float = estimate.seconds / given["steps"]
+        update: int = given.get("update_every", 1)
+        steps: int = given["steps"]
+        report = max(1, math.ceil(min(0.6 / a_step, steps / 20) / update)) * update
 
         def every(seconds: float) -> int:
-            return report * max(1, round(min(seconds / a_step, given["steps"] / 10) / report))
+            return report * max(1, round(min(seconds / a_step, steps / 10) / report))
 
         validating = 20 * held_out(length, given["validation"]) * estimate.seconds_a_character
         usual = min(max(epoch, given["steps"] // 50), max(1, given["steps"] // 10))
@@ -169,12 +171,12 @@ class Recipe:
         }
         return cls(**(paces | given))
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, Any]:
         """The recipe as plain JSON values."""
         return asdict(self) | {"options": [list(option) for option in self.options]}
 
     @classmethod
-    def from_json(cls, stored: dict) -> Recipe:
+    def from_json(cls, stored: dict[str, Any]) -> Recipe:
         """The recipe that `to_json` made the values of."""
         if unknown := set(stored) - {field.name for field in fields(cls)}:
             raise Refused("recipe", f"has no field {', '.join(sorted(unknown))}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ def signal_ranges(cell: type[Cell]) -> dict[str, tuple[float, float] | None]:
     return {signal["id"]: signal["range"] and tuple(signal["range"]) for signal in describe(cell)["signals"]}
 
 
-def gate_statistics(shares: Sequence[Sequence[ReadLayer]]) -> list[dict]:
+def gate_statistics(shares: Sequence[Sequence[ReadLayer]]) -> list[dict[str, Any]]:
     """For each layer and signal `mean`, `low`, `high` and `histogram`, of the batch that was just read.
 
     shares: the layers of each part of the batch. low and high are the fractions under 0.1 and over 0.9 of the range,
@@ -39,7 +40,7 @@ def gate_statistics(shares: Sequence[Sequence[ReadLayer]]) -> list[dict]:
     return layers
 
 
-def _spread(values: np.ndarray, span: tuple[float, float] | None) -> dict:
+def _spread(values: np.ndarray, span: tuple[float, float] | None) -> dict[str, Any]:
     mean = float(values.mean(dtype=np.float64))
     if span is None:
         values, span = np.tanh(values), (-1.0, 1.0)
