@@ -5,8 +5,9 @@ All of it is read off the traced step, so that what is drawn is what is computed
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
+
+from cachetools import cached
 
 from gatescope.models.graph.cell import Cell
 from gatescope.models.graph.equation import displayed, equation, face
@@ -16,7 +17,7 @@ from gatescope.models.graph.operations import LEAVES, OPERATIONS, described
 from gatescope.models.graph.ranges import ranges
 
 
-@cache
+@cached({})
 def describe(cell: type[Cell]) -> dict[str, Any]:
     """A cell in words and wiring, as a page needs it: signals (role, range, reads, equation), the graph, and the
     operations that a graph may have.
