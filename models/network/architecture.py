@@ -7,6 +7,7 @@ A convolution over the last few inputs is a time-delay layer, so it needs no pro
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class LayerSpec:
         """How many numbers it gives at each step."""
         return self.cell.width(self.cell.memories()[0], self.hidden)
 
-    def describe(self) -> dict:
+    def describe(self) -> dict[str, Any]:
         """The layer as a page needs it."""
         return {"name": self.name, "cell": self.cell.id, "hidden": self.hidden, "reverse": self.reverse}
 

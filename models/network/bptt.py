@@ -7,14 +7,15 @@ the whole sequence is one call, in which each layer runs all its chunks before t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 
 from gatescope.models.compiler.backend import chosen_kernel
+from gatescope.models.graph.cell import Cell
 from gatescope.models.network.architecture import layer_specs
-from gatescope.models.network.inputs import LayerInput, TokenTable, ValueInput, norm
-from gatescope.models.network.layer import Layer
+from gatescope.models.network.inputs import Add, AnyInput, LayerInput, TokenTable, ValueInput, norm
+from gatescope.models.network.layer import InterventionRecords, Layer
 from gatescope.models.network.layer_weights import LayerWeights
 from gatescope.models.network.matmul import NUMPY_MATMUL, Matmul
 
@@ -26,12 +27,12 @@ class NetworkWeights:
 
     parameters: by their PyTorch names (`embedding.weight`, `rnn.weight_ih_l0`, `readout.weight`, …). A bias that is
     not among them counts as zeros, a readout that is not as one without rows; neither has a gradient. channels: how
-    many real numbers it reads at each step, None where it reads tokens. products: whose matrix products are taken.
+    many real numbers it reads at each step, None where it reads tokens. matmul: whose matrix products are taken.
     """
 
     def __init__(
         self,
-        cell,
+        cell: type[Cell],
         layers: int,
         hidden: int,
         parameters: dict[str, np.ndarray],
@@ -101,7 +102,7 @@ class NetworkPass:
         steps: int,
         batch: int = 1,
         backward: bool = True,
-        interventions: list | None = None,
+        interventions: Sequence[InterventionRecords] | None = None,
         gradient_window: int | None = None,
         adjoints: int | None = None,
     ):
@@ -122,7 +123,8 @@ class NetworkPass:
 
     def use(self, weights: NetworkWeights) -> None:
         """Go on with other weights of the same shapes, keeping records and states; without dropout."""
-        self.weights, self.layer_inputs = weights, []
+        self.weights = weights
+        self.layer_inputs: list[AnyInput] = []
         for index, (spec, layer, mine) in enumerate(zip(weights.layer_specs, self.layers, weights.layers, strict=True)):
             layer.weights = mine
             if spec.level:
@@ -140,7 +142,7 @@ class NetworkPass:
         """Multiply what each level gives with its mask, (steps, batch, width); without masks nothing is dropped."""
         levels = [spec.level for spec in self.weights.layer_specs]
         for level, above in zip([*levels, levels[-1] + 1], [*self.layer_inputs, self.output], strict=True):
-            if level:
+            if isinstance(above, LayerInput):
                 above.mask = masks[level - 1] if masks else None
 
     def forward(self, inputs: np.ndarray, first: int = 0) -> None:
@@ -179,8 +181,9 @@ class NetworkPass:
         an outer product, so its norm is the product of two vector norms.
         """
         if last == self.steps:
-            for each in (*self.layer_inputs, *self.layers):
-                each.begin_backward()
+            for layer_input, layer in zip(self.layer_inputs, self.layers, strict=True):
+                layer_input.begin_backward()
+                layer.begin_backward()
         for layer in self.layers:
             layer.shift_window(first, last)
         matmul = self.weights.matmul
@@ -204,10 +207,11 @@ class NetworkPass:
             for index, layer_input in enumerate(self.layer_inputs):
                 layer_input.finish(self._adder(index))
 
-    def _layer_gradients(self, index: int, adjoints: dict, first: int, last: int) -> None:
+    def _layer_gradients(self, index: int, adjoints: dict[str, np.ndarray], first: int, last: int) -> None:
         """Add a chunk's gradients of one layer's biases, state maps and parameter vectors."""
         layer, weights, add = self.layers[index], self.weights.layers[index], self._adder(index)
-        matmul, sums = self.weights.matmul, {}
+        matmul = self.weights.matmul
+        sums: dict[int, np.ndarray] = {}
         for parameter, adjoint in adjoints.items():
             flat = adjoint.reshape(-1, adjoint.shape[-1])
             if adjoint.ctypes.data not in sums:  # two stacks may share what comes back
@@ -222,9 +226,11 @@ class NetworkPass:
                 source = layer.source(parameter, first, last)
                 add(parameter, matmul.multiply(flat.T, source.reshape(len(flat), -1)), weights.rows[parameter])
 
-    def _record_norms(self, index: int, adjoints: dict, first: int, last: int) -> None:
+    def _record_norms(self, index: int, adjoints: dict[str, np.ndarray], first: int, last: int) -> None:
         layer, weights = self.layers[index], self.weights.layers[index]
-        norms, sizes = {}, {}
+        norms: dict[str, np.ndarray] = {}
+        sizes: dict[int, np.ndarray] = {}
+        read: dict[str, np.ndarray | None]
         for parameter, adjoint in adjoints.items():
             if adjoint.ctypes.data not in sizes:  # two stacks may share what comes back
                 sizes[adjoint.ctypes.data] = norm(adjoint)
@@ -243,7 +249,7 @@ class NetworkPass:
             kept = self.norms[index].setdefault(name, np.zeros(self.steps, self.weights.dtype))
             kept[first:last] = share
 
-    def _adder(self, index: int) -> Callable[..., None]:
+    def _adder(self, index: int) -> Add:
         """`_add` for the parameters of one layer, by their names in its cell."""
         spec = self.weights.layer_specs[index]
 

@@ -8,7 +8,7 @@ beyond the sequence there is nothing, which is zero.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
@@ -16,10 +16,16 @@ from gatescope.models.network.layer import Layer
 from gatescope.models.network.layer_weights import InputMap
 from gatescope.models.network.matmul import NUMPY_MATMUL, Matmul
 
-Add = Callable[..., None]
-
-
 NO_TOKEN = -1
+
+
+class Add(Protocol):
+    """Takes the gradient of one parameter."""
+
+    def __call__(self, name: str, gradient: np.ndarray, rows: np.ndarray | None = None) -> None:
+        """name: the parameter's in the layer's cell, or with a point in it in the network; rows: which of the stored
+        rows the gradient's are, as `LayerWeights.rows` has them, all in order unless given.
+        """
 
 
 class TokenTable:
@@ -191,6 +197,9 @@ class LayerInput(VectorInput):
             start += width
 
 
+AnyInput = TokenInput | ValueInput | LayerInput
+
+
 def lagged(first: int, last: int, lag: int, steps: int) -> tuple[slice, slice]:
     """Of steps first…last−1 of a sequence, those (counted from `first`) for which there is an input `lag` steps before
     (after, where negative), and the steps of those inputs.
@@ -203,4 +212,5 @@ def lagged(first: int, last: int, lag: int, steps: int) -> tuple[slice, slice]:
 def norm(array: np.ndarray) -> np.ndarray:
     """The Euclidean norm of each row (of each step of a batch of one), (n,)."""
     flat = array.reshape(len(array), math.prod(array.shape[1:]))
-    return np.sqrt(np.vecdot(flat, flat))
+    lengths: np.ndarray = np.sqrt(np.vecdot(flat, flat))
+    return lengths

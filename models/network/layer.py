@@ -6,6 +6,8 @@ first step.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from gatescope.models.compiler.aligned import side_by_side
@@ -14,6 +16,9 @@ from gatescope.models.compiler.program import program
 from gatescope.models.compiler.schedule import Place
 from gatescope.models.graph.node import Node
 from gatescope.models.network.layer_weights import LayerWeights
+
+# for each overwritten signal its (mask, value), (steps, batch, H) each; see `models.compiler.program.Program`
+InterventionRecords = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
 class Layer:
@@ -29,12 +34,12 @@ class Layer:
         steps: int,
         batch: int = 1,
         backward: bool = True,
-        interventions: dict | None = None,
+        interventions: InterventionRecords | None = None,
         reverse: bool = False,
         gradient_window: int | None = None,
         adjoints: int | None = None,
     ):
-        """interventions: for each signal to overwrite its (mask, value) records, (steps, batch, H) each; see `Program`.
+        """interventions: the records of the signals to overwrite, none unless given.
         gradient_window: how many steps' gradients are recorded at a time, all of them unless said. adjoints: how many
         adjoint vectors are propagated together through what one sequence recorded (one a loss); as many as there are
         sequences unless said.
@@ -192,7 +197,7 @@ class Layer:
     def read(self, node: Node, first: int, last: int) -> np.ndarray:
         """A signal, a state before the step, or a map that another map reads, at steps first…last−1, (n, batch, H)."""
         if node.op == "state":
-            return self.records[node.name][:-1][self.order][first:last]
+            return self.records[str(node.name)][:-1][self.order][first:last]
         if node.signal:
             return self.signal(node.signal)[first:last]
         index = self.program.kept.index(node)

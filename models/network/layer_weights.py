@@ -50,7 +50,7 @@ class LayerWeights:
         self.bias = np.empty(len(self.rows["weight_ih"]), dtype)
         self._scales = {stack: self._scale(blocks) for stack, (_, blocks) in layout.stacks.items()}
         widest = max([len(blocks) for _, blocks in layout.stacks.values()] + [len(layout.gates), 1])
-        shapes = {node.name: parameters[node.name].shape for node in layout.graph.parameters}
+        shapes = {name: parameters[name].shape for name in self._vectors()}
         shapes |= dict.fromkeys(self.program.numbers, (widest * hidden,))
         for stack, (_, blocks) in layout.stacks.items():
             rows, columns = parameters[stack].shape
@@ -73,6 +73,10 @@ class LayerWeights:
             self.constants[name][...] = number
         self.load(parameters)
 
+    def _vectors(self) -> list[str]:
+        """The names of the parameters that hold one number a unit."""
+        return [str(node.name) for node in self.program.layout.graph.parameters]
+
     def _scale(self, blocks: list[Node]) -> list[float]:
         """What each block is multiplied by: a sigmoid's argument is halved."""
         layout = self.program.layout
@@ -84,8 +88,8 @@ class LayerWeights:
     def load(self, parameters: dict[str, np.ndarray]) -> None:
         """Take over parameters of the same shapes, into the same arrays."""
         layout = self.program.layout
-        for node in layout.graph.parameters:
-            self.constants[node.name][...] = parameters[node.name]
+        for name in self._vectors():
+            self.constants[name][...] = parameters[name]
         self.bias[...] = 0
         for stack, (source, blocks) in layout.stacks.items():
             forward, back, stored = self.constants[stack], self.constants[f"back_{stack}"], parameters[stack]

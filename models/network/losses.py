@@ -6,11 +6,17 @@ from collections.abc import Callable
 
 import numpy as np
 
+# of outputs (n, batch, V) and targets: the losses (n, batch), and what the outputs mean, as probabilities or numbers;
+# of these and the targets the gradient
+Loss = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+LossGradient = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities from logits, along the last axis."""
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return shifted / shifted.sum(axis=-1, keepdims=True)
+    probabilities: np.ndarray = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    probabilities /= probabilities.sum(axis=-1, keepdims=True)
+    return probabilities
 
 
 def cross_entropy(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -54,6 +60,6 @@ def output_gradient(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return outputs
 
 
-def criterion(is_regression: bool) -> tuple[Callable, Callable]:
+def criterion(is_regression: bool) -> tuple[Loss, LossGradient]:
     """The loss and its gradient: of numbers, or of a choice among classes."""
     return (squared_error, output_gradient) if is_regression else (cross_entropy, logit_gradient)

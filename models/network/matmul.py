@@ -20,11 +20,13 @@ class Matmul:
         """left (…, m, k) times right (k, n), into `out` if given."""
         rows = left.reshape(math.prod(left.shape[:-1]), left.shape[-1])  # all steps in one product
         made = np.matmul(rows, right, out=out if out is None else out.reshape(len(rows), -1))
-        return made.reshape(*left.shape[:-1], right.shape[-1])
+        product: np.ndarray = made.reshape(*left.shape[:-1], right.shape[-1])
+        return product
 
     def sum(self, rows: np.ndarray) -> np.ndarray:
         """The sum of rows (n, width), (width,)."""
-        return rows.sum(axis=0)
+        total: np.ndarray = rows.sum(axis=0)
+        return total
 
     def scatter(self, table: np.ndarray, which: np.ndarray, rows: np.ndarray) -> None:
         """Add each of rows (n, width) to the row of the table that `which` (n,) names."""
@@ -50,13 +52,15 @@ class TorchMatmul(Matmul):
         """left (…, m, k) times right (k, n), into `out` if given."""
         shared = self.torch.from_numpy
         if out is None:
-            return self.torch.matmul(shared(left), shared(right)).numpy()
+            made: np.ndarray = self.torch.matmul(shared(left), shared(right)).numpy()
+            return made
         self.torch.matmul(shared(left), shared(right), out=shared(out))
         return out
 
     def sum(self, rows: np.ndarray) -> np.ndarray:
         """The sum of rows (n, width), (width,)."""
-        return self.torch.sum(self.torch.from_numpy(rows), 0).numpy()
+        total: np.ndarray = self.torch.sum(self.torch.from_numpy(rows), 0).numpy()
+        return total
 
     def scatter(self, table: np.ndarray, which: np.ndarray, rows: np.ndarray) -> None:
         """Add each of rows (n, width) to the row of the table that `which` (n,) names."""

@@ -67,7 +67,7 @@ class Metadata(BaseModel):
 
     @field_validator("card")
     @classmethod
-    def _losses_are_numbers(cls, card: dict) -> dict:
+    def _losses_are_numbers(cls, card: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(card.get("validation_loss"), int | float | None):
             raise ValueError("must have a number as its validation_loss")
         return card

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from cachetools import LRUCache, cached
@@ -24,12 +25,11 @@ from gatescope.models.network.architecture import CONVOLUTION, REVERSE, LayerSpe
 from gatescope.models.network.bptt import NetworkWeights
 from gatescope.models.network.metadata import BadNetwork, Metadata
 from gatescope.models.network.parameters import begin_as_said, in_order, renamed
-from gatescope.models.network.task import Example, Task, example_of, steps_of
+from gatescope.models.network.task import Example, Rows, Task, example_of, steps_of
 from gatescope.models.network.validation import check_parameters, check_size_givers, check_task
 from gatescope.models.refused import Refused
 
 __all__ = ["BadNetwork", "Network", "UnknownCharacters", "parameter_shapes", "untrained"]
-
 
 LAID_OUT_BYTES = 256 << 20
 
@@ -50,7 +50,7 @@ class Network:
 
     vocabulary: the tokens' texts in the order of their numbers, empty where only the numbers are known. parameters:
     arrays by PyTorch name. card: how it was trained. absent: the biases, and the readout, that it was made without.
-    form: what it reads and gives.
+    task: what it reads and gives.
     """
 
     id: str
@@ -61,7 +61,7 @@ class Network:
     vocabulary: list[str]
     parameters: dict[str, np.ndarray]
     embedding: int | None = None
-    card: dict = field(default_factory=dict)
+    card: dict[str, Any] = field(default_factory=dict)
     origin: str = "shipped"
     absent: tuple[str, ...] = ()
     task: Task = Task()
@@ -103,7 +103,7 @@ class Network:
         """The text of a list of numbers."""
         return self.task.join([self.vocabulary[token] for token in tokens])
 
-    def example_of(self, inputs, targets=None) -> Example:
+    def example_of(self, inputs: Rows, targets: Rows | None = None) -> Example:
         """The rows of a reading of these inputs; targets may call classes by their names. Raises Refused naming the
         parameter (see `task.example_of`).
         """
@@ -126,11 +126,11 @@ class Network:
         if self.vocabulary:
             return len(self.vocabulary)
         if self.embedding:
-            return self.parameters["embedding.weight"].shape[0]
+            return len(self.parameters["embedding.weight"])
         lowest = self.parameters.get(f"{CONVOLUTION}.weight", self.parameters.get("rnn.weight_ih_l0"))
         if lowest is None:
             raise BadNetwork("the parameter rnn.weight_ih_l0 is missing")
-        return lowest.shape[1]
+        return int(lowest.shape[1])
 
     @property
     def vocabulary_size(self) -> int:
@@ -173,7 +173,7 @@ class Network:
         """The number of weights."""
         return sum(array.size for array in self.parameters.values())
 
-    def describe(self) -> dict:
+    def describe(self) -> dict[str, Any]:
         """The network as the API lists it."""
         loss = self.card.get("validation_loss")
         return {
@@ -189,7 +189,7 @@ class Network:
             "origin": self.origin,
         }
 
-    def details(self) -> dict:
+    def details(self) -> dict[str, Any]:
         """The network as the API gives one: also its vocabulary, what it reads and gives, and its layers."""
         return self.describe() | {
             "vocabulary": self.vocabulary,
@@ -219,7 +219,9 @@ class Network:
 
     def to_bytes(self) -> bytes:
         """The network as the bytes of a safetensors file."""
-        return save({name: np.ascontiguousarray(array) for name, array in self.parameters.items()}, self.facts())
+        arrays = {name: np.ascontiguousarray(array) for name, array in self.parameters.items()}
+        content: bytes = save(arrays, self.facts())
+        return content
 
     @classmethod
     def load(cls, path: Path) -> Network:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from pydantic import ConfigDict
@@ -22,6 +23,8 @@ LONGEST = 10_000
 LABEL_LENGTH = 200
 LISTED = 20  # names, in a sentence about a target
 WHOLE = re.compile(r"[0-9]{1,9}")
+# what is read or should come out, one entry a step: numbers of tokens or classes, names of classes, or numbers
+Rows = Sequence[float | str | Sequence[float | str]]
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Task:
         """Whether what it gives is a number, judged by its squared error, and not a choice among classes."""
         return self.gives == "values" or (self.gives == "next" and self.reads == "values")
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """The task as JSON can hold it."""
         return asdict(self)
 
@@ -89,8 +92,8 @@ def example_of(
     tokens: int,
     channels: int | None,
     outputs: int,
-    inputs: Sequence,
-    targets: Sequence | None = None,
+    inputs: Rows,
+    targets: Rows | None = None,
     classes: Mapping[str, int] = {},  # noqa: B006 – nobody writes into a mapping
 ) -> Example:
     """The rows of a reading, checked and filled in: what predicts the next input is its own teacher.
@@ -113,7 +116,7 @@ def example_of(
     return Example(rows, wanted, slice(first, last))
 
 
-def _going_on_alone(task: Task, rows: np.ndarray, targets: Sequence | None) -> np.ndarray:
+def _going_on_alone(task: Task, rows: np.ndarray, targets: Rows | None) -> np.ndarray:
     """One input followed by steps at which there is nothing: as many as are judged, else as the task says."""
     reads_numbers = rows.ndim == 2
     if len(rows) != 1:
@@ -125,7 +128,7 @@ def _going_on_alone(task: Task, rows: np.ndarray, targets: Sequence | None) -> n
     return np.concatenate([rows, nothing])
 
 
-def _targets(task: Task, targets: Sequence, outputs: int, classes: Mapping[str, int], steps: int) -> np.ndarray:
+def _targets(task: Task, targets: Rows, outputs: int, classes: Mapping[str, int], steps: int) -> np.ndarray:
     """What should come out at so many steps, (steps,) classes or (steps, outputs) numbers."""
     if not outputs:
         raise Refused("targets", "this network has no readout, so nothing comes out")
@@ -135,7 +138,7 @@ def _targets(task: Task, targets: Sequence, outputs: int, classes: Mapping[str, 
     return found
 
 
-def _classes(targets: Sequence, count: int, classes: Mapping[str, int]) -> np.ndarray:
+def _classes(targets: Rows, count: int, classes: Mapping[str, int]) -> np.ndarray:
     """The numbers of classes, which may be called by their names; a name goes before a number in digits."""
     digits = {each: int(each) for each in targets if isinstance(each, str) and WHOLE.fullmatch(each)}
     found = [classes.get(each, digits.get(each)) if isinstance(each, str) else each for each in targets]
@@ -146,7 +149,7 @@ def _classes(targets: Sequence, count: int, classes: Mapping[str, int]) -> np.nd
     return np.array(found, np.intp)
 
 
-def _tokens(rows: Sequence, count: int) -> np.ndarray:
+def _tokens(rows: Rows, count: int) -> np.ndarray:
     try:
         found = np.asarray(rows, np.intp)
     except (TypeError, ValueError, OverflowError):
@@ -158,7 +161,7 @@ def _tokens(rows: Sequence, count: int) -> np.ndarray:
     return found
 
 
-def _values(name: str, rows: Sequence, width: int) -> np.ndarray:
+def _values(name: str, rows: Rows, width: int) -> np.ndarray:
     try:
         found = np.asarray(rows, np.float64)
     except (TypeError, ValueError, OverflowError):
