@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from markdown_it import MarkdownIt
 from safetensors import safe_open
 
-from gatescope.app.commands.cli import cli, convert
+from gatescope.app.commands.cli import cli, convert_command
 from gatescope.app.commands.train_command import train
 from gatescope.app.pages import pages
 from gatescope.app.server import create_app
@@ -108,13 +108,13 @@ def test_the_documented_settings_are_the_settings_there_are():
 
 
 def test_the_documented_commands_and_options_are_those_there_are():
-    commands = {f"gatescope {command.callback.__name__}" for command in cli.registered_commands}
+    commands = {f"gatescope {command.name}" for command in cli.registered_commands}
     assert {row[0].strip("`") for row in rows(PAGES["start"], "command")} == commands
-    for command, id in ((train, "training"), (convert, "your-network")):
+    for command, id in ((train, "training"), (convert_command, "your-network")):
         options = [f"--{name.replace('_', '-')}" for name in inspect.signature(command).parameters]
         assert set(missing(options, id)) <= {"--text-file", "--weights"}  # the arguments
     written = re.findall(r"gatescope (\w+) ((?:\\\n|[^\n`])*)", "\n".join(DOCUMENTS.values()))
-    by_name = {command.callback.__name__: command.callback for command in cli.registered_commands}
+    by_name = {command.name: command.callback for command in cli.registered_commands}
     for name, rest in written:
         if name in by_name:
             known = {f"--{each.replace('_', '-')}" for each in inspect.signature(by_name[name]).parameters}
@@ -122,7 +122,7 @@ def test_the_documented_commands_and_options_are_those_there_are():
 
 
 def test_the_documented_metadata_of_imports_is_what_is_read():
-    keys = set(inspect.signature(convert).parameters) - {"weights", "out"} | set(Task.__dataclass_fields__)
+    keys = set(inspect.signature(convert_command).parameters) - {"weights", "out"} | set(Task.__dataclass_fields__)
     listed = {re.match(r"`(\w+)`", row[0])[1] for row in rows(PAGES["your-network"], "key")}
     assert listed == keys
 

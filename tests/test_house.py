@@ -185,3 +185,32 @@ def test_the_lock_pins_everything():
     pins = [line for line in (HOUSE / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
     assert [pin for pin in pins if not re.fullmatch(r"[\w.-]+==[\w.]+", pin)] == []
     assert "torch==2.13.0" in pins
+
+
+def test_no_two_public_functions_have_one_name():
+    places: dict[str, list[str]] = {}
+    for name, tree in PYTHON.items():
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(name)
+    places.pop("main")  # where a process begins
+    assert {name: there for name, there in places.items() if len(there) > 1} == {}
+
+
+def branches(function: ast.AST) -> int:
+    """How often a function decides something."""
+    kinds = ast.If | ast.For | ast.AsyncFor | ast.While | ast.ExceptHandler | ast.IfExp | ast.comprehension
+    count = sum(isinstance(node, kinds) for node in ast.walk(function))
+    count += sum(len(node.values) - 1 for node in ast.walk(function) if isinstance(node, ast.BoolOp))
+    return count + sum(len(node.ifs) for node in ast.walk(function) if isinstance(node, ast.comprehension))
+
+
+def test_a_function_decides_little_and_says_what_it_is_where_it_decides_much():
+    winding, silent = [], []
+    for name, tree in PYTHON.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                winding += [f"{name}.{node.name}"] if branches(node) > 15 else []
+                is_said = ast.get_docstring(node) or node.name == "__init__"  # which the class says
+                silent += [f"{name}.{node.name}"] if branches(node) > 7 and not is_said else []
+    assert (winding, silent) == ([], [])

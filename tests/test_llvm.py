@@ -11,7 +11,7 @@ from gatescope.models.cells import cells
 from gatescope.models.compiler.llvm_ir import LoopBuilder, new_module
 from gatescope.models.compiler.llvm_jit import machine
 from gatescope.models.compiler.llvm_kernel import Loop
-from gatescope.models.compiler.llvm_rows import mean
+from gatescope.models.compiler.llvm_rows import mean_of_rows
 from gatescope.models.compiler.program import program
 from gatescope.models.compiler.schedule import Call, Place, uniform
 
@@ -108,7 +108,7 @@ def test_a_mean_of_every_row(count, precision):
         x, out, rows, count = code.arguments
         with code.loop(code.variable(0), rows) as row:
             given = code.at(x, code.whole("mul", row, count))
-            code.store(mean(code, count, lambda unit: code.load(code.at(given, unit))), code.at(out, row))
+            code.store(mean_of_rows(code, count, lambda unit: code.load(code.at(given, unit))), code.at(out, row))
 
     run("*x *out rows count", precision, write, rows, found, 4, count)
     exact, size = (each.mean(axis=1) for each in (rows.astype(np.longdouble), np.abs(rows[:3])))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gatescope.models.graph.operations import OPERATIONS, STATEMENTS, described, javascript_module
+from gatescope.models.graph.operations import OPERATIONS, STATEMENTS, javascript_module, operations_table
 
 OPERATIONS_JS = Path(__file__).parent.parent / "static/data/operations.js"
 COMPUTED = [row for row in OPERATIONS.values() if row.value and row.torch]
@@ -36,7 +36,7 @@ def test_plain_numbers_numpy_and_torch_agree(row):
 
 
 def test_a_page_is_told_arity_symbol_and_kind_of_all_that_a_graph_may_have():
-    told = described()
+    told = operations_table()
     assert told["sigmoid"] == {"arity": 1, "symbol": "σ", "kind": "activation"}
     assert told["mul"] == {"arity": 2, "symbol": "×", "kind": "arithmetic"}
     assert told["input"] == {"arity": 0, "symbol": None, "kind": "leaf"}

@@ -68,7 +68,7 @@ def read_runs(request: Request, query: Annotated[RunsQuery, Query()], authorizat
     elif not is_at_home(request):
         runs = []
     places = {run.id: place for place, run in enumerate(store.queue(), 1)}
-    return json_response({"runs": [described(store, run, places.get(run.id)) for run in runs]})
+    return json_response({"runs": [run_facts(store, run, places.get(run.id)) for run in runs]})
 
 
 @router.get("/{id}")
@@ -156,10 +156,10 @@ def started(request: Request, query: RunQuery, content: bytes, token: str | None
 
 def run_json(store: Store, id: str) -> dict[str, Any]:
     """The run with this id as the API shows it, its place in the queue included."""
-    return described(store, get_run(store, id), store.position(id))
+    return run_facts(store, get_run(store, id), store.position(id))
 
 
-def described(store: Store, run: Run, place: int | None) -> dict[str, Any]:
+def run_facts(store: Store, run: Run, place: int | None) -> dict[str, Any]:
     """A run as the API shows it; `progress` is the last event of that name, without the norms."""
     progress = store.latest(run.id, "progress")
     return {

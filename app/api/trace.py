@@ -24,7 +24,7 @@ def options_of(fields: FileQuery | FileBody) -> dict[str, Any]:
     return {"loss": fields.loss, "backward": fields.backward, "precision": fields.precision, "signals": signals}
 
 
-def traced(request: Request, fields: FileQuery | FileBody) -> Trace:
+def whole_trace(request: Request, fields: FileQuery | FileBody) -> Trace:
     """The whole trace of what a request says."""
     network, inputs, options = resolve_inputs(request, fields)
     return compute(fields, trace, network, inputs, **options, **options_of(fields))
@@ -62,22 +62,22 @@ def stream_posted_trace(request: Request, body: StreamBody) -> StreamingResponse
 @router.get("/trace.safetensors", responses=FILE)
 def trace_file(request: Request, query: Annotated[FileQuery, Query()]) -> Response:
     """Read a text, or numbers: everything recorded, as tensors in a file."""
-    return file_response(traced(request, query))
+    return file_response(whole_trace(request, query))
 
 
 @router.post("/trace.safetensors", responses=FILE)
 def posted_trace_file(request: Request, body: FileBody) -> Response:
     """Read a longer text, tokens, or numbers: everything recorded, as tensors in a file."""
-    return file_response(traced(request, body))
+    return file_response(whole_trace(request, body))
 
 
 @router.get("/trace.json", responses=JSON)
 def trace_lists(request: Request, query: Annotated[FileQuery, Query()]) -> Response:
     """Read a text, or numbers: everything recorded, as JSON lists."""
-    return lists_response(traced(request, query))
+    return lists_response(whole_trace(request, query))
 
 
 @router.post("/trace.json", responses=JSON)
 def posted_trace_lists(request: Request, body: FileBody) -> Response:
     """Read a longer text, tokens, or numbers: everything recorded, as JSON lists."""
-    return lists_response(traced(request, body))
+    return lists_response(whole_trace(request, body))

@@ -21,9 +21,8 @@ from gatescope.app.networks.catalog import Networks
 from gatescope.app.networks.inputs import IN_TEXTS, inputs_of, signal_names, targets_of
 from gatescope.app.server import create_app
 from gatescope.app.settings import CannotServe, Settings
-from gatescope.models.formats.convert import convert as run_conversion
-from gatescope.models.formats.convert import read_vocabulary
-from gatescope.models.inspection.trace import trace as run_trace
+from gatescope.models.formats.convert import convert, read_vocabulary
+from gatescope.models.inspection.trace import trace
 from gatescope.models.network.metadata import BadNetwork
 from gatescope.models.refused import Refused
 
@@ -44,7 +43,7 @@ class Precision(StrEnum):
     float64 = "float64"
 
 
-@cli.command()
+@cli.command("serve")
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on [GATESCOPE_HOST, else 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on [GATESCOPE_PORT, else 8000]")] = None,
@@ -75,7 +74,7 @@ def log_config() -> dict[str, Any]:
     }
 
 
-@cli.command()
+@cli.command("models")
 def models() -> None:
     """List the networks."""
     rows = [("id", "cell", "layers", "hidden", "parameters", "bits a character", "title")]
@@ -89,8 +88,8 @@ def models() -> None:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-@cli.command()
-def trace(
+@cli.command("trace")
+def trace_command(
     text: Annotated[
         str, typer.Argument(help="The text, or numbers as 0.1,0.2;0.3,0.4; - reads it from standard input")
     ],
@@ -110,7 +109,7 @@ def trace(
     read = sys.stdin.read() if text == "-" else text
     limit = settings.text_limit_post
     try:
-        whole = run_trace(
+        whole = trace(
             network,
             inputs_of(network, limit, values=read) if network.channels else inputs_of(network, limit, read),
             loss=loss.value,
@@ -129,8 +128,8 @@ def trace(
         sys.stdout.buffer.write(to_json({"metadata": whole.metadata, "tensors": whole.tensors}) + b"\n")
 
 
-@cli.command()
-def convert(
+@cli.command("convert")
+def convert_command(
     weights: Annotated[Path, typer.Argument(help="model.pt, or Keras' model.weights.h5 or model.h5", metavar="FILE")],
     out: Annotated[Path | None, typer.Option(help="The .safetensors file to write; else one beside FILE")] = None,
     vocabulary: Annotated[Path | None, typer.Option(help="JSON: a list of texts, or {text: number}")] = None,
@@ -149,7 +148,7 @@ def convert(
         texts = read_vocabulary(vocabulary) if vocabulary else None
         names = json.dumps(read_vocabulary(labels)) if labels else None
         said = {"reads": reads, "gives": gives, "pattern": pattern, "labels": names}
-        network, recognised = run_conversion(weights, texts, title, nonlinearity, **said)
+        network, recognised = convert(weights, texts, title, nonlinearity, **said)
     except BadNetwork as bad:
         raise Problem((str(weights), str(bad))) from None
     atomic_write(path, network.to_bytes())
@@ -162,8 +161,8 @@ def convert(
     print(f"reads {task['reads']}, gives {task['gives']}, {task['pattern']}; directions {recognised['directions']}")
 
 
-cli.command()(train)
-cli.command()(lessons)
+cli.command("train")(train)
+cli.command("lessons")(lessons)
 
 
 def main() -> None:

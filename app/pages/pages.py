@@ -63,7 +63,7 @@ def bench(request: Request) -> HTMLResponse:
 
 
 @router.get("/train")
-def train(request: Request) -> HTMLResponse:
+def train_page(request: Request) -> HTMLResponse:
     """A text becomes a run; the runs this browser owns."""
     return training_page(request, "train.html")
 

@@ -14,7 +14,7 @@ from typing import Self
 
 from gatescope.app.workers.backends import CannotStart
 from gatescope.app.workers.job import Job
-from gatescope.app.workers.protocol import BadFrame, Frame, leaving, read
+from gatescope.app.workers.protocol import BadFrame, Frame, leaving, read_frame
 
 # -P: only what is installed is imported, whatever lies in the working directory
 COMMAND = (sys.executable, "-P", "-m", "gatescope.app.workers.worker")
@@ -132,12 +132,13 @@ class LocalBackend:
         handle.kill()
 
     async def _frames(self, handle: Child) -> AsyncGenerator[Frame, None]:
+        """What a child writes, to its last frame or its end; a silent child, or one that stands still, is lost."""
         turns: object = -1
         allowed, moved = self.patience, time.monotonic()
         while True:
             try:
                 async with asyncio.timeout(allowed):
-                    frame = await read(handle.frames)
+                    frame = await read_frame(handle.frames)
             except TimeoutError:
                 yield leaving("lost", f"the worker gave no sign of life for {allowed:.0f} s")
                 return

@@ -78,7 +78,7 @@ def checked(data: bytes, content: bytes) -> Frame:
     return Frame(name, values, content)
 
 
-async def read(stream: asyncio.StreamReader) -> Frame:
+async def read_frame(stream: asyncio.StreamReader) -> Frame:
     """The next frame that a worker sends; raises BadFrame, and IncompleteReadError at the stream's end."""
     data, content = lengths(await stream.readexactly(LENGTHS.size))
     return checked(await stream.readexactly(data), await stream.readexactly(content))

@@ -18,7 +18,7 @@ import numpy as np
 
 from gatescope.models.compiler.llvm_ir import LoopBuilder, declared, new_module
 from gatescope.models.compiler.llvm_jit import TOGETHER, machine, products
-from gatescope.models.compiler.llvm_rows import PRODUCT, mean
+from gatescope.models.compiler.llvm_rows import PRODUCT, mean_of_rows
 from gatescope.models.compiler.program import Program
 from gatescope.models.compiler.schedule import Call, Place
 from gatescope.models.graph.operations import OPERATIONS
@@ -218,7 +218,7 @@ class Loop:
     ) -> Value:
         """The mean over the units of a row, of what lies there or of what is made on the way."""
         needed, (read,) = self._needed([call]), call.reads
-        return mean(code, size, lambda unit: self._values(code, needed, means, here, unit)(read))
+        return mean_of_rows(code, size, lambda unit: self._values(code, needed, means, here, unit)(read))
 
     def _values(
         self, code: LoopBuilder, calls: list[Call], means: dict[Place, Value], here: dict[Place, Value], unit: Value

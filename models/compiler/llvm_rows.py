@@ -85,7 +85,7 @@ def row_sums(module: Module, name: str, precision: str, register: int) -> None:
     code.finish()
 
 
-def mean(code: LoopBuilder, count: Value | int, value: Callable[[Value], Value]) -> Value:
+def mean_of_rows(code: LoopBuilder, count: Value | int, value: Callable[[Value], Value]) -> Value:
     """The mean of `count` numbers; `value(unit)` writes how those of the present lanes come about.
 
     Every lane has a sum of its own and the lanes are added in pairs, so the error grows with count / lanes only

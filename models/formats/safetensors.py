@@ -44,7 +44,7 @@ def check_start(start: bytes) -> None:
     )
 
 
-def read(content: bytes | bytearray) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def read_tensors(content: bytes | bytearray) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The tensors, as float32 or float64, and the metadata of a safetensors file; raises BadNetwork naming the tensor
     that is wrong.
     """

@@ -14,7 +14,7 @@ import numpy as np
 
 from gatescope.models.cells import cells
 from gatescope.models.formats.assemble import Found, choose
-from gatescope.models.formats.safetensors import read
+from gatescope.models.formats.safetensors import read_tensors
 from gatescope.models.graph.cell import Cell
 from gatescope.models.network.architecture import REVERSE
 from gatescope.models.network.metadata import BadNetwork, Metadata
@@ -39,7 +39,7 @@ def recognise(content: bytes | bytearray, id: str = "") -> tuple[Network, dict]:
     The file is a torch module's state_dict, or one of this product's own (metadata `cell`). Half precisions are
     widened to float32, float64 is kept. Raises BadNetwork with the names it stumbled over.
     """
-    tensors, facts = read(content)
+    tensors, facts = read_tensors(content)
     if not tensors:
         raise BadNetwork("the file holds no tensors")
     if "cell" in facts:

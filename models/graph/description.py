@@ -13,7 +13,7 @@ from gatescope.models.graph.cell import Cell
 from gatescope.models.graph.equation import displayed, equation, face
 from gatescope.models.graph.graph import Graph
 from gatescope.models.graph.node import Node
-from gatescope.models.graph.operations import LEAVES, OPERATIONS, described
+from gatescope.models.graph.operations import LEAVES, OPERATIONS, operations_table
 from gatescope.models.graph.ranges import ranges
 
 
@@ -54,7 +54,7 @@ def describe(cell: type[Cell]) -> dict[str, Any]:
         "summary": " ".join((cell.__doc__ or "").partition("\n\n")[0].split()),
         "parameters": list(cell.parameter_shapes(1, 1)),
         "graph": _nodes(graph),
-        "operations": described(),
+        "operations": operations_table(),
     }
 
 

@@ -34,6 +34,7 @@ def equation(graph: Graph, name: str) -> str:
 
 
 def _written(graph: Graph, node: Node, top: bool = False) -> str:
+    """A node as it stands in an equation: by its name, unless it is the one that the equation is of (`top`)."""
     node = displayed(node)
     if graph.lags.get(node):
         return f"x_{{t−{graph.lags[node]}}}"
@@ -85,6 +86,7 @@ def _sum(graph: Graph, summands: list[Node]) -> str:
 
 
 def _arithmetic(graph: Graph, node: Node, symbol: str) -> str:
+    """What stands between two operands or before one, with the brackets that it takes."""
     summands = _summands(node)
     if node.op == "add" and any(each.op == "linear" for each in summands):
         return _sum(graph, summands)

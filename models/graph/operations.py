@@ -267,7 +267,7 @@ LEAVES = tuple(row.name for row in _ROWS if not row.arity)
 ACTIVATIONS = tuple(row.name for row in _ROWS if row.kind == "activation")
 
 
-def described() -> dict[str, dict[str, Any]]:
+def operations_table() -> dict[str, dict[str, Any]]:
     """What a page must know of the operations to draw with them: {name: {"arity", "symbol", "kind"}}."""
     return {
         row.name: {"arity": row.arity, "symbol": row.symbol, "kind": row.kind}

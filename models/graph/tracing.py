@@ -128,6 +128,7 @@ def _check_maps(cell: type[Traceable], graph: Graph) -> None:
 
 
 def _check_blocks(cell: type[Traceable], maps: list[str]) -> None:
+    """`blocks` names each map once, and nothing else."""
     lacking = [name for name in maps if name not in cell.blocks]
     extra = [name for name in cell.blocks if name not in maps]
     if cell.blocks and (lacking or extra):

@@ -227,6 +227,7 @@ class NetworkPass:
                 add(parameter, matmul.multiply(flat.T, source.reshape(len(flat), -1)), weights.rows[parameter])
 
     def _record_norms(self, index: int, adjoints: dict[str, np.ndarray], first: int, last: int) -> None:
+        """Keep the norms of each step's share of weight gradients: ‖∂L/∂map‖ · ‖what it read‖ (batch of one)."""
         layer, weights = self.layers[index], self.weights.layers[index]
         norms: dict[str, np.ndarray] = {}
         sizes: dict[int, np.ndarray] = {}

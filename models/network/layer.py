@@ -176,6 +176,7 @@ class Layer:
             self.gradients[f"d_{self.states[0]}"][: last - first] = 0
 
     def _chunk_arrays(self, steps: int) -> dict[str, np.ndarray]:
+        """What the backward pass of a time chunk writes beside the records: adjoints of stacks, and NumPy's factors."""
         if not self._chunk or len(next(iter(self._chunk.values()))) < steps:
             stacks = self.program.layout.stacks
             widths = dict(self.program.slopes.scratch)

@@ -25,22 +25,13 @@ from gatescope.models.network.architecture import CONVOLUTION, REVERSE, LayerSpe
 from gatescope.models.network.bptt import NetworkWeights
 from gatescope.models.network.metadata import BadNetwork, Metadata
 from gatescope.models.network.parameters import begin_as_said, in_order, renamed
-from gatescope.models.network.task import Example, Rows, Task, example_of, steps_of
+from gatescope.models.network.task import Example, Rows, Task, UnknownCharacters, example_of, steps_of
 from gatescope.models.network.validation import check_parameters, check_size_givers, check_task
 from gatescope.models.refused import Refused
 
 __all__ = ["BadNetwork", "Network", "UnknownCharacters", "parameter_shapes", "untrained"]
 
 LAID_OUT_BYTES = 256 << 20
-
-
-class UnknownCharacters(Refused):
-    """A text holds characters (or words) the network has never seen; `characters` are they, in order of appearance."""
-
-    def __init__(self, characters: list[str]):
-        self.characters = characters
-        named = (f"U+{ord(unknown):04X}" if len(unknown) == 1 else unknown for unknown in characters)
-        super().__init__("text", f"the network has never seen {', '.join(named)}")
 
 
 @dataclass(eq=False)
@@ -67,6 +58,7 @@ class Network:
     task: Task = Task()
 
     def __post_init__(self) -> None:
+        """Raises BadNetwork where the parameters are not those of the cell, the sizes and the task."""
         if min(self.layers, self.hidden, self.inputs) < 1:
             raise BadNetwork("a network has at least one layer, one unit and one token")
         kernel = self.parameters.get(f"{CONVOLUTION}.weight")

@@ -27,6 +27,15 @@ WHOLE = re.compile(r"[0-9]{1,9}")
 Rows = Sequence[float | str | Sequence[float | str]]
 
 
+class UnknownCharacters(Refused):
+    """A text holds characters (or words) the network has never seen; `characters` are they, in order of appearance."""
+
+    def __init__(self, characters: list[str]):
+        self.characters = characters
+        named = (f"U+{ord(unknown):04X}" if len(unknown) == 1 else unknown for unknown in characters)
+        super().__init__("text", f"the network has never seen {', '.join(named)}")
+
+
 @dataclass(frozen=True)
 class Task:
     """reads: what one step's input is. gives: the input of the next step, a class, or numbers. pattern: when it gives
@@ -44,6 +53,7 @@ class Task:
     example: str | tuple[tuple[float, ...], ...] = ""
 
     def __post_init__(self) -> None:
+        """Raises Refused naming what is none of the choices."""
         for name, allowed in (("reads", READS), ("gives", GIVES), ("pattern", PATTERNS)):
             if getattr(self, name) not in allowed:
                 raise Refused(name, f"must be one of {', '.join(allowed)}")
@@ -162,6 +172,7 @@ def _tokens(rows: Rows, count: int) -> np.ndarray:
 
 
 def _values(name: str, rows: Rows, width: int) -> np.ndarray:
+    """Numbers as rows of `width` a step, (N, width); raises Refused naming the parameter."""
     try:
         found = np.asarray(rows, np.float64)
     except (TypeError, ValueError, OverflowError):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
-from gatescope.models.formats.safetensors import read as read_tensors
+from gatescope.models.formats.safetensors import read_tensors
 from gatescope.models.network.network import BadNetwork, Network
 
 PREFIX = "resume."

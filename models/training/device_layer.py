@@ -43,10 +43,7 @@ class DeviceLayer:
         """Which nodes are made for all steps at once, for they read no state, and which step by step."""
         graph = self.graph
         fixed = {node for node in graph.nodes if node.op in ("parameter", "constant")}
-        without_state = fixed | set(graph.lags)
-        for node in graph.nodes:
-            if node.reads and without_state.issuperset(node.reads):
-                without_state.add(node)
+        without_state = _made_of(fixed | set(graph.lags), graph.nodes)
         self._at_once = [node for node in graph.nodes if node in without_state]
         self._by_step = [node for node in graph.nodes if node not in without_state and node.op != "state"]
         read = {each for node in self._by_step for each in node.reads} | {graph.after[state] for state in self.states}
@@ -80,6 +77,7 @@ class DeviceLayer:
         return self.torch.stack(output) if isinstance(output, list) else output
 
     def _step_by_step(self, at_once: Values, parameters: dict[str, torch.Tensor], steps: int) -> None:
+        """Evaluate what reads a state, one step after another, and keep every signal's tensors for autograd."""
         graph, fixed = self.graph, {node: at_once[node] for node in self._fixed}
         handed = {node: at_once[node].unbind() for node in self._handed}
         signals = {name: node for name, node in graph.signals.items() if node not in at_once}
@@ -135,6 +133,15 @@ class DeviceLayer:
     def _gradient(self, tensor: torch.Tensor) -> torch.Tensor:
         """Zero where no path leads from a signal to the loss."""
         return self.torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
+
+
+def _made_of(leaves: set[Node], nodes: list[Node]) -> set[Node]:
+    """The leaves, and every node that is made of them alone; nodes come after those they read."""
+    found = set(leaves)
+    for node in nodes:
+        if node.reads and found.issuperset(node.reads):
+            found.add(node)
+    return found
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

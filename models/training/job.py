@@ -68,6 +68,7 @@ def run_job(
 
 
 def _events(work: Learner, io: TrainingHost) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The events of a training in the order in which they are told; a checkpoint comes after what it stands for."""
     recipe, progress = work.recipe, work.progress
     if progress.step == 0:
         if work.writes:

@@ -79,6 +79,7 @@ class Recipe:
     threads: int = 1
 
     def __post_init__(self) -> None:
+        """Raises Refused naming the first parameter that is out of its range."""
         object.__setattr__(self, "options", tuple(map(tuple, self.options)))
         if self.cell not in cells():
             raise Refused("cell", f"must be one of {', '.join(cells())}")
