@@ -25,7 +25,7 @@ def generate(
     length: int = 200,
     temperature: float = 1.0,
     top_k: int | None = None,
-    seed: int | Sequence[int] = 0,
+    seed: int | tuple[int, ...] = 0,
     interventions: Sequence[Intervention] = (),
 ) -> Iterator[Event]:
     """Read a prompt, then write `length` characters: events `begin`, `forward` (the prompt), `character` …, `end`.
