@@ -105,6 +105,7 @@ def begin_event(network: Network, inputs: np.ndarray, steps: int | None = None) 
 
 
 def _events(recorder: Recorder) -> Iterator[Event]:
+    """The events of `stream`, made while somebody asks for them."""
     work = recorder.work
     yield begin_event(recorder.network, recorder.inputs)
     for first, last in time_chunks(recorder.steps, FRAME):
