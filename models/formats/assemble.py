@@ -37,7 +37,7 @@ class Found:
     def inputs(self) -> int:
         """How many different tokens there are, or numbers a step."""
         name, axis = ("embedding.weight", 0) if self.embedding else ("rnn.weight_ih_l0", 1)
-        return self.parameters[name][1].shape[axis]
+        return int(self.parameters[name][1].shape[axis])
 
     @property
     def embedding(self) -> int | None:

@@ -10,7 +10,9 @@ import pickle
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from safetensors.numpy import save
 
 from gatescope.models.formats.keras import MAGIC, keras_network
@@ -24,7 +26,7 @@ def convert(
     title: str = "",
     nonlinearity: str | None = None,
     **said: str | None,
-) -> tuple[Network, dict]:
+) -> tuple[Network, dict[str, Any]]:
     """The network in a PyTorch checkpoint (a state_dict, or a dict that holds one) or in Keras' HDF5 weights, and what
     was recognised, as `recognise` says it.
 
@@ -60,7 +62,7 @@ def read_vocabulary(path: Path) -> list[str]:
     return value
 
 
-def _state_dict(path: Path) -> dict:
+def _state_dict(path: Path) -> dict[str, np.ndarray]:
     """The tensors in a PyTorch checkpoint, as arrays."""
     import torch
 
@@ -87,7 +89,7 @@ def _state_dict(path: Path) -> dict:
     return {name: tensor.detach().contiguous().numpy() for name, tensor in widened.items()}
 
 
-def _state_dicts(value: object, place: str) -> Iterator[tuple[str, Mapping]]:
+def _state_dicts(value: object, place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every mapping in a checkpoint that has recurrent weights among its keys, and where it lies."""
     if not isinstance(value, Mapping):
         return

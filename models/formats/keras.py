@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from gatescope.models.graph.cell import Cell
 from gatescope.models.network.architecture import REVERSE
 from gatescope.models.network.metadata import BadNetwork, Metadata
 from gatescope.models.network.network import Network
+
+if TYPE_CHECKING:
+    import h5py
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 # by how many blocks are stacked: the cell, and Keras' order of its blocks
@@ -84,7 +88,7 @@ def _first(layers: Layers) -> str:
     return next(name for name, arrays in layers.items() if _is_recurrent(arrays))
 
 
-def _layers(file: Mapping) -> Layers:
+def _layers(file: h5py.File) -> Layers:
     """Every layer that has weights, first to last."""
     root = file.get("model_weights", file)
     if "layer_names" in root.attrs:
@@ -125,7 +129,7 @@ def _places(recurrent: list[str]) -> tuple[dict[str, str], int, int]:
     return places, len(levels), len(places) // len(levels)
 
 
-def _variables(group: Mapping, place: str) -> Iterator[tuple[str, list[np.ndarray]]]:
+def _variables(group: Mapping[str, Any], place: str) -> Iterator[tuple[str, list[np.ndarray]]]:
     """The arrays in every group `vars`, by the path of what they belong to."""
     for name, inner in group.items():
         path = f"{place}/{name}".removeprefix("/")
@@ -162,14 +166,15 @@ def _facts_of(config: object) -> dict[str, str]:
     return said
 
 
-def _recurrent_configs(config: object) -> Iterator[tuple[str, dict]]:
+def _recurrent_configs(config: object) -> Iterator[tuple[str, dict[str, Any]]]:
     """The class and the options of every recurrent layer in a configuration, however deep it lies."""
     if isinstance(config, list):
         for inner in config:
             yield from _recurrent_configs(inner)
     if not isinstance(config, dict):
         return
-    kind, options = config.get("class_name"), config.get("config")
+    kind: str = config.get("class_name", "")
+    options: dict[str, Any] = config.get("config", {})
     if kind == "Bidirectional":
         if options.get("merge_mode", "concat") != "concat":
             raise BadNetwork(f"merge_mode of {options.get('name', kind)} must be concat")
@@ -181,10 +186,13 @@ def _recurrent_configs(config: object) -> Iterator[tuple[str, dict]]:
         yield kind, options
 
 
-def _check_options(kind: str, options: dict) -> None:
+def _check_options(kind: str, options: dict[str, Any]) -> None:
     """Raise BadNetwork for options of a recurrent layer that have no equal here."""
-    allowed = {"activation": ("tanh", "relu") if kind == RECURRENT_CLASSES[0] else ("tanh",)}
-    allowed |= {"recurrent_activation": ("sigmoid",), "go_backwards": (False,)}
+    allowed: dict[str, tuple[str | bool, ...]] = {
+        "activation": ("tanh", "relu") if kind == RECURRENT_CLASSES[0] else ("tanh",),
+        "recurrent_activation": ("sigmoid",),
+        "go_backwards": (False,),
+    }
     for option, values in allowed.items():
         if option in options and options[option] not in values:
             raise BadNetwork(f"{option} of {options.get('name', kind)} must be {' or '.join(map(str, values))}")
@@ -218,7 +226,7 @@ def _stacked(arrays: list[np.ndarray], cell: type[Cell], order: tuple[str, ...])
 
     def joined(array: np.ndarray, stack: str) -> np.ndarray:
         blocks = dict(zip(order, np.split(array, len(order), axis=-1), strict=True))
-        return np.concatenate([blocks[block.name] for block in cell.stacks()[stack][1]], axis=-1).T
+        return np.concatenate([blocks[str(block.name)] for block in cell.stacks()[stack][1]], axis=-1).T
 
     found = {stack: joined(arrays[0 if stack == "weight_ih" else 1], stack) for stack in cell.stacks()}
     if len(arrays) < 3:

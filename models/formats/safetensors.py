@@ -7,6 +7,7 @@ Half precisions are widened to float32, bfloat16 by hand, which NumPy does not k
 from __future__ import annotations
 
 import json
+from typing import Any, TypedDict
 
 import numpy as np
 from safetensors import SafetensorError, deserialize
@@ -25,7 +26,15 @@ FOREIGN = {
 }
 
 
-def check_start(start: bytes) -> None:
+class Stored(TypedDict):
+    """A tensor as the library gives it."""
+
+    dtype: str
+    shape: list[int]
+    data: bytes
+
+
+def check_start(start: bytes | bytearray) -> None:
     """Refuse by the first bytes what is no safetensors file or has too long a header; raises BadNetwork.
 
     start: the first 8 bytes or more; fewer are no file at all.
@@ -67,7 +76,7 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
-def _header(text: bytes) -> dict:
+def _header(text: bytes) -> dict[str, Any]:
     try:
         header = json.loads(text.decode(), object_pairs_hook=_once)
     except BadNetwork:
@@ -79,7 +88,7 @@ def _header(text: bytes) -> dict:
     return header
 
 
-def _once(pairs: list[tuple[str, object]]) -> dict:
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """A JSON object whose names differ: of two tensors of one name the library would drop one in silence."""
     found: dict[str, object] = {}
     for name, value in pairs:
@@ -99,7 +108,7 @@ def _check_entry(name: str, entry: object) -> None:
         raise BadNetwork(f"the tensor {name} must hold weights, as {', '.join(DTYPES)}")
 
 
-def _deserialized(content: bytes) -> dict[str, dict]:
+def _deserialized(content: bytes) -> dict[str, Stored]:
     """Each tensor's dtype, shape and bytes, which lie one after the other and fill the file; raises BadNetwork."""
     try:
         return dict(deserialize(content))
@@ -110,7 +119,7 @@ def _deserialized(content: bytes) -> dict[str, dict]:
     raise BadNetwork(f"the header does not fit the tensors after it: {words}")
 
 
-def _tensor(name: str, stored: dict) -> np.ndarray:
+def _tensor(name: str, stored: Stored) -> np.ndarray:
     array = np.frombuffer(stored["data"], DTYPES[stored["dtype"]]).reshape(stored["shape"])
     if stored["dtype"] == "BF16":
         array = (array.astype("<u4") << 16).view("<f4")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ MOST_MATRICES = 8
 FILE = "the file"
 
 
-def recognise(content: bytes | bytearray, id: str = "") -> tuple[Network, dict]:
+def recognise(content: bytes | bytearray, id: str = "") -> tuple[Network, dict[str, Any]]:
     """The network in a safetensors file and a description of what was recognised: cell, module, sizes, what it reads,
     whether it has a readout and biases, which of the file's names became which parameter, which are absent.
 
@@ -66,16 +67,16 @@ def check_example(network: Network) -> None:
         kind = "a list of steps" if network.channels else f"a text of {words}"
         raise BadNetwork(f"the example in {FILE} must be {kind}, at most {EXAMPLE_LENGTH:,} long")
     try:
-        network.example_of(example if network.channels else network.tokens(example))
+        network.example_of(network.tokens(example) if isinstance(example, str) else example)
     except Refused as refused:
         raise BadNetwork(f"the example in {FILE} cannot be read: {refused.detail}") from None
 
 
-def describe_import(network: Network, names: dict[str, str]) -> dict:
+def describe_import(network: Network, names: dict[str, str]) -> dict[str, Any]:
     """What a network was recognised as; names: the file's name of each parameter."""
     weights = network.parameters
-    same = [weights.get("embedding.weight"), weights.get("readout.weight")]
-    tied = same[0] is not None and same[1] is not None and np.array_equal(*same)
+    embedding, readout = weights.get("embedding.weight"), weights.get("readout.weight")
+    tied = embedding is not None and readout is not None and np.array_equal(embedding, readout)
     tokens = "embedding" if network.embedding else "one-hot"
     return {
         "cell": network.cell.id,
@@ -160,8 +161,8 @@ def _cell(recurrent: dict[str, str], tensors: dict[str, np.ndarray], metadata: M
         kinds = {blocks: kind for blocks, kind in kinds.items() if "projection" in kind.options}
         hidden = projection.shape[-1] if projection.ndim == 2 and len(projection) == columns else 0
         chosen["projection"] = columns
-    blocks = len(weight) / hidden if hidden and columns else 0
-    if blocks not in kinds:
+    blocks, rest = divmod(len(weight), hidden) if hidden and columns else (0, 0)
+    if rest or blocks not in kinds:
         known = ", ".join(f"{count}·H for {kind.reference}" for count, kind in sorted(kinds.items()))
         wide = "P" if chosen else "H"
         raise BadNetwork(f"{names} must have {wide} columns and {known} rows, not shape {weight.shape}")

@@ -10,7 +10,7 @@ import numpy as np
 
 from gatescope.models.compiler.denormals import flushed
 from gatescope.models.inspection.interventions import Intervention, intervention_records
-from gatescope.models.inspection.trace import FRAME, begin_event, top_guesses
+from gatescope.models.inspection.trace import FRAME, Event, begin_event, top_guesses
 from gatescope.models.network.bptt import NetworkPass, time_chunks
 from gatescope.models.network.losses import softmax
 from gatescope.models.network.network import Network
@@ -27,7 +27,7 @@ def generate(
     top_k: int | None = None,
     seed: int | tuple[int, ...] = 0,
     interventions: Sequence[Intervention] = (),
-) -> Iterator[tuple[str, dict]]:
+) -> Iterator[Event]:
     """Read a prompt, then write `length` characters: events `begin`, `forward` (the prompt), `character` …, `end`.
 
     temperature divides the logits: towards 0 the likeliest character is always taken; top_k leaves only the k
@@ -67,7 +67,7 @@ def _events(
     temperature: float,
     top_k: int | None,
     random: np.random.Generator,
-) -> Iterator[tuple[str, dict]]:
+) -> Iterator[Event]:
     def read(tokens: list[int], first: int) -> list[dict[str, np.ndarray]]:
         with flushed():
             work.forward(np.array(tokens, np.intp)[:, None], first)

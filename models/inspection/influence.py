@@ -13,8 +13,10 @@ import numpy as np
 from gatescope.models.compiler.denormals import flushed
 from gatescope.models.inspection.interventions import Intervention, intervention_records
 from gatescope.models.network.bptt import NetworkPass, time_chunks
+from gatescope.models.network.inputs import LayerInput
 from gatescope.models.network.losses import criterion
 from gatescope.models.network.network import Network
+from gatescope.models.network.task import Rows
 from gatescope.models.refused import Refused
 
 AT_ONCE = 4
@@ -23,12 +25,12 @@ LONGEST = 1000
 
 def influence(
     network: Network,
-    inputs: Sequence,
+    inputs: Rows,
     layer: int = 0,
     signal: str | None = None,
     precision: str = "float32",
     interventions: Sequence[Intervention] = (),
-    targets: Sequence | None = None,
+    targets: Rows | None = None,
 ) -> np.ndarray:
     """‖∂L_t/∂s‖ for the loss L_t of each step (row) and a state s of one layer at each step (column), (N, N).
 
@@ -67,7 +69,8 @@ def _blame(network: Network, work: NetworkPass, targets: np.ndarray) -> np.ndarr
     loss, differentiate = criterion(network.task.is_regression)
     targets = targets.astype(work.logits.dtype) if network.task.is_regression else targets
     _, judged = loss(work.logits, targets)
-    return differentiate(judged, targets)[:, 0] @ work.weights.readout
+    blame: np.ndarray = differentiate(judged, targets)[:, 0] @ work.weights.readout
+    return blame
 
 
 def _sweep(work: NetworkPass, blame: np.ndarray, layer: int, signal: str) -> np.ndarray:
@@ -86,7 +89,9 @@ def _sweep(work: NetworkPass, blame: np.ndarray, layer: int, signal: str) -> np.
         for index in reversed(range(layer, len(work.layers))):
             adjoint = work.layers[index].backward(first, last, first)["weight_ih"]
             if index > layer:
-                work.layer_inputs[index].propagate(adjoint, first, last, first)
+                above = work.layer_inputs[index]
+                assert isinstance(above, LayerInput)  # only the lowest layer reads something else
+                above.propagate(adjoint, first, last, first)
         gradient = work.layers[layer].gradient_at(signal, first, last)[:, first:]
         found[first:, first:last] = np.sqrt(np.vecdot(gradient, gradient)).T
     return found

@@ -3,31 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, TypedDict
 
 import numpy as np
 
 from gatescope.models.graph.node import Node
+from gatescope.models.inspection.interventions import Intervention
 from gatescope.models.inspection.recorder import Recorder
+from gatescope.models.network.inputs import VectorInput
 from gatescope.models.network.layer import Layer
 from gatescope.models.network.network import Network
+from gatescope.models.network.task import Rows
 from gatescope.models.refused import Refused
 
 
-def preactivations(network: Network, inputs: Sequence, layer: int = 0, unit: int = 0, **options) -> dict:
+class Term(TypedDict):
+    """One summand of a pre-activation: what is read, and what it adds at each step, (N,)."""
+
+    reads: str
+    values: np.ndarray
+
+
+def preactivations(
+    network: Network,
+    inputs: Rows,
+    layer: int = 0,
+    unit: int = 0,
+    interventions: Sequence[Intervention] = (),
+    targets: Rows | None = None,
+) -> dict[str, Any]:
     """For each signal with a matrix map, its summands for one unit: {"layer", "unit", "terms": {signal: [{"reads",
     "values"}, …]}}.
 
     layer: which of the network's parts. reads: `x`, a state before the step such as `h_prev`, a signal, or `bias`;
     values (N,). A map that a gate multiplies comes without the gate, which the signals and the cell's graph give.
-    options: `interventions` and `targets` as a reading takes them. Raises Refused.
+    interventions and targets: as a trace takes them. Raises Refused.
     """
     spec = network.layer_spec(layer)
     if not 0 <= unit < spec.hidden:
         raise Refused("unit", f"must be between 0 and {spec.hidden - 1}")
-    recorder = Recorder(network, inputs, backward=False, **options)
+    recorder = Recorder(network, inputs, backward=False, interventions=interventions, targets=targets)
     recorder.forward(0, recorder.steps)
     cell, work, weights = spec.cell, recorder.work.layers[layer], spec.parameters(network.parameters)
-    found: dict[str, list[dict]] = {}
+    found: dict[str, list[Term]] = {}
     layout = work.program.layout
     for stack, (source, blocks) in cell.stacks().items():
         weight, bias = weights[stack], None
@@ -52,19 +70,20 @@ def preactivations(network: Network, inputs: Sequence, layer: int = 0, unit: int
     return {"layer": layer, "unit": unit, "terms": found}
 
 
-def _looks(layer: Layer, weights: dict[str, np.ndarray], signal: str, unit: int) -> list[dict]:
+def _looks(layer: Layer, weights: dict[str, np.ndarray], signal: str, unit: int) -> list[Term]:
     """A signal's peepholes: one weight of the unit's own times what it looks at."""
-    found, graph = [], layer.cell.graph()
+    graph = layer.cell.graph()
+    found: list[Term] = []
     for summand in graph.pre_activation(signal) or []:
         own = [node for node in summand.reads if node.op == "parameter"]
         if summand.op == "mul" and own:
             (seen,) = (node for node in summand.reads if node not in own)
-            values = weights[own[0].name][unit] * layer.read(seen, 0, layer.steps)[:, 0, unit]
+            values = weights[str(own[0].name)][unit] * layer.read(seen, 0, layer.steps)[:, 0, unit]
             found.append({"reads": graph.label(seen), "values": values})
     return found
 
 
-def _add_bias(terms: list[dict], constant: np.ndarray) -> None:
+def _add_bias(terms: list[Term], constant: np.ndarray) -> None:
     """One line for all biases of a gate, at the end."""
     last = next((term for term in terms if term["reads"] == "bias"), None)
     if last:
@@ -77,10 +96,11 @@ def _mapped(network: Network, recorder: Recorder, layer: int, source: Node, row:
     """What one row of a stack of maps makes of what it reads, at every step, (N,)."""
     lag = network.layer_specs[layer].cell.graph().lags.get(source)
     if lag is None:
-        return recorder.work.layers[layer].read(source, 0, recorder.steps)[:, 0] @ row
+        mapped: np.ndarray = recorder.work.layers[layer].read(source, 0, recorder.steps)[:, 0] @ row
+        return mapped
     layer_input = recorder.work.layer_inputs[layer]
-    if network.layer_specs[layer].level or network.channels:
-        values = layer_input.rows(0, recorder.steps)[:, 0] @ row
+    if isinstance(layer_input, VectorInput):
+        values: np.ndarray = layer_input.rows(0, recorder.steps)[:, 0] @ row
     else:
         each = network.parameters["embedding.weight"] @ row if network.embedding else row
         values = np.append(each, each.dtype.type(0))[recorder.inputs[:, 0]]

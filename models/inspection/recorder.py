@@ -5,19 +5,44 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from typing import TypedDict
 
 import numpy as np
 
 from gatescope.models.compiler.denormals import flushed
 from gatescope.models.inspection.interventions import Intervention, intervention_records
-from gatescope.models.network.bptt import NetworkPass, chunk_length
+from gatescope.models.network.bptt import NetworkPass, NetworkWeights, chunk_length
+from gatescope.models.network.inputs import NO_TOKEN
+from gatescope.models.network.layer import InterventionRecords
 from gatescope.models.network.losses import criterion
 from gatescope.models.network.network import Network
-from gatescope.models.network.task import NO_TOKEN
+from gatescope.models.network.task import Rows
 from gatescope.models.refused import Refused
 
 LOSSES = ("every", "last")
 PRECISIONS = ("float32", "float64")
+
+
+class RecorderOptions(TypedDict, total=False):
+    """What `Recorder` may be told besides the network and the inputs."""
+
+    loss: str
+    backward: bool
+    precision: str
+    signals: Sequence[str] | None
+    interventions: Sequence[Intervention]
+    targets: Rows | None
+
+
+class Summary(TypedDict):
+    """A reading in four numbers: nats (None without a readout), bits (None for numbers), norm (None where nothing went
+    back), seconds.
+    """
+
+    loss: float | None
+    bits_per_character: float | None
+    gradient_norm: float | None
+    seconds: float
 
 
 class Recorder:
@@ -36,46 +61,31 @@ class Recorder:
     def __init__(
         self,
         network: Network,
-        inputs: Sequence[int] | Sequence[Sequence[float]],
+        inputs: Rows,
         loss: str = "every",
         backward: bool = True,
         precision: str = "float32",
         signals: Sequence[str] | None = None,
         interventions: Sequence[Intervention] = (),
-        targets: Sequence[int] | Sequence[Sequence[float]] | None = None,
+        targets: Rows | None = None,
     ):
         known = list(network.cell.graph().signals)
         _check("loss", loss, LOSSES)
         _check("precision", precision, PRECISIONS)
-        if signals is not None and not (signals and set(signals) <= set(known)):
-            raise Refused("signals", f"must be one of {', '.join(known)}")
-        self.example = network.example_of(inputs, targets)
+        _check_signals(signals, known)
+        self.network, self.loss, self.example = network, loss, network.example_of(inputs, targets)
         self.inputs = self.example.inputs[:, None]
         self.targets = self.example.targets[:, None].astype(precision if network.task.is_regression else np.intp)
-        self.network, self.steps, self.loss = network, len(self.inputs), loss
+        self.steps = len(self.inputs)
         self.target_is_argmax = (
             targets is None and network.task.gives == "classes" and network.task.pattern == "many-to-one"
         )
-        judged = (
-            self.target_is_argmax
-            or not (np.isnan(self.targets) if network.task.is_regression else self.targets == NO_TOKEN).all()
-        )
-        self.wants_backward = backward and network.predicts and (judged or network.task.gives == "next")
+        self.wants_backward = backward and network.predicts and self._is_judged()
         self.signals = [signal for signal in known if signals is None or signal in signals]
         self.began = time.perf_counter()
-        weights, overwritten = (
-            network.weights(precision),
-            intervention_records(network, self.steps, interventions, precision),
-        )
+        weights = network.weights(precision)
         self.recycles = len(self.signals) < len(known) and weights.recycles and not interventions
-        gradient_window = min(chunk_length(self.steps), self.steps) if self.recycles else self.steps
-        self.work = NetworkPass(
-            weights,
-            self.steps if self.wants_backward else gradient_window,
-            backward=self.wants_backward,
-            interventions=None if self.recycles else overwritten,
-            gradient_window=gradient_window,
-        )
+        self.work = self._pass(weights, intervention_records(network, self.steps, interventions, precision))
         self.losses = np.full(self.steps if network.predicts else 0, np.nan, precision)
         self.copied: dict[bool, list[dict[str, np.ndarray]]] = {}
         self.logits = self.work.logits
@@ -83,6 +93,24 @@ class Recorder:
             self.copied = {False: self._empty(), True: self._empty() if self.wants_backward else []}
         if self.work.steps < self.steps:
             self.logits = np.empty((self.steps, 1, network.outputs), precision)
+
+    def _is_judged(self) -> bool:
+        """Whether a loss may fall at any step: for what predicts its next input it is zero where none does."""
+        if self.target_is_argmax or self.network.task.gives == "next":
+            return True
+        unknown = np.isnan(self.targets) if self.network.task.is_regression else self.targets == NO_TOKEN
+        return not unknown.all()
+
+    def _pass(self, weights: NetworkWeights, overwritten: Sequence[InterventionRecords]) -> NetworkPass:
+        """The pass, with records of as many steps as must be kept at a time."""
+        gradient_window = min(chunk_length(self.steps), self.steps) if self.recycles else self.steps
+        return NetworkPass(
+            weights,
+            self.steps if self.wants_backward else gradient_window,
+            backward=self.wants_backward,
+            interventions=None if self.recycles else overwritten,
+            gradient_window=gradient_window,
+        )
 
     def _empty(self) -> list[dict[str, np.ndarray]]:
         shapes = [
@@ -149,17 +177,13 @@ class Recorder:
             return
         first, last = span
         with flushed():
-            judged, final, gradient = self.score(first, last), self.example.loss_steps.stop - 1, None
+            judged, final = self.score(first, last), self.example.loss_steps.stop - 1
+            gradient, first_scored = None, None
             if self.loss == "every" or first <= final < last:
                 gradient = criterion(self.network.task.is_regression)[1](judged, self.targets[first:last])
-            only_last = gradient is not None and self.loss == "last"
-            self.work.backward(
-                gradient[final - first : final - first + 1] if only_last else gradient,
-                first,
-                last,
-                record_norms=True,
-                first_scored=final if only_last else None,
-            )
+                if self.loss == "last":
+                    gradient, first_scored = gradient[final - first : final - first + 1], final
+            self.work.backward(gradient, first, last, record_norms=True, first_scored=first_scored)
         if self.recycles:
             self._copy(first, last, True, 0)
 
@@ -168,7 +192,7 @@ class Recorder:
         rows = self.copied[gradients] if self.recycles else self._rows(gradients)
         return [{signal: values[first:last] for signal, values in layer.items()} for layer in rows]
 
-    def summary(self) -> dict:
+    def summary(self) -> Summary:
         """Total loss, bits a character over the whole text, the gradient's norm over all weights, seconds."""
         counted = self.losses[self.example.loss_steps]
         counted = counted[~np.isnan(counted)]
@@ -181,6 +205,11 @@ class Recorder:
             "gradient_norm": math.sqrt(sum(squares)) if self.wants_backward else None,
             "seconds": round(time.perf_counter() - self.began, 6),
         }
+
+
+def _check_signals(signals: Sequence[str] | None, known: Sequence[str]) -> None:
+    if signals is not None and not (signals and set(signals) <= set(known)):
+        raise Refused("signals", f"must be one of {', '.join(known)}")
 
 
 def _check(name: str, value: str, allowed: Sequence[str]) -> None:

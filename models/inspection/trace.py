@@ -7,21 +7,24 @@ Losses are in nats. Leaves out what a page or a file makes of it (see the servic
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, Unpack
 
 import numpy as np
 
 from gatescope.models.compiler.backend import chosen_kernel
 from gatescope.models.graph.description import describe
-from gatescope.models.inspection.recorder import Recorder
+from gatescope.models.inspection.recorder import Recorder, RecorderOptions
 from gatescope.models.network.architecture import LayerSpec
 from gatescope.models.network.bptt import time_chunks
 from gatescope.models.network.inputs import norm
 from gatescope.models.network.network import Network
+from gatescope.models.network.task import Rows
 
 FRAME = 32
 GUESSES = 5
+Event = tuple[str, dict[str, Any]]  # its name, and data as JSON can hold it but for NumPy's arrays
 
 
 @dataclass
@@ -33,10 +36,10 @@ class Trace:
     """
 
     tensors: dict[str, np.ndarray]
-    metadata: dict
+    metadata: dict[str, Any]
 
 
-def trace(network: Network, inputs: Sequence, **options) -> Trace:
+def trace(network: Network, inputs: Rows, **options: Unpack[RecorderOptions]) -> Trace:
     """Read a sequence and record everything; the options and the errors are those of `Recorder`.
 
     Gradients of states are total derivatives, through every path.
@@ -60,11 +63,11 @@ def trace(network: Network, inputs: Sequence, **options) -> Trace:
         tensors |= named("grad.", recorder.layers(0, recorder.steps, True))
         tensors |= {f"grad.parameters.{name}": gradient for name, gradient in recorder.work.gradients.items()}
         tensors |= named("norm.", recorder.work.norms)
-    facts = begin_facts(network, recorder.inputs) | {"objective": recorder.loss} | recorder.summary()
+    facts = {**begin_facts(network, recorder.inputs), "objective": recorder.loss, **recorder.summary()}
     return Trace(tensors, facts if network.task.gives == "next" else facts | {"targets": targets_json(recorder)})
 
 
-def stream(network: Network, inputs: Sequence, **options) -> Iterator[tuple[str, dict]]:
+def stream(network: Network, inputs: Rows, **options: Unpack[RecorderOptions]) -> Iterator[Event]:
     """The same as events (name, data), arrays as NumPy arrays: `begin`, `forward` …, `backward` …, `end`.
 
     A frame carries n steps: t, t+1, … in a forward frame; t, t−1, … in a backward one. Raises Refused before the
@@ -73,7 +76,7 @@ def stream(network: Network, inputs: Sequence, **options) -> Iterator[tuple[str,
     return _events(Recorder(network, inputs, **options))
 
 
-def begin_facts(network: Network, inputs: np.ndarray, steps: int | None = None) -> dict:
+def begin_facts(network: Network, inputs: np.ndarray, steps: int | None = None) -> dict[str, Any]:
     """Who reads what: inputs (N, 1) tokens, −1 for nothing, or (N, 1, channels) numbers; steps: how many
     there will be.
     """
@@ -91,17 +94,18 @@ def begin_facts(network: Network, inputs: np.ndarray, steps: int | None = None) 
     }
 
 
-def layer_json(network: Network, spec: LayerSpec) -> dict:
+def layer_json(network: Network, spec: LayerSpec) -> dict[str, Any]:
     """A layer as a page draws it: with a description of its own where its cell is not the network's."""
     return spec.describe() | ({} if spec.cell is network.cell else {"description": describe(spec.cell)})
 
 
-def begin_event(network: Network, inputs: np.ndarray, steps: int | None = None) -> tuple[str, dict]:
+def begin_event(network: Network, inputs: np.ndarray, steps: int | None = None) -> Event:
     """The `begin` event: who reads what, and in which numbers arrays travel."""
     return "begin", begin_facts(network, inputs, steps) | {"dtype": "float16"}
 
 
-def _events(recorder: Recorder) -> Iterator[tuple[str, dict]]:
+def _events(recorder: Recorder) -> Iterator[Event]:
+    """The events of `stream`, made while somebody asks for them."""
     work = recorder.work
     yield begin_event(recorder.network, recorder.inputs)
     for first, last in time_chunks(recorder.steps, FRAME):
@@ -131,25 +135,26 @@ def _events(recorder: Recorder) -> Iterator[tuple[str, dict]]:
         ]
         frame = {"t": last - 1, "n": last - first, "layers": layers, "norms": norms, "gradient_norms": sizes}
         yield "backward", frame
-    yield (
-        "end",
-        recorder.summary() | {"targets": None if recorder.network.task.gives == "next" else targets_json(recorder)},
-    )
+    targets = None if recorder.network.task.gives == "next" else targets_json(recorder)
+    yield "end", {**recorder.summary(), "targets": targets}
 
 
-def targets_json(recorder: Recorder) -> list:
+def targets_json(recorder: Recorder) -> list[Any]:
     """What should have come out, one entry for each step that is judged: a class (−1 where none is known) or numbers
     (None where none are).
     """
     known = recorder.targets[recorder.example.loss_steps, 0]
-    return np.where(np.isnan(known), None, known).tolist()
+    found = known.astype(object)
+    found[np.isnan(known)] = None
+    entries: list[Any] = found.tolist()
+    return entries
 
 
 def _plain(sizes: np.ndarray) -> list[float]:
     return [float(f"{size:.5g}") for size in sizes]
 
 
-def top_guesses(probabilities: np.ndarray) -> list[list]:
+def top_guesses(probabilities: np.ndarray) -> list[list[int | float]]:
     """The likeliest next tokens with their probabilities, likeliest first: [[token, probability], …]."""
     best = np.argsort(-probabilities, kind="stable")[:GUESSES]
     return [[int(token), round(float(probabilities[token]), 4)] for token in best]
