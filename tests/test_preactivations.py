@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gatescope.models.cells import cells
+from gatescope.models.graph import Cell, tanh
 from gatescope.models.inspection.preactivations import preactivations
 from gatescope.models.inspection.trace import trace
 from gatescope.models.network.network import untrained
@@ -43,3 +44,18 @@ def test_what_is_not_there_is_refused_with_the_range(layer, unit, name):
     network = untrained(cells()["elman"], 1, 6, LETTERS)
     with pytest.raises(ValueError, match=f"{name}: must be between 0 and"):
         preactivations(network, [0, 1], layer, unit)
+
+
+def test_a_parameter_that_stands_alone_is_a_bias_and_what_has_no_name_is_left_to_the_page():
+    class Shifted(Cell):
+        id, title, states, begin = "shifted", "Shifted", ("h",), {"shift": 0.25}
+
+        def step(self, x, h):
+            """One step."""
+            return tanh(self.linear("h", x, h) + self.weight("shift") + self.weight("scale") * (1 - h))
+
+    network = untrained(Shifted, 1, 3, list("ab"), dtype="float64")
+    terms = preactivations(network, [0, 1, 0], unit=2)["terms"]["h"]
+    assert [term["reads"] for term in terms] == ["x", "h_prev", "bias"]
+    maps = sum(network.parameters[f"rnn.bias_{source}_l0"][2] for source in ("ih", "hh"))
+    np.testing.assert_allclose(terms[-1]["values"], maps + 0.25)

@@ -65,21 +65,24 @@ def preactivations(
             else:
                 found[reader][-1]["values"] = values + constant
     for signal, terms in found.items():
-        terms += _looks(work, weights, signal, unit)
+        for look in _looks(work, weights, signal, unit):
+            _add_bias(terms, look["values"]) if look["reads"] == "bias" else terms.append(look)
         terms.sort(key=lambda term: term["reads"] == "bias")
     return {"layer": layer, "unit": unit, "terms": found}
 
 
 def _looks(layer: Layer, weights: dict[str, np.ndarray], signal: str, unit: int) -> list[Term]:
-    """A signal's peepholes: one weight of the unit's own times what it looks at."""
+    """A signal's peepholes: one weight of the unit's own times what it looks at; a weight alone is a bias."""
     graph = layer.cell.graph()
     found: list[Term] = []
     for summand in graph.pre_activation(signal) or []:
-        own = [node for node in summand.reads if node.op == "parameter"]
-        if summand.op == "mul" and own:
-            (seen,) = (node for node in summand.reads if node not in own)
-            values = weights[str(own[0].name)][unit] * layer.read(seen, 0, layer.steps)[:, 0, unit]
-            found.append({"reads": graph.label(seen), "values": values})
+        own = [node for node in (summand, *summand.reads) if node.op == "parameter"]
+        seen = [node for node in summand.reads if node.op == "state" or node.signal in graph.signals]
+        if summand in own:
+            found.append({"reads": "bias", "values": np.full(layer.steps, weights[str(summand.name)][unit])})
+        elif summand.op == "mul" and own and seen:
+            values = weights[str(own[0].name)][unit] * layer.read(seen[0], 0, layer.steps)[:, 0, unit]
+            found.append({"reads": graph.label(seen[0]), "values": values})
     return found
 
 
