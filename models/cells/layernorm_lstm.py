@@ -1,5 +1,6 @@
 """LSTM whose sums are normalised."""
 
+from gatescope.models.cells.lstm import LSTM
 from gatescope.models.graph import Cell, layer_norm, sigmoid, tanh
 
 
@@ -10,15 +11,8 @@ class LayerNormLSTM(Cell):
 
     title = "Layer-norm LSTM"
     states = ("h", "c")
-    blocks = ("i", "f", "g", "o")
-    words = {
-        "f": ("forget gate", "forget gate"),
-        "i": ("input gate", "learn gate (ignore)"),
-        "g": ("candidate", "learn gate (combine)"),
-        "o": ("output gate", "use gate"),
-        "c": ("long-term memory", "long-term memory (remember gate)"),
-        "h": ("short-term memory", "short-term memory"),
-    }
+    blocks = LSTM.blocks
+    words = LSTM.words
     begin = {
         **{f"gain_{source}_{gate}": 1.0 for source in ("x", "h") for gate in "ifgo"},
         **{f"bias_{gate}": 0.0 for gate in "igo"},
