@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from gatescope.models.graph.graph import Graph, delay_lines
 from gatescope.models.graph.node import Node, terms, walk
-from gatescope.models.graph.operations import ACTIVATIONS, FUNCTIONS, LEAVES, OPERATIONS
+from gatescope.models.graph.operations import ACTIVATIONS, FUNCTIONS, OPERATIONS
 
 # names that a program's source uses for itself
 RESERVED = re.compile(
@@ -64,7 +64,7 @@ def traced(cell: type[Traceable]) -> Graph:
         if node not in delayed and node.signal != state:
             after[state] = step.signal(state, node)
     _check_named(cell, step.named)
-    _add_records(cell, [*step.named, *after.values()], delayed)
+    _Records(cell, [*step.named, *after.values()]).add(delayed)
     graph = Graph(x, before, after, step.named)
     _check_maps(cell, graph)
     return graph
@@ -139,28 +139,50 @@ def _check_blocks(cell: type[Traceable], maps: list[str]) -> None:
 # -- records of programs ----------------------------------------------------------------------------------------------
 
 
-def _add_records(cell: type[Traceable], roots: list[Node], delayed: set[Node]) -> None:
-    """Give a record to what programs must keep beside the signals."""
-    names = (f"_{number}" for number in count(1))
-    for node in [node for node in walk(roots) if node.op == "mean"]:
+class _Records:
+    """Gives records to what programs must keep beside the signals. parents: which nodes read a node."""
+
+    def __init__(self, cell: type[Traceable], roots: list[Node]):
+        self.cell, self.roots, self.nodes = cell, roots, walk(roots)
+        self.names = (f"_{number}" for number in count(1))
+        self.parents: dict[Node, list[Node]] = {}
+        for node in self.nodes:
+            for read in dict.fromkeys(node.reads):
+                self.parents.setdefault(read, []).append(node)
+
+    def keep(self, node: Node) -> None:
+        """A record of its own; of a sum of matrix maps by way of an activation that does nothing."""
+        if _maps_in(node):
+            inner = Node("identity", (node,))
+            for parent in self.parents[node]:
+                parent.reads = tuple(inner if read is node else read for read in parent.reads)
+            self.parents[inner], self.parents[node] = self.parents[node], [inner]
+            node = inner
+        node.signal, node.hidden = next(self.names), True
+
+    def add(self, delayed: set[Node]) -> None:
+        """For means, for sums of maps, then for what is left that several records are made of."""
+        for node in self.nodes:
+            if node.op == "mean":
+                self._keep_mean(node, delayed)
+        for node in self.nodes:  # the inner sums first: what is kept is no part of an outer one
+            if _is_unkept_sum(node, self.parents, delayed):
+                self.keep(node)
+        owners: dict[Node, set[Node]] = {}
+        for node in reversed(walk(self.roots)):  # the widest first: what is kept is the only reader of its parts
+            if len(owners.get(node, ())) > 1 and not node.signal and node.reads and node.op != "linear":
+                self.keep(node)
+            for read in node.reads:
+                owners.setdefault(read, set()).update({node} if node.signal else owners.get(node, ()))
+
+    def _keep_mean(self, node: Node, delayed: set[Node]) -> None:
+        """A mean, and what it is taken of."""
         read = node.reads[0]
         if read.width or read in delayed or read.op in ("constant", "parameter"):
-            raise CellMistake(f"{cell.__name__}: a mean is taken over the layer's units, not over {read!r}")
+            raise CellMistake(f"{self.cell.__name__}: a mean is taken over the layer's units, not over {read!r}")
         for each in (read, node):
             if each.signal is None and each.op != "state":
-                _keep(roots, each, next(names))
-    while found := _unkept_sum(roots, delayed) or _read_by_several(roots):
-        _keep(roots, found, next(names))
-
-
-def _keep(roots: list[Node], node: Node, name: str) -> None:
-    """Give a node a record of its own; a sum of matrix maps by way of an activation that does nothing."""
-    if _maps_in(node):
-        inner = Node("identity", (node,))
-        for parent in walk(roots):
-            parent.reads = tuple(inner if read is node else read for read in parent.reads)
-        node = inner
-    node.signal, node.hidden = name, True
+                self.keep(each)
 
 
 def _maps_in(node: Node) -> list[Node]:
@@ -168,48 +190,27 @@ def _maps_in(node: Node) -> list[Node]:
     return [] if node.signal else [term for term in terms(node) if term.op == "linear" and not term.width]
 
 
-def _unkept_sum(roots: list[Node], delayed: set[Node]) -> Node | None:
-    """A sum of matrix maps that is more than the argument of one signal's activation, and so needs a record.
+def _is_unkept_sum(node: Node, parents: dict[Node, list[Node]], delayed: set[Node]) -> bool:
+    """Whether a sum of matrix maps is more than the argument of one signal's activation, and so needs a record.
 
     What reads states only and belongs to one signal is left: programs multiply it on its way (the GRU's r ⊙ (U h + b)).
     """
-    nodes = walk(roots)
-    parents: dict[Node, list[Node]] = {}
-    for node in nodes:
-        for read in dict.fromkeys(node.reads):
-            parents.setdefault(read, []).append(node)
-    readers = _readers(nodes)
-    for node in nodes:
-        maps, above = _maps_in(node), parents.get(node, [])
-        if not maps or (len(above) == 1 and above[0].op == "add" and not above[0].signal):
-            continue  # no sum, or a part of a longer one
-        squashed = len(above) == 1 and above[0].op in ACTIVATIONS and above[0].signal
-        by_state = len(readers[node]) == 1 and not any(each.reads[0] in delayed for each in maps)
-        if not squashed and not by_state:
-            return node
-    return None
+    maps, above = _maps_in(node), parents.get(node, [])
+    if not maps or (len(above) == 1 and above[0].op == "add" and not above[0].signal):
+        return False  # no sum, or a part of a longer one
+    if len(above) == 1 and above[0].op in ACTIVATIONS and above[0].signal:
+        return False
+    return len(_readers(node, parents)) > 1 or any(each.reads[0] in delayed for each in maps)
 
 
-def _read_by_several(roots: list[Node]) -> Node | None:
-    """An expression that several records are made of, the widest first: it is computed once."""
-    nodes = walk(roots)
-    readers = _readers(nodes)
-    for node in reversed(nodes):
-        kept = node.signal or node.op in LEAVES or OPERATIONS[node.op].kind == "map"
-        if not kept and len(readers[node]) > 1:
-            return node
-    return None
-
-
-def _readers(nodes: list[Node]) -> dict[Node, set[Node]]:
-    """For each node the records in whose own expressions it occurs."""
-    readers: dict[Node, set[Node]] = {node: set() for node in nodes}
-    for record in nodes:
-        pending = list(record.reads) if record.signal else []
-        while pending:
-            node = pending.pop()
-            if record not in readers[node]:
-                readers[node].add(record)
-                if not node.signal:
-                    pending += node.reads
-    return readers
+def _readers(node: Node, parents: dict[Node, list[Node]]) -> set[Node]:
+    """The records in whose own expressions a node occurs."""
+    found: set[Node] = set()
+    pending = list(parents.get(node, ()))
+    while pending:
+        above = pending.pop()
+        if above.signal:
+            found.add(above)
+        else:
+            pending += parents.get(above, ())
+    return found
