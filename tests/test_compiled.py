@@ -16,10 +16,12 @@ from gatescope.models.compiler.program import program
 from gatescope.models.inspection.trace import stream, trace
 from gatescope.models.network.bptt import NetworkPass, NetworkWeights
 from gatescope.models.network.network import untrained
-from tests.oracle import furthest
+from tests.oracle import furthest, least
 
 EVERY_CELL = pytest.mark.parametrize("cell", cells().values(), ids=cells())
-PRECISIONS = pytest.mark.parametrize(("precision", "near"), [("float32", 1e-4), ("float64", 1e-12)])
+PRECISIONS = pytest.mark.parametrize(("precision", "near"), [("float32", 2e-5), ("float64", 1e-12)])
+# a memory that only grows, or is divided by something small, spreads its last places: in float64 too, but there is room
+SPREADS = {"lstm1997": 5, "slstm": 5, "layernorm-lstm": 5}
 LETTERS = [chr(97 + number) for number in range(11)]
 
 
@@ -41,7 +43,7 @@ def test_both_kernels_record_the_same(cell, precision, near, hidden, monkeypatch
     assert one.keys() == other.keys()
     for name, array in one.items():
         assert other[name].dtype == array.dtype == precision
-        assert furthest(other[name], array, 0.05 if precision == "float32" else 1e-3) <= near, name
+        assert furthest(other[name], array, least(cell, name, precision)) <= near * SPREADS.get(cell.id, 1), name
 
 
 @EVERY_CELL

@@ -3,6 +3,7 @@
 import pytest
 
 from gatescope.models.cells import cells, describe
+from gatescope.models.graph import Cell
 from gatescope.models.graph.description import is_road
 
 
@@ -61,3 +62,17 @@ def test_what_a_signal_reads_is_named():
 def test_a_summary_is_a_whole_sentence():
     for cell in cells().values():
         assert describe(cell)["summary"].endswith(".")
+
+
+def test_a_memory_that_leaks_is_bounded_by_what_comes_in_and_one_that_does_not_is_not():
+    class Leaky(Cell):
+        id, title, states, kept = "leaky", "Leaky", ("h",), 0.75
+
+        def step(self, x, h):
+            """One step."""
+            return self.kept * h + 0.5 * self.candidate("g", x, h)
+
+    leaking = {signal["id"]: signal["range"] for signal in describe(Leaky)["signals"]}
+    assert leaking == {"g": [-1, 1], "h": [-2, 2]}
+    adding = {signal["id"]: signal["range"] for signal in describe(type("Adding", (Leaky,), {"kept": 1}))["signals"]}
+    assert adding == {"g": [-1, 1], "h": None}

@@ -65,7 +65,7 @@ def test_a_device_has_the_losses_the_gradients_and_the_statistics_of_the_program
         assert all(furthest(state, states[name]) < close for name, state in there.batches.states().items())
     shares = there.batches.shares, programs.batches.shares
     for mine, other in zip(*map(signal_gradient_norms, shares), strict=True):
-        assert mine == pytest.approx(other, rel=10 * close, abs=1e-8)
+        assert mine == pytest.approx(other, rel=10 * close, abs=1e-8 if programs.cell.id == "slstm" else None)
     for mine, other in zip(*map(gate_statistics, shares), strict=True):
         assert {name: facts.pop("histogram") for name, facts in mine.items()} == {
             name: pytest.approx(facts.pop("histogram"), abs=2) for name, facts in other.items()

@@ -11,7 +11,7 @@ from gatescope.models.graph.operations import OPERATIONS
 
 Interval = tuple[float, float]
 EVERYWHERE = (-math.inf, math.inf)
-ROUNDS = 12  # of a state's widening, from the zero it starts at
+ROUNDS = 5  # of a state's widening, from the zero it starts at
 CORNERS = 2**10
 
 
@@ -19,8 +19,8 @@ def ranges(cell: type[Cell]) -> dict[str, list[float] | None]:
     """The interval each signal can reach, None where it has no bound.
 
     What is squashed cannot leave the squashing function's interval. Else the extremes lie at corners: equations rise or
-    fall with each vector they are made of. A state starts at 0 and is widened step by step; what still grows as fast
-    after some steps has no bound.
+    fall with each vector they are made of. A state starts at 0 and is widened step by step; where it goes on growing,
+    it has a bound only if each step adds the same part of what the step before added (a geometric series).
     """
     graph, memories = cell.graph(), cell.memories()
     states: dict[str, Interval] = dict.fromkeys(memories, (0.0, 0.0))
@@ -37,13 +37,19 @@ def ranges(cell: type[Cell]) -> dict[str, list[float] | None]:
 
 
 def _bounds(history: list[dict[str, Interval]], name: str) -> list[float] | None:
-    low, high = history[-1][name]
-    if math.isinf(low) or math.isinf(high):
-        return None
-    widths = [after[name][1] - after[name][0] for after in history]
-    if len(widths) > 2 and widths[-1] - widths[-2] > 0.9 * (widths[-2] - widths[-3]) > 0:
-        return None
-    return [float(low) + 0.0, float(high) + 0.0]
+    low, high = (_limit([after[name][end] for after in history]) for end in (0, 1))
+    return [low + 0.0, high + 0.0] if math.isfinite(low) and math.isfinite(high) else None
+
+
+def _limit(ends: list[float]) -> float:
+    """Where one end of an interval comes to rest, infinity where it does not."""
+    if len(ends) < 2 or not math.isfinite(ends[-1]) or ends[-1] == ends[-2]:
+        return float(ends[-1])
+    first, second, third = (after - before for before, after in zip(ends[-4:-1], ends[-3:], strict=True))
+    if not (first and second) or not math.isclose(third / second, second / first, rel_tol=1e-9):
+        return math.inf
+    share = third / second
+    return round(ends[-1] + third * share / (1 - share), 9) if share < 1 else math.inf
 
 
 def _interval(node: Node, reached: dict[str, Interval], states: dict[str, Interval], top: bool = False) -> Interval:
