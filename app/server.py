@@ -81,6 +81,7 @@ def create_app(settings: Settings) -> FastAPI:
     add_handlers(app)
     app.exception_handler(StoreFault)(on_store_fault)
     for part in (
+        pages,  # FastAPI prepares routers as far as a request has to look: a page waits for no other
         cells,
         models,
         uploads,
@@ -91,7 +92,6 @@ def create_app(settings: Settings) -> FastAPI:
         arithmetic,
         verification,
         influence,
-        pages,
         health,
     ):
         app.include_router(part.router)

@@ -38,8 +38,7 @@ Scalar = bool | int | float | str
 class StoredExample(BaseModel):
     """A line of the file: what comes in, what should come out, and the steps that tell whether it was remembered."""
 
-    # built when the first file of lessons is read: serving does not wait for it
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
     input: str | Numbers | Annotated[list[Numbers], Field(fail_fast=True)]
     target: (
         Scalar | Annotated[list[Scalar], Field(fail_fast=True)] | Annotated[list[Numbers], Field(fail_fast=True)] | None
@@ -50,7 +49,6 @@ class StoredExample(BaseModel):
 class Head(BaseModel):
     """The first line of the file."""
 
-    model_config = ConfigDict(defer_build=True)
     lessons: Task
 
 
