@@ -1,8 +1,7 @@
 """The API's own description, made plain enough for a page."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gatescope.app.pages.documentation import anchor
 
@@ -10,8 +9,7 @@ MEDIA_TYPE = "application/json"
 Schema = dict[str, Any]  # an object of an OpenAPI document
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """One field of a request: where it stands (query, path, header or body), what it may hold, and its default."""
 
     name: str
@@ -22,8 +20,7 @@ class Field:
     description: str
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(NamedTuple):
     """One method of one path. `answers` are (status, what comes) pairs, without those that go without saying."""
 
     method: str

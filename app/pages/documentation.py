@@ -6,10 +6,9 @@ first paragraph its summary.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from markupsafe import Markup
 
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 ANCHORED = (2, 3)  # levels of headings that can be linked to
 
 
-@dataclass(frozen=True)
-class Heading:
+class Heading(NamedTuple):
     """A heading of a page: its level (1 is the title), its anchor and its text."""
 
     level: int
@@ -31,8 +29,7 @@ class Heading:
     text: str
 
 
-@dataclass(frozen=True)
-class DocumentationPage:
+class DocumentationPage(NamedTuple):
     """One page: the last part of its address, its headings (the first is its title), its first paragraph as text, and
     the whole as HTML.
     """

@@ -12,8 +12,7 @@ exact; then e^x = 2^n e^r, and e^r is a short series. See also Muller et al., Ha
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gatescope.models.compiler.llvm import llvm
 
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     from llvmlite.ir import Block, Constant, Type, Value
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(NamedTuple):
     """How numbers are kept in one precision, and what e^x needs there.
 
     bits: of a number. mantissa, bias: bits of the one, and the offset of an exponent. ln2: as a part whose multiples

@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gatescope.models.graph.node import Node
 
@@ -18,8 +17,7 @@ Make = Callable[..., Node]
 Slopes = tuple[tuple[int, Node], ...]
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(NamedTuple):
     """One operation on vectors, unit by unit.
 
     kind: `leaf` (made of nothing), `map` (a matrix product), `reduction` (reads all units), `activation` (squashes one

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cache
 from itertools import islice
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from gatescope.models.compiler.denormals import flushed
 from gatescope.models.network.bptt import NetworkPass, NetworkWeights
@@ -35,10 +36,12 @@ Numbers = Annotated[list[float], Field(fail_fast=True)]
 Scalar = bool | int | float | str
 
 
-class StoredExample(BaseModel):
+@dataclass(frozen=True)
+class StoredExample:
     """A line of the file: what comes in, what should come out, and the steps that tell whether it was remembered."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
+
     input: str | Numbers | Annotated[list[Numbers], Field(fail_fast=True)]
     target: (
         Scalar | Annotated[list[Scalar], Field(fail_fast=True)] | Annotated[list[Numbers], Field(fail_fast=True)] | None
@@ -46,10 +49,17 @@ class StoredExample(BaseModel):
     asks: list[int] | None = None
 
 
-class Head(BaseModel):
+@dataclass(frozen=True)
+class Head:
     """The first line of the file."""
 
     lessons: Task
+
+
+@cache
+def _readers() -> tuple[TypeAdapter[Head], TypeAdapter[StoredExample]]:
+    """What reads the first line and the others; built when the first file is read, as serving a page needs none."""
+    return TypeAdapter(Head), TypeAdapter(StoredExample)
 
 
 MAY_BE = {
@@ -202,7 +212,7 @@ def dump_dataset(task: Task, examples: Iterable[dict[str, Any]], count: int) -> 
 def _task_of(line: str) -> Task:
     """The task that the first line of a file of lessons names."""
     try:
-        return Head.model_validate_json(line).lessons
+        return _readers()[0].validate_json(line).lessons
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         cause = first.get("ctx", {}).get("error")
@@ -212,7 +222,7 @@ def _task_of(line: str) -> Task:
 
 def _parsed(line: str, number: int) -> StoredExample:
     try:
-        return StoredExample.model_validate_json(line)
+        return _readers()[1].validate_json(line)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
     wrong = first["loc"][0] if first["loc"] and first["type"] not in ("extra_forbidden", "missing") else None
