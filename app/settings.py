@@ -36,6 +36,26 @@ class Settings(BaseSettings):
     runs_per_minute: int = Field(120, ge=1, description="most runs that one address may start in a minute")
     queue_limit: int = Field(200, ge=1, description="most runs that may wait for their turn")
     viewer_limit: int = Field(1_000, ge=1, description="most event streams open at once")
+    computations: int = Field(
+        max(2, os.cpu_count() or 2), ge=1, le=256, description="readings of networks computed at the same time"
+    )
+    computation_memory: int = Field(640 * 2**20, ge=2**20, description="most bytes of memory that one of them may hold")
+    computation_work: int = Field(400_000_000_000, ge=1, description="most multiply-adds of one of them")
+    computation_wait: float = Field(
+        5.0, ge=0, description="seconds that a reading waits for its turn before it gets 503"
+    )
+    memory_at_once: int = Field(
+        768 * 2**20, ge=2**20, description="most bytes that all readings and bodies on their way hold together"
+    )
+    cache_memory: int = Field(256 * 2**20, ge=0, description="most bytes of networks kept in memory between requests")
+    keep_days: float = Field(0, ge=0, description="days after which a run that is over is deleted; 0 keeps it")
+    run_space: int = Field(8 * 2**30, ge=0, description="most bytes of all texts to train on together")
+    address_share: float = Field(
+        0.5, gt=0, le=1, description="most of the queue, of the uploads and of their space that one address may take"
+    )
+    public: bool = Field(False, description="serve strangers: tight limits, nothing listed, what is over expires")
+    reads_only: bool = Field(False, description="serve what another process on the same data keeps, and change nothing")
+    log_format: Literal["text", "json"] = Field("text", description="how the log is written: for people or programs")
     backend: Literal["local", "inline", "ray"] = Field("local", description="where runs train: here, or on Ray")
     ray_address: str = Field("auto", description="address of the Ray cluster that backend=ray uses")
     workers: int = Field(
