@@ -73,7 +73,7 @@ class Share:
 
     def _grant(self) -> None:
         """Give to those whose turn it is as long as there is enough."""
-        while who := self._next():
+        while (who := self._next()) is not None:
             amount, granted = self._waiting[who].popleft()
             self._waiting.move_to_end(who)
             if not self._waiting[who]:
