@@ -10,22 +10,21 @@ from contextlib import contextmanager
 
 import httpx
 import orjson
-import uvicorn
 from fastapi import FastAPI
 
-from gatescope.app.http.connection import Connection
+from gatescope.app.http.connection import Limits
+from gatescope.app.http.serving import Server, config_of
 from gatescope.app.server import create_app
 from gatescope.app.settings import Settings
 
 
 @contextmanager
-def serve(settings: Settings, app: FastAPI | None = None) -> Iterator[str]:
+def serve(settings: Settings, app: FastAPI | None = None, limits: Limits | None = None) -> Iterator[str]:
     """Serve on a free loopback port, in a thread, for the length of a `with` block; gives the address.
 
-    app: made from the settings already, for tests that look inside.
+    app: made from the settings already, for tests that look inside; limits: of a connection, the real ones else.
     """
-    options = {"host": "127.0.0.1", "port": 0, "log_level": "warning", "http": Connection}
-    server = uvicorn.Server(uvicorn.Config(app or create_app(settings), **options))
+    server = Server(config_of(app or create_app(settings), settings, limits, port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
