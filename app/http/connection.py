@@ -27,6 +27,7 @@ AT_ONCE = struct.pack("ii", 1, 0)
 AT_A_TIME = 65_536  # bytes taken from the kernel at once: what they cost keeps the others waiting
 DROPPED = 65_536  # bytes that are still taken of a body that nobody will look at
 READER_PACE = 1_024  # bytes a second that a reader takes in the long run
+FULL = "connections", "there are too many now"
 LOOKS = 14  # how often a slow reader is looked at in the time that it has
 
 counts: Counter[str] = Counter()  # of all connections: "cut" readers, "late" and "unreadable" heads, "refused" guests
@@ -43,7 +44,7 @@ class Limits:
     reader: float = 14.0  # in which nothing of an answer is taken, or next to nothing
     farewell: float = 2.0  # for taking the answer to a request that had not come whole
     connections: int = 4_000  # at once
-    farewells: int = 8  # connections beyond those that are told so; more are closed without a word
+    farewells: int = 8  # connections beyond those that are given time to take the refusal
 
 
 class Connection(H11Protocol):
@@ -63,16 +64,16 @@ class Connection(H11Protocol):
         self._unsent, self._patience = 0, 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A guest has come: it is let in, told to come later, or shown the door."""
+        """A guest has come: it is let in or told to come later."""
         transport.max_size = AT_A_TIME  # type: ignore[attr-defined]
         super().connection_made(transport)
         beyond = len(self.connections) - self.limits.connections
         if beyond > 0:
             counts["refused"] += 1
+            self.refuse(HTTP_503_SERVICE_UNAVAILABLE, *FULL, {"Retry-After": "10"})
             if beyond > self.limits.farewells:
-                return self.cut()
-            full = "connections", "there are too many now"
-            return self.refuse(HTTP_503_SERVICE_UNAVAILABLE, *full, {"Retry-After": "10"})
+                self.transport.close()
+            return
         self._late_head = self.loop.call_later(self.limits.head, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:

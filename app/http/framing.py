@@ -15,7 +15,7 @@ SMALL_CHUNKS, SMALLEST_CHUNK = 4_096, 32
 
 LONG_TARGET = 414, "target", f"an address has at most {TARGET:,} bytes; longer texts are sent by POST"
 LONG_HEAD = 431, "headers", f"there may be {HEADER_LINES} header lines, of {HEADERS:,} bytes together"
-NOT_HTTP = 400, "request", "this is not HTTP/1.1 as RFC 9112 has it"
+NOT_HTTP = 400, "request", "is none of HTTP/1 as RFC 9112 has it"
 TWO_LENGTHS = 400, "content-length", "must not be there together with Transfer-Encoding"
 OLD_CHUNKS = 400, "transfer-encoding", "needs HTTP/1.1"
 CRUMBS = 400, "body", f"is in chunks of less than {SMALLEST_CHUNK} bytes each"

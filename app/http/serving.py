@@ -24,9 +24,9 @@ LAST_MOMENT = 9.0  # seconds after which the process ends whatever holds it: ten
 MOST_FILES = 65_536
 OWN_FILES, OWN_SHARE = 40, 4  # files that are not for connections: so many at least, and one in so many
 OTHERS = 3_000  # connections beside those of viewers
-# asyncio accepts as many at once as the backlog is long, before any of them can be refused, and where that fails tries
-# as often again. So it is told of few, and the kernel of many.
-ACCEPTED_AT_ONCE, BACKLOG = 8, 2_048
+# asyncio accepts as many at once as the backlog is long, and goes on before any of them can be refused; where that
+# fails it tries as often again. So it is told of few, and the kernel of many.
+ACCEPTED_AT_ONCE, BACKLOG = 3, 2_048
 QUIET = 60.0  # seconds between two lines of log about the same trouble
 OUT_OF_FILES = "socket.accept() out of system resource"  # asyncio's words
 log = logging.getLogger("gatescope")
@@ -39,7 +39,7 @@ def config_of(app: ASGIApp, settings: Settings, limits: Limits | None = None, **
     said: dict[str, Any] = {
         "host": settings.host,
         "port": settings.port,
-        "http": partial(Connection, limits=limits or Limits(connections=most_connections(settings))),
+        "http": partial(Connection, limits=limits or limits_here(settings)),
         "ws": "none",
         "loop": "asyncio",
         "lifespan": "on",
@@ -93,12 +93,12 @@ def raise_open_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def most_connections(settings: Settings) -> int:
-    """How many connections there may be at once: viewers and some more, as far as there are files for them."""
+def limits_here(settings: Settings) -> Limits:
+    """The limits of connections: as many as there are viewers and some more, as far as there are files for them."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = MOST_FILES if soft == resource.RLIM_INFINITY else soft
-    for_connections = files - max(OWN_FILES, files // OWN_SHARE)
-    return max(1, min(for_connections, settings.viewer_limit + OTHERS))
+    own = max(OWN_FILES, files // OWN_SHARE)
+    return Limits(connections=max(1, min(files - own, settings.viewer_limit + OTHERS)), farewells=own // 5)
 
 
 def quietly() -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
