@@ -32,6 +32,16 @@ def rest(connection: socket.socket) -> bytes:
     return came
 
 
+def one_answer(connection: socket.socket) -> bytes:
+    """The next answer of a connection that goes on; its length is told."""
+    came = b""
+    while b"\r\n\r\n" not in came or len(answered(came)[2]) < int(answered(came)[1]["content-length"]):
+        some = connection.recv(65536)
+        assert some, came
+        came += some
+    return came
+
+
 def sent(address: str, *pieces: bytes, pause: float = 0.0) -> bytes:
     """The answer to these bytes, sent in so many segments, up to the end of the connection."""
     with connected(address) as connection:
