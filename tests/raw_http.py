@@ -23,13 +23,13 @@ def connected(address: str, timeout: float = 20, room: int | None = None) -> soc
 
 def rest(connection: socket.socket) -> bytes:
     """All that comes until the server ends the connection; TimeoutError where it does not."""
-    came = b""
+    came = []
     try:
         while some := connection.recv(65536):
-            came += some
+            came.append(some)
     except ConnectionResetError:
         pass
-    return came
+    return b"".join(came)
 
 
 def one_answer(connection: socket.socket) -> bytes:

@@ -13,7 +13,7 @@ import orjson
 from fastapi import FastAPI
 
 from gatescope.app.http.connection import Limits
-from gatescope.app.http.serving import Server, config_of
+from gatescope.app.http.serving import Server
 from gatescope.app.server import create_app
 from gatescope.app.settings import Settings
 
@@ -24,7 +24,7 @@ def serve(settings: Settings, app: FastAPI | None = None, limits: Limits | None 
 
     app: made from the settings already, for tests that look inside; limits: of a connection, the real ones else.
     """
-    server = Server(config_of(app or create_app(settings), settings, limits, port=0, log_level="warning"))
+    server = Server(app or create_app(settings), settings, limits, port=0, log_level="warning")
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
@@ -40,9 +40,9 @@ def serve(settings: Settings, app: FastAPI | None = None, limits: Limits | None 
 
 
 @contextmanager
-def a_server(arguments: list, command: list | None = None, **options) -> Iterator[str]:
+def a_process(arguments: list, command: list | None = None, **options) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The command `serve` in a process of its own on a free loopback port, until the end of a `with` block; gives the
-    address.
+    address and the process, whose standard error can be read once it has ended.
 
     command: what to start, `python -m gatescope` unless said; options: as `subprocess.Popen` takes them.
     """
@@ -56,10 +56,18 @@ def a_server(arguments: list, command: list | None = None, **options) -> Iterato
             while not answers(address):
                 assert process.poll() is None and time.monotonic() < end, process.communicate(timeout=5)[1]
                 time.sleep(0.05)
-            yield address
+            yield address, process
         finally:
-            process.terminate()
-            process.communicate(timeout=30)
+            if process.poll() is None:
+                process.terminate()
+                process.communicate(timeout=30)
+
+
+@contextmanager
+def a_server(arguments: list, command: list | None = None, **options) -> Iterator[str]:
+    """The same where its address is enough."""
+    with a_process(arguments, command, **options) as (address, _):
+        yield address
 
 
 def answers(address: str) -> bool:

@@ -1,6 +1,7 @@
 """Heads and bodies that do not come, or hardly; bodies that nobody wants; senders that leave."""
 
 import logging
+import shutil
 import socket
 import struct
 import time
@@ -29,8 +30,10 @@ def posted(path: str, headers: bytes, ending: bytes = b"\r\n") -> bytes:
 
 
 @pytest.fixture(scope="module")
-def here(data):
-    with serve(Settings(data=data), limits=LIMITS) as address:
+def here(data, tmp_path_factory):
+    place = tmp_path_factory.mktemp("deadlines")
+    shutil.copy(data / "small-lstm.safetensors", place)
+    with serve(Settings(data=place), limits=LIMITS) as address:
         yield address
 
 

@@ -15,7 +15,7 @@ from gatescope.app.commands.train_command import train
 from gatescope.app.files import atomic_write
 from gatescope.app.http.encoding import as_safetensors, to_json
 from gatescope.app.http.problems import Problem
-from gatescope.app.http.serving import config_of, raise_open_files, run_server
+from gatescope.app.http.serving import Server, raise_open_files, run_to_the_end
 from gatescope.app.networks.catalog import Networks
 from gatescope.app.networks.inputs import IN_TEXTS, inputs_of, signal_names, targets_of
 from gatescope.app.server import create_app
@@ -54,7 +54,7 @@ def serve(
     raise_open_files()
     app = create_app(settings)
     app.state.store.open()  # before the server starts, so that a refusal is one line
-    run_server(config_of(app, settings, log_config=log_config()))
+    run_to_the_end(Server(app, settings, log_config=log_config()))
 
 
 def log_config() -> dict[str, Any]:

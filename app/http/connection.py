@@ -28,6 +28,7 @@ AT_A_TIME = 65_536  # bytes taken from the kernel at once: what they cost keeps 
 DROPPED = 65_536  # bytes that are still taken of a body that nobody will look at
 READER_PACE = 1_024  # bytes a second that a reader takes in the long run
 FULL = "connections", "there are too many now"
+LEAVING = "server", "it is being stopped"
 LOOKS = 14  # how often a slow reader is looked at in the time that it has
 
 counts: Counter[str] = Counter()  # of all connections: "cut" readers, "late" and "unreadable" heads, "refused" guests
@@ -215,7 +216,10 @@ class Connection(H11Protocol):
 
     async def _exchange(self, scope: Scope, receive: Receive, send: Send) -> None:
         limited = Exchange(self.cycle, receive, send, self.limits.body, self.drop_the_rest)
-        await self._served({**scope, "extensions": {EXTENSION: self}}, limited.receive, limited.send)
+        try:
+            await self._served({**scope, "extensions": {EXTENSION: self}}, limited.receive, limited.send)
+        except asyncio.CancelledError:  # uvicorn has waited long enough for this answer
+            self.refuse(HTTP_503_SERVICE_UNAVAILABLE, *LEAVING, {"Retry-After": "10"})
 
 
 class _Leaving(asyncio.Transport):

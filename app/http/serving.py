@@ -20,7 +20,7 @@ from gatescope.app.http.connection import Connection, Limits
 from gatescope.app.settings import Settings
 
 GRACE = 2  # seconds for answers that are under way when the server leaves
-LAST_MOMENT = 9.0  # seconds after which the process ends whatever holds it: ten are promised
+LAST_MOMENT = 8.0  # seconds after which the process ends whatever holds it: ten are promised
 MOST_FILES = 65_536
 OWN_FILES, OWN_SHARE = 40, 4  # files that are not for connections: so many at least, and one in so many
 OTHERS = 3_000  # connections beside those of viewers
@@ -32,32 +32,32 @@ OUT_OF_FILES = "socket.accept() out of system resource"  # asyncio's words
 log = logging.getLogger("gatescope")
 
 
-def config_of(app: ASGIApp, settings: Settings, limits: Limits | None = None, **options: Any) -> uvicorn.Config:
-    """How uvicorn serves this app. limits: of a connection, else as the settings and the machine have it; options: go
-    before what is said here.
-    """
-    said: dict[str, Any] = {
-        "host": settings.host,
-        "port": settings.port,
-        "http": partial(Connection, limits=limits or limits_here(settings)),
-        "ws": "none",
-        "loop": "asyncio",
-        "lifespan": "on",
-        "access_log": False,  # its lines would hold the texts that people type
-        "backlog": ACCEPTED_AT_ONCE,
-        "timeout_graceful_shutdown": GRACE,
-    }
-    return uvicorn.Config(app, **(said | options))
-
-
 class Server(uvicorn.Server):
-    """uvicorn's server; it bears a shortage of files and does not outstay."""
+    """uvicorn's server; it bears a shortage of files and does not outstay.
+
+    limits: of a connection, else as the settings and the machine have it; options: of uvicorn, in place of these.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings, limits: Limits | None = None, **options: Any):
+        self.limits = limits or limits_here(settings)
+        said: dict[str, Any] = {
+            "host": settings.host,
+            "port": settings.port,
+            "http": partial(Connection, limits=self.limits),
+            "ws": "none",
+            "loop": "asyncio",
+            "lifespan": "on",
+            "access_log": False,  # its lines would hold the texts that people type
+            "backlog": ACCEPTED_AT_ONCE,
+            "timeout_graceful_shutdown": GRACE,
+        }
+        super().__init__(uvicorn.Config(app, **(said | options)))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen."""
         asyncio.get_running_loop().set_exception_handler(quietly())
         await super().startup(sockets)
-        patience = int(Limits().reader * 1000)
+        patience = int(self.limits.reader * 1000)
         for server in self.servers:
             for listener in server.sockets:
                 with socket.fromfd(listener.fileno(), listener.family, listener.type) as same:
@@ -73,9 +73,8 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def run_server(config: uvicorn.Config) -> None:
+def run_to_the_end(server: Server) -> None:
     """Serve until asked to leave, and end the process then: a calculation that nobody waits for does not hold it."""
-    server = Server(config)
     try:
         server.run()
     except KeyboardInterrupt:
