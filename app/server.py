@@ -26,9 +26,10 @@ from gatescope.app.api import (
     verification,
 )
 from gatescope.app.http.body_limits import BodyLimits
-from gatescope.app.http.headers import HouseHeaders, ProblemsOnly
+from gatescope.app.http.headers import HouseHeaders
+from gatescope.app.http.methods import HeadAsGet
 from gatescope.app.http.places import Places
-from gatescope.app.http.problems import SCHEMA, add_handlers, response
+from gatescope.app.http.problems import SCHEMA, ProblemsOnly, add_handlers, response
 from gatescope.app.http.streams import Streams
 from gatescope.app.networks.catalog import Networks
 from gatescope.app.pages import pages
@@ -108,6 +109,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=NOT_COMPRESSED)
     app.add_middleware(ProblemsOnly)
     app.add_middleware(HouseHeaders, frame_ancestors=settings.frame_ancestors)
+    app.add_middleware(HeadAsGet)
     return app
 
 

@@ -11,6 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from gatescope.app.api.answers import answer
+from gatescope.app.http.connection import counts
 from gatescope.app.http.streams import Streams
 from gatescope.app.runs.store import Store
 
@@ -41,7 +42,7 @@ class Metrics(Collector):
         yield runs
         yield CounterMetricFamily("gatescope_events", "Events ever logged, of all runs.", self.store.last_id())
         yield GaugeMetricFamily("gatescope_viewers", "Event streams open now.", self.streams.count)
-        yield CounterMetricFamily("gatescope_viewers_dropped", "Viewers that stopped reading.", self.streams.dropped)
+        yield CounterMetricFamily("gatescope_viewers_dropped", "Viewers that stopped reading.", counts["cut"])
 
 
 @router.get("/healthz")

@@ -18,7 +18,7 @@ class Streams:
     """How many event streams are open, at most `limit`."""
 
     def __init__(self, limit: int):
-        self.limit, self.count, self.dropped = limit, 0, 0
+        self.limit, self.count = limit, 0
 
     def join(self) -> bool:
         """Count one more, unless there are too many."""
