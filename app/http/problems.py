@@ -17,7 +17,7 @@ from starlette.status import (
 )
 from starlette.types import Scope
 
-from gatescope.models.refused import Refused
+from gatescope.models.refused import Refused, printable
 
 MEDIA_TYPE = "application/problem+json"
 TITLES = {
@@ -53,7 +53,6 @@ SCHEMA = {
     }
 }
 LISTED = 10
-NAME_LENGTH = 60
 
 
 class Problem(Exception):
@@ -106,12 +105,6 @@ def response(
     body["detail"] = detail
     body["errors"] = [{"field": field, "detail": text} for field, text in errors]
     return Response(orjson.dumps(body), status, media_type=MEDIA_TYPE, headers=headers)
-
-
-def printable(name: str) -> str:
-    """A field's name as sent, fit for a response: cut to 60 characters, what cannot be shown is escaped."""
-    shown = name if len(name) <= NAME_LENGTH else name[:NAME_LENGTH] + "…"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in shown)
 
 
 def field_error(error: ErrorDetails) -> tuple[str, str]:

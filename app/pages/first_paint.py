@@ -56,7 +56,8 @@ def example_input(network: Network) -> dict[str, str]:
 def can_read(network: Network, inputs: str | Sequence[Sequence[float]]) -> bool:
     """Whether this is something, and the network can read it."""
     try:
-        return bool(inputs) and bool(network.example_of(network.tokens(inputs) if isinstance(inputs, str) else inputs))
+        rows = network.tokens(inputs) if isinstance(inputs, str) else inputs
+        return bool(inputs) and network.input_rows(rows).size > 0
     except Refused:
         return False
 

@@ -25,7 +25,7 @@ from gatescope.models.network.architecture import CONVOLUTION, REVERSE, LayerSpe
 from gatescope.models.network.bptt import NetworkWeights
 from gatescope.models.network.metadata import BadNetwork, Metadata
 from gatescope.models.network.parameters import begin_as_said, in_order, renamed
-from gatescope.models.network.task import Example, Rows, Task, UnknownCharacters, example_of, steps_of
+from gatescope.models.network.task import Example, Rows, Task, UnknownCharacters, example_of, input_rows, steps_of
 from gatescope.models.network.validation import check_parameters, check_size_givers, check_task
 from gatescope.models.refused import Refused
 
@@ -100,6 +100,12 @@ class Network:
         parameter (see `task.example_of`).
         """
         return example_of(self.task, self.inputs, self.channels, self.outputs, inputs, targets, self.classes)
+
+    def input_rows(self, inputs: Rows) -> np.ndarray:
+        """These inputs alone as rows, checked; raises Refused (see `task.input_rows`). It takes no more memory than
+        they do, while a reading's rows may go on for thousands of steps.
+        """
+        return input_rows(self.task, self.inputs, self.channels, inputs)
 
     @property
     def classes(self) -> dict[str, int]:
@@ -242,7 +248,7 @@ class Network:
         check_size_givers(parameters, metadata.absent)
         return cls(
             id=id,
-            title=id if metadata.title is None else metadata.title,
+            title=metadata.title or id,
             cell=cell,
             layers=sum(name.startswith("rnn.weight_ih_l") and not name.endswith(REVERSE) for name in parameters),
             hidden=len(parameters["rnn.weight_ih_l0"]) // len(cell.stacks()["weight_ih"][1]),

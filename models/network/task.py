@@ -7,21 +7,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
 from pydantic import ConfigDict
 
 from gatescope.models.network.inputs import NO_TOKEN
-from gatescope.models.refused import Refused
+from gatescope.models.refused import Refused, listed_names
 
 READS = ("characters", "words", "values")
 GIVES = ("next", "classes", "values")
 PATTERNS = ("many-to-many", "many-to-one", "one-to-many")
 LONGEST = 10_000
 LABEL_LENGTH = 200
-LISTED = 20  # names, in a sentence about a target
+MOST_NAMES = 65_536  # of labels, and of the entries of a vocabulary
 WHOLE = re.compile(r"[0-9]{1,9}")
 # what is read or should come out, one entry a step: numbers of tokens or classes, names of classes, or numbers
 Rows = Sequence[float | str | Sequence[float | str]]
@@ -32,8 +31,8 @@ class UnknownCharacters(Refused):
 
     def __init__(self, characters: list[str]):
         self.characters = characters
-        named = (f"U+{ord(unknown):04X}" if len(unknown) == 1 else unknown for unknown in characters)
-        super().__init__("text", f"the network has never seen {', '.join(named)}")
+        named = [f"U+{ord(unknown):04X}" if len(unknown) == 1 else unknown for unknown in characters]
+        super().__init__("text", f"the network has never seen {listed_names(named)}")
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,8 @@ class Task:
                 raise Refused(name, f"must be one of {', '.join(allowed)}")
         if self.gives == "next" and self.pattern != "many-to-many":
             raise Refused("pattern", "what predicts the next input does so at every step")
-        if not all(1 <= len(label) <= LABEL_LENGTH for label in self.labels):
-            raise Refused("labels", f"must be names of 1 to {LABEL_LENGTH} characters")
+        if len(self.labels) > MOST_NAMES or not all(1 <= len(label) <= LABEL_LENGTH for label in self.labels):
+            raise Refused("labels", f"must be names of 1 to {LABEL_LENGTH} characters, at most {MOST_NAMES:,}")
         if len(set(self.labels)) < len(self.labels):
             raise Refused("labels", "hold a name twice")
         if not 1 <= self.steps <= LONGEST:
@@ -112,7 +111,7 @@ def example_of(
     the readout; classes: the numbers of the classes that have a name, by which a target may call them. Raises Refused
     naming `tokens`, `values` or `targets`.
     """
-    rows = _values("values", inputs, channels) if channels else _tokens(inputs, tokens)
+    rows = input_rows(task, tokens, channels, inputs)
     if task.pattern == "one-to-many":
         rows = _going_on_alone(task, rows, targets)
     steps = len(rows)
@@ -126,11 +125,19 @@ def example_of(
     return Example(rows, wanted, slice(first, last))
 
 
+def input_rows(task: Task, tokens: int, channels: int | None, inputs: Rows) -> np.ndarray:
+    """What comes in alone, checked: tokens (N,) or numbers (N, channels), without the steps that may follow. Raises
+    Refused naming `tokens` or `values`.
+    """
+    rows = _values("values", inputs, channels) if channels else _tokens(inputs, tokens)
+    if task.pattern == "one-to-many" and len(rows) != 1:
+        raise Refused("values" if channels else "tokens", "this network reads one input and goes on alone")
+    return rows
+
+
 def _going_on_alone(task: Task, rows: np.ndarray, targets: Rows | None) -> np.ndarray:
     """One input followed by steps at which there is nothing: as many as are judged, else as the task says."""
     reads_numbers = rows.ndim == 2
-    if len(rows) != 1:
-        raise Refused("values" if reads_numbers else "tokens", "this network reads one input and goes on alone")
     steps = task.steps if targets is None else len(targets)
     if not 1 <= steps <= LONGEST:
         raise Refused("targets", f"must have 1 to {LONGEST} steps")
@@ -153,8 +160,7 @@ def _classes(targets: Rows, count: int, classes: Mapping[str, int]) -> np.ndarra
     digits = {each: int(each) for each in targets if isinstance(each, str) and WHOLE.fullmatch(each)}
     found = [classes.get(each, digits.get(each)) if isinstance(each, str) else each for each in targets]
     if not all(isinstance(each, int | np.integer) and 0 <= each < count for each in found):
-        names = [*islice(classes, LISTED), *(["…"] if len(classes) > LISTED else [])]
-        named = f"{', '.join(names)} or " if names else ""
+        named = f"{listed_names(classes)} or " if classes else ""
         raise Refused("targets", f"each must be {named}a number from 0 to {count - 1}")
     return np.array(found, np.intp)
 
