@@ -19,6 +19,7 @@ READS = ("characters", "words", "values")
 GIVES = ("next", "classes", "values")
 PATTERNS = ("many-to-many", "many-to-one", "one-to-many")
 LONGEST = 10_000
+LARGEST_VALUE = 1_000_000
 LABEL_LENGTH = 200
 MOST_NAMES = 65_536  # of labels, and of the entries of a vocabulary
 WHOLE = re.compile(r"[0-9]{1,9}")
@@ -129,7 +130,7 @@ def input_rows(task: Task, tokens: int, channels: int | None, inputs: Rows) -> n
     """What comes in alone, checked: tokens (N,) or numbers (N, channels), without the steps that may follow. Raises
     Refused naming `tokens` or `values`.
     """
-    rows = _values("values", inputs, channels) if channels else _tokens(inputs, tokens)
+    rows = value_rows("values", inputs, channels) if channels else _tokens(inputs, tokens)
     if task.pattern == "one-to-many" and len(rows) != 1:
         raise Refused("values" if channels else "tokens", "this network reads one input and goes on alone")
     return rows
@@ -149,7 +150,7 @@ def _targets(task: Task, targets: Rows, outputs: int, classes: Mapping[str, int]
     """What should come out at so many steps, (steps,) classes or (steps, outputs) numbers."""
     if not outputs:
         raise Refused("targets", "this network has no readout, so nothing comes out")
-    found = _values("targets", targets, outputs) if task.is_regression else _classes(targets, outputs, classes)
+    found = value_rows("targets", targets, outputs) if task.is_regression else _classes(targets, outputs, classes)
     if len(found) != steps:
         raise Refused("targets", f"{steps} are needed, one for each step that is judged; not {len(found)}")
     return found
@@ -177,7 +178,7 @@ def _tokens(rows: Rows, count: int) -> np.ndarray:
     return found
 
 
-def _values(name: str, rows: Rows, width: int) -> np.ndarray:
+def value_rows(name: str, rows: Rows, width: int) -> np.ndarray:
     """Numbers as rows of `width` a step, (N, width); raises Refused naming the parameter."""
     try:
         found = np.asarray(rows, np.float64)
@@ -187,8 +188,8 @@ def _values(name: str, rows: Rows, width: int) -> np.ndarray:
         found = found[:, None]
     if found.ndim != 2 or found.shape[1] != width or not len(found):
         raise Refused(name, f"must be {steps_of(width)}")
-    if not np.isfinite(found).all() or np.abs(found).max() > 1e6:
-        raise Refused(name, "must be numbers between -1,000,000 and 1,000,000")
+    if not np.isfinite(found).all() or np.abs(found).max() > LARGEST_VALUE:
+        raise Refused(name, f"must be numbers between -{LARGEST_VALUE:,} and {LARGEST_VALUE:,}")
     return found
 
 
