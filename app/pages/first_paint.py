@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 from gatescope.app.api.cells import descriptions
 from gatescope.app.http.encoding import to_json
 from gatescope.app.http.problems import Problem, field_error
-from gatescope.app.networks.catalog import Networks
+from gatescope.app.networks.catalog import Listed, Networks
 from gatescope.app.networks.inputs import IN_ADDRESSES, format_rows, inputs_of, targets_of
 from gatescope.models.inspection.preactivations import preactivations
 from gatescope.models.inspection.trace import stream
@@ -113,7 +113,7 @@ def json_in_html(content: dict[str, Any]) -> Markup:
     return Markup(to_json(content, "float16").replace(b"<", rb"\u003c").decode())
 
 
-def offered_networks(networks: Networks, query: Mapping[str, str]) -> list[Network]:
+def offered_networks(networks: Networks, query: Mapping[str, str]) -> list[Network | Listed]:
     """The listed networks, and one that is not listed where the address names it."""
     listed = networks.all()
     try:
