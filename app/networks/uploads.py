@@ -154,6 +154,8 @@ def _reason(error: OSError) -> str:
     """Why a disk takes nothing, in words."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "the disk is full"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "too many files are open here"
     if error.errno == errno.EROFS:
         return "the disk can only be read"
     return f"the disk takes nothing now ({error.strerror or 'it does not say why'})"
