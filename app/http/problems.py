@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable, Mapping
+from urllib.parse import quote
 
 import orjson
 from fastapi import FastAPI, Request
@@ -86,7 +87,9 @@ def unknown_characters(field: str, characters: Iterable[str], network: str) -> P
     distinct = sorted(set(characters))
     named = ", ".join(visible(character) for character in distinct[:LISTED])
     more = f" and {len(distinct) - LISTED} more" if len(distinct) > LISTED else ""
-    return Problem((field, f"the network has never seen {named}{more}; /api/models/{network} lists what it knows"))
+    return Problem(
+        (field, f"the network has never seen {named}{more}; /api/models/{quote(network)} lists what it knows")
+    )
 
 
 def one_of(field: str, allowed: Iterable[str], status: int = HTTP_422_UNPROCESSABLE_CONTENT) -> Problem:
