@@ -70,7 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
     folder = settings.data.expanduser()
     app.state.store = Store(folder)
     app.state.checkpoints = Checkpoints(folder, app.state.store)
-    app.state.networks = Networks(folder, app.state.checkpoints)
+    app.state.networks = Networks(folder, app.state.checkpoints, settings.cache_memory)
     app.state.supervisor = Supervisor(
         app.state.store,
         app.state.checkpoints,

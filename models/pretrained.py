@@ -8,8 +8,9 @@ from gatescope.models.network.network import Network
 FOLDER = Path(__file__).parent / "weights"
 
 
+@cache
 def shipped() -> dict[str, Path]:
-    """The shipped networks' files by id."""
+    """The shipped networks' files by id, looked for once."""
     return {path.stem: path for path in sorted(FOLDER.glob("*.safetensors"))}
 
 

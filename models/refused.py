@@ -1,20 +1,43 @@
-"""What the networks say to a value that a person gave and that cannot be, and what may be chosen for a process."""
+"""What the networks say to a value that a person gave and that cannot be, how a stranger's names stand in such a
+sentence, and what may be chosen for a process.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import islice
+
+SENTENCE_LENGTH = 1000
+NAME_LENGTH = 60
+LISTED = 10
+
+
+def printable(text: str, length: int = NAME_LENGTH) -> str:
+    """A name as sent, fit for an answer and for a line of a log: cut, and what does not show (controls, ends of lines,
+    marks that turn the direction of writing, half surrogates) escaped.
+    """
+    shown = text if len(text) <= length else text[:length] + "…"
+    if shown.isprintable():
+        return shown
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in shown)
+
+
+def listed_names(names: Collection[str], most: int = LISTED) -> str:
+    """Names with commas between, each as `printable` has it; of more than `most` the first, and how many there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(map(printable, islice(names, most))) + more
 
 
 class Refused(ValueError):
     """A value that cannot be had. field: which, by its name in these functions; detail: what it may be, as words that
-    go on after “field: ”. Other errors of value are faults of the program.
+    go on after “field: ”, cut after a thousand characters. Other errors of value are faults of the program.
     """
 
     def __init__(self, field: str, detail: str):
-        super().__init__(field, detail)
-        self.field, self.detail = field, detail
+        self.field, self.detail = field, printable(detail, SENTENCE_LENGTH)
+        super().__init__(self.field, self.detail)
 
     def __str__(self) -> str:
         return f"{self.field}: {self.detail}"

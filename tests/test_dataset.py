@@ -12,7 +12,8 @@ from gatescope.models.refused import Refused
 from gatescope.models.training.benchmarks import BENCHMARKS, benchmark
 from gatescope.models.training.checkpoint import network_of
 from gatescope.models.training.corpus import Evaluation
-from gatescope.models.training.dataset import ExampleDataset, dump_dataset, is_dataset
+from gatescope.models.training.dataset import ExampleDataset
+from gatescope.models.training.examples import dump_dataset, is_dataset
 from gatescope.models.training.job import MemoryHost, Spec, plan, run_job
 from gatescope.models.training.learner import Learner
 

@@ -2,8 +2,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from gatescope.app.http.problems import add_handlers, printable, unknown_characters, visible
-from gatescope.models.refused import Refused
+from gatescope.app.http.problems import add_handlers, unknown_characters, visible
+from gatescope.models.refused import Refused, printable
 from tests.service import serve
 
 

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 
 from gatescope.app.http.encoding import BYTES, download, json_response
+from gatescope.app.http.opened_file import OpenedFile
 from gatescope.app.networks.catalog import Networks
 
 router = APIRouter(prefix="/api/models", tags=["models"])
@@ -13,7 +14,7 @@ router = APIRouter(prefix="/api/models", tags=["models"])
 def read_models(request: Request) -> Response:
     """Every network: its cell, size, and how well it predicts (bits a character)."""
     networks: Networks = request.app.state.networks
-    return json_response({"models": [network.describe() for network in networks.all().values()]})
+    return json_response({"models": [listed.describe() for listed in networks.all().values()]})
 
 
 @router.get("/{id}")
@@ -29,7 +30,7 @@ def read_weights(request: Request, id: str) -> Response:
     names.
     """
     networks: Networks = request.app.state.networks
-    network, path = networks.get(id, status=404), networks.path(id)
-    if path:
-        return FileResponse(path, media_type=BYTES, filename=f"{id}.safetensors")
+    network, file = networks.get(id, status=404), networks.open(id)
+    if file:
+        return OpenedFile(file, BYTES, f"{id}.safetensors")
     return download(network.to_bytes(), f"{id}.safetensors")

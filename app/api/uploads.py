@@ -9,14 +9,13 @@ from fastapi.responses import Response
 from gatescope.app.api.answers import Answers, answer
 from gatescope.app.api.fields import UploadQuery
 from gatescope.app.http.encoding import BYTES, json_response
-from gatescope.app.http.owners import check_owner
+from gatescope.app.http.owners import address_hash, bearer, check_owner
 from gatescope.app.http.places import address_of
 from gatescope.app.http.problems import Problem
-from gatescope.models.formats.safetensors import LENGTH, check_start
+from gatescope.models.formats.safetensors import LENGTH, check_start, import_price
 from gatescope.models.formats.torch_module import recognise
 from gatescope.models.network.network import BadNetwork
 
-IN_MEMORY = 5  # times its length that a file takes while it is looked at
 BODY = {"requestBody": {"required": True, "content": {BYTES: {"schema": {"type": "string", "format": "binary"}}}}}
 STORED: Answers = {
     **answer("what was recognised; nothing is stored"),
@@ -27,24 +26,27 @@ router = APIRouter(prefix="/api/models", tags=["models"])
 
 
 @router.post("", status_code=201, responses=STORED, openapi_extra=BODY)
-async def upload_model(request: Request, query: Annotated[UploadQuery, Query()]) -> Response:
+async def upload_model(
+    request: Request, query: Annotated[UploadQuery, Query()], authorization: Annotated[str, Header()] = ""
+) -> Response:
     """Bring a network: the safetensors state_dict of a torch module with one nn.RNN, nn.LSTM or nn.GRU, as
     application/octet-stream. The file's metadata may say `title`, `vocabulary`, `nonlinearity`, `reads`, `gives`,
     `pattern`, `labels`, `steps` and `example`.
 
     It is served to whoever knows its id, which cannot be guessed, and is not listed: /api/models does not tell
-    strangers of it. The owner_token, needed to delete it, is told this once.
+    strangers of it. The owner_token, needed to delete it, is told this once; one that is sent along as `Authorization:
+    Bearer …` makes it the same owner's.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != BYTES:
         raise Problem(("content-type", f"must be {BYTES}, the bytes of a safetensors file"), status=415)
-    state = request.app.state
+    state, token = request.app.state, bearer(authorization)
     try:
         async with state.places.body(request, state.settings.upload_limit):
             content = await received(request)
-            async with state.places.room(IN_MEMORY * len(content), address_of(request)):
-                return await run_in_threadpool(accepted, request, content, query.dry_run)
+            async with state.places.room(import_price(len(content)), address_of(request)):
+                return await run_in_threadpool(accepted, request, content, query.dry_run, token)
     except BadNetwork as bad:
-        raise Problem(("body", str(bad).encode(errors="backslashreplace").decode())) from None
+        raise Problem(("body", str(bad))) from None
 
 
 @router.delete("/{id}", status_code=204)
@@ -70,14 +72,17 @@ async def received(request: Request) -> bytearray:
     return content
 
 
-def accepted(request: Request, content: bytearray, dry_run: bool) -> Response:
-    """The answer to an upload, which is stored unless this is a dry run."""
+def accepted(request: Request, content: bytearray, dry_run: bool, token: str | None) -> Response:
+    """The answer to an upload, which is stored unless this is a dry run; token: the owner's, where one was sent."""
     uploads, settings = request.app.state.networks.uploads, request.app.state.settings
     network, recognised = recognise(content)
     network.origin = "upload"
     if dry_run:
         return json_response({**network.describe(), "id": None, "recognised": recognised})
-    network.id, token = uploads.keep(network, settings.upload_count, settings.upload_space)
+    address = address_hash(request.app.state.store.secret, request.client.host if request.client else "")
+    network.id, token = uploads.keep(
+        network, settings.upload_count, settings.upload_space, token, address, settings.address_share
+    )
     response = json_response({**network.describe(), "owner_token": token, "recognised": recognised})
     response.status_code = 201
     response.headers["Location"] = f"/api/models/{network.id}"

@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Iterable, Mapping
 from errno import EMFILE, ENFILE
+from urllib.parse import quote
 
 import orjson
 from fastapi import FastAPI, Request
@@ -24,7 +25,7 @@ from starlette.status import (
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatescope.app.http.headers import house_headers
-from gatescope.models.refused import Refused
+from gatescope.models.refused import Refused, printable
 
 MEDIA_TYPE = "application/problem+json"
 TITLES = {
@@ -63,7 +64,6 @@ SCHEMA = {
     }
 }
 LISTED = 10
-NAME_LENGTH = 60
 LATE = "must not stand still for 30 seconds, and must have 16 KiB a second in the long run"
 SPENT = "The machine has no more files, threads or memory to give just now."
 
@@ -99,7 +99,9 @@ def unknown_characters(field: str, characters: Iterable[str], network: str) -> P
     distinct = sorted(set(characters))
     named = ", ".join(visible(character) for character in distinct[:LISTED])
     more = f" and {len(distinct) - LISTED} more" if len(distinct) > LISTED else ""
-    return Problem((field, f"the network has never seen {named}{more}; /api/models/{network} lists what it knows"))
+    return Problem(
+        (field, f"the network has never seen {named}{more}; /api/models/{quote(network)} lists what it knows")
+    )
 
 
 def one_of(field: str, allowed: Iterable[str], status: int = HTTP_422_UNPROCESSABLE_CONTENT) -> Problem:
@@ -118,12 +120,6 @@ def response(
     body["detail"] = detail
     body["errors"] = [{"field": field, "detail": text} for field, text in errors]
     return Response(orjson.dumps(body), status, media_type=MEDIA_TYPE, headers=headers)
-
-
-def printable(name: str) -> str:
-    """A field's name as sent, fit for a response: cut to 60 characters, what cannot be shown is escaped."""
-    shown = name if len(name) <= NAME_LENGTH else name[:NAME_LENGTH] + "…"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in shown)
 
 
 def field_error(error: ErrorDetails) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from gatescope.models.network.network import Network, UnknownCharacters
 from gatescope.models.network.task import steps_of
 from gatescope.models.refused import Refused
 
+NUMERIC = frozenset("0123456789.+-eE;, \t\n" + "naifty" + "NAIFTY")  # nan and inf are refused with their range
 STEP, NUMBER = ";", ","  # what stands in an address between two steps, and between the numbers of one
 # How the fields that the networks know are called where a text was sent in their place, and in an address.
 IN_TEXTS = {"tokens": "text"}
@@ -48,10 +49,10 @@ def inputs_of(
         if text is not None or tokens is not None or values is None:
             wrong = "text" if text is not None else "tokens" if tokens is not None else "values"
             raise Problem((wrong, f"this network reads numbers: send values alone, {steps_of(network.channels)}"))
-        rows = list(rows_of(values, "values", network.channels) if isinstance(values, str) else values)
-        if not 1 <= len(rows) <= limit:
-            raise Problem(("values", f"must have 1 to {limit:,} steps; this has {len(rows):,}"))
-        return rows
+        count = values.count(STEP) + 1 if isinstance(values, str) else len(values)
+        if not 1 <= count <= limit:  # before an address is cut at each of them
+            raise Problem(("values", f"must have 1 to {limit:,} steps; this has {count:,}"))
+        return list(rows_of(values, "values", network.channels) if isinstance(values, str) else values)
     if values is not None:
         raise Problem(("values", f"this network reads {network.task.reads}, no numbers: send text or tokens"))
     if text is not None and tokens is None:
@@ -73,18 +74,25 @@ def targets_of(
     """
     if targets is None:
         return None
+    if isinstance(targets, str) and targets in network.classes:
+        return [targets]
+    count = targets.count(STEP) + 1 if isinstance(targets, str) else len(targets)
+    if count > limit:  # before an address is cut at each of them
+        raise Problem((field, f"must have at most {limit:,} steps; this has {count:,}"))
     if isinstance(targets, str) and network.task.is_regression:
         targets = rows_of(targets, field, network.outputs)
     elif isinstance(targets, str):
-        targets = [targets] if targets in network.classes else targets.split(STEP)
-    if len(targets) > limit:
-        raise Problem((field, f"must have at most {limit:,} steps; this has {len(targets):,}"))
+        targets = targets.split(STEP)
     return list(targets)
 
 
 def rows_of(text: str, field: str, width: int) -> list[list[float]]:
-    """Numbers as an address has them, `0.1,0.2;0.3,0.4`; a Problem naming the field for what is none."""
+    """Numbers as an address has them, `0.1,0.2;0.3,0.4`; a Problem naming the field for what is none: `float` alone
+    would also take `1_000` and the digits of every script.
+    """
     try:
+        if not NUMERIC.issuperset(text):
+            raise ValueError("holds what is in no number")
         return [[float(number) for number in step.split(NUMBER)] for step in text.split(STEP)]
     except ValueError:
         apart = f"with {NUMBER} between numbers and {STEP} between steps"

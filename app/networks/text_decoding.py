@@ -3,6 +3,7 @@ with a sentence where they are no text or too little of one.
 """
 
 import codecs
+import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,6 +35,9 @@ BINARY = {
 WHITE = b"\t\n\v\f\r"
 CONTROLS = bytes(set(range(32)) - set(WHITE)) + b"\x7f"
 SHOWN = 200
+HALF = re.compile("[\ud800-\udfff]")
+ABOVE_C1 = bytes(range(0xA0, 256))
+LISTENED = 2**20  # bytes at its beginning in which a language is listened for
 HEARD = 0.1  # of 1: what charset-normalizer must hear of a language; a wrong guess at a text of some length has 0
 HALF_SURROGATE = "holds half a surrogate pair ({code}, character {place:,}), which is no character: save it as UTF-8"
 
@@ -142,8 +146,9 @@ def _strict(content: bytes, encoding: str) -> str:
 
 
 def _refuse_half_surrogates(characters: str) -> None:
-    place = next(place for place, character in enumerate(characters) if "\ud800" <= character <= "\udfff")
-    raise Problem(("body", HALF_SURROGATE.format(code=f"U+{ord(characters[place]):04X}", place=place + 1)))
+    found = HALF.search(characters)
+    if found:
+        raise Problem(("body", HALF_SURROGATE.format(code=f"U+{ord(found[0]):04X}", place=found.start() + 1)))
 
 
 def _unmarked_utf16(content: bytes) -> str | None:
@@ -171,13 +176,13 @@ def _not_quite_utf8(content: bytes, error: UnicodeDecodeError) -> Text:
     except UnicodeDecodeError:
         pass
     lenient = content.decode("utf-8", "replace")
-    broken, whole = lenient.count("\ufffd"), sum(character > "\x7f" for character in lenient)
+    broken, whole = lenient.count("\ufffd"), len(lenient) - len(lenient.encode("ascii", "ignore"))
     if whole > 5 * broken:
         raise not_text(f"is UTF-8 with broken characters, the first at byte {error.start:,}")
     high = content.translate(None, bytes(range(128)))
     if 3 * len(high) > len(content):
         return _recognised(content)
-    encoding = "Windows-1252" if any(byte < 0xA0 for byte in high) else "Latin-1"
+    encoding = "Windows-1252" if high.translate(None, ABOVE_C1) else "Latin-1"
     try:
         return _text(content.decode(encoding), encoding, [])
     except UnicodeDecodeError:
@@ -190,8 +195,17 @@ def _recognised(content: bytes) -> Text:
     """
     from charset_normalizer import from_bytes
 
-    found = from_bytes(content).best()
-    if found is None or found.coherence < HEARD:
-        raise not_text("is not text in an encoding known here (UTF-8, UTF-16, UTF-32, Latin-1): save it as UTF-8")
+    start = content[:LISTENED]
+    if len(start) < len(content):
+        start = start[: max(start.rfind(b"\n"), start.rfind(b" ")) + 1] or start
+    # where there is no white space at all, the cut may lie within a character of up to four bytes
+    found = next(filter(None, (from_bytes(start[: len(start) - cut]).best() for cut in range(4))), None)
+    try:
+        if found is None or found.coherence < HEARD:
+            raise LookupError
+        characters = content.decode(found.encoding)
+    except (LookupError, UnicodeDecodeError):
+        known = "UTF-8, UTF-16, UTF-32, Latin-1"
+        raise not_text(f"is not text in an encoding known here ({known}): save it as UTF-8") from None
     encoding = found.encoding.upper().replace("_", "-")
-    return _text(str(found), encoding, [f"The encoding is a guess, because the text sounds {found.language}."])
+    return _text(characters, encoding, [f"The encoding is a guess, because the text sounds {found.language}."])

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 from gatescope.app.api.cells import descriptions
 from gatescope.app.http.encoding import to_json
 from gatescope.app.http.problems import Problem, field_error
-from gatescope.app.networks.catalog import Networks
+from gatescope.app.networks.catalog import Listed, Networks
 from gatescope.app.networks.inputs import IN_ADDRESSES, Inputs, Targets, format_rows, inputs_of, targets_of
 from gatescope.models.inspection.preactivations import preactivations
 from gatescope.models.inspection.price import Price, Purse, count_of_steps, price_of_preactivations, price_of_stream
@@ -59,7 +59,8 @@ def example_input(network: Network) -> dict[str, str]:
 def can_read(network: Network, inputs: str | Sequence[Sequence[float]]) -> bool:
     """Whether this is something, and the network can read it."""
     try:
-        return bool(inputs) and bool(network.example_of(network.tokens(inputs) if isinstance(inputs, str) else inputs))
+        rows = network.tokens(inputs) if isinstance(inputs, str) else inputs
+        return bool(inputs) and network.input_rows(rows).size > 0
     except Refused:
         return False
 
@@ -157,7 +158,7 @@ def json_in_html(content: dict[str, Any]) -> Markup:
     return Markup(to_json(content, "float16").replace(b"<", rb"\u003c").decode())
 
 
-def offered_networks(networks: Networks, query: Mapping[str, str]) -> list[Network]:
+def offered_networks(networks: Networks, query: Mapping[str, str]) -> list[Network | Listed]:
     """The listed networks, and one that is not listed where the address names it."""
     listed = networks.all()
     try:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy as np
 from gatescope.models.compiler.llvm_ir import LoopBuilder, declared, new_module
 from gatescope.models.compiler.llvm_jit import TOGETHER, machine, products
 from gatescope.models.compiler.llvm_rows import PRODUCT, mean_of_rows
-from gatescope.models.compiler.program import Program
+from gatescope.models.compiler.program import KEPT, Program
 from gatescope.models.compiler.schedule import Call, Place
 from gatescope.models.graph.operations import OPERATIONS
 
@@ -263,7 +263,7 @@ def _single(call: Call) -> list[Call]:
     ]
 
 
-@cache
+@lru_cache(KEPT)
 def _kernel(program: Program, precision: str) -> Kernel:
     return Kernel(program, precision)
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
+from cachetools import LRUCache
 
 from gatescope.models.compiler.backward import Backward
 from gatescope.models.compiler.forward import Forward
@@ -26,6 +27,7 @@ from gatescope.models.graph.operations import FUNCTIONS
 
 Loop = Callable[[dict[str, np.ndarray], int], None]
 ALWAYS = ("one", "half", "minus_one")
+KEPT = 256  # of programs, and of machine code made of them, which takes a megabyte each
 
 
 class Program:
@@ -114,13 +116,15 @@ def _mean(vector: np.ndarray, out: np.ndarray) -> None:
 
 
 _DERIVING = threading.RLock()
-_PROGRAMS: dict[tuple[type[Cell], frozenset[str]], Program] = {}
+# the latest: strangers may choose any of a cell's options and open any set of its signals
+_PROGRAMS: LRUCache[tuple[type[Cell], frozenset[str]], Program] = LRUCache(KEPT)
 
 
 def program(cell: type[Cell], intervened: Iterable[str] = ()) -> Program:
     """The program of a cell, with these signals open to interventions; derived once."""
     key = cell, frozenset(intervened)
     with _DERIVING:
-        if key not in _PROGRAMS:
-            _PROGRAMS[key] = Program(*key)
-        return _PROGRAMS[key]
+        found = _PROGRAMS.get(key)
+        if found is None:
+            found = _PROGRAMS[key] = Program(*key)
+        return found

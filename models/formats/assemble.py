@@ -11,6 +11,7 @@ from gatescope.models.graph.cell import Cell
 from gatescope.models.network.architecture import parameter_shapes
 from gatescope.models.network.metadata import BadNetwork, Metadata
 from gatescope.models.network.network import Network
+from gatescope.models.refused import printable
 
 
 @dataclass(frozen=True)
@@ -58,18 +59,19 @@ class Found:
         """Raise BadNetwork where an array belongs to no such network, or has another shape than it needs."""
         for parameter, (name, array) in self.parameters.items():
             if parameter not in self.shapes:
-                raise BadNetwork(f"{name} does not belong to {self.cell.reference} of {self.layers} layers")
+                raise BadNetwork(f"{printable(name)} does not belong to {self.cell.reference} of {self.layers} layers")
             shape, wanted = array.shape, self.shapes[parameter]
             if shape != wanted:
                 shown = (wanted[::-1], shape[::-1]) if self.transposed else (wanted, shape)
-                raise BadNetwork(f"{name} must have shape {shown[0]}, not {shown[1]}")
+                raise BadNetwork(f"{printable(name)} must have shape {shown[0]}, not {shown[1]}")
 
     def network(self, metadata: Metadata, id: str, title: str, file: str) -> Network:
         """The network, which reads and gives what the metadata says or its sizes suggest; raises BadNetwork."""
         vocabulary, inputs = metadata.vocabulary, self.inputs
         if vocabulary and len(vocabulary) != inputs:
             counted = self.parameters.get("embedding.weight", self.parameters["rnn.weight_ih_l0"])[0]
-            raise BadNetwork(f"the vocabulary has {len(vocabulary):,} entries, and {counted} is made for {inputs:,}")
+            made = f"{printable(counted)} is made for {inputs:,}"
+            raise BadNetwork(f"the vocabulary has {len(vocabulary):,} entries, and {made}")
         task = metadata.suggested_task(self.embedding is not None, inputs, self.outputs, file)
         parameters = {
             name: np.ascontiguousarray(self.parameters[name][1]) for name in self.shapes if name in self.parameters

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,12 @@ import numpy as np
 
 from gatescope.models.cells import cells
 from gatescope.models.formats.assemble import Found, choose
+from gatescope.models.formats.hdf5 import Hdf5
 from gatescope.models.graph.cell import Cell
 from gatescope.models.network.architecture import REVERSE
 from gatescope.models.network.metadata import BadNetwork, Metadata
 from gatescope.models.network.network import Network
+from gatescope.models.refused import listed_names, printable
 
 if TYPE_CHECKING:
     import h5py
@@ -46,11 +48,11 @@ def keras_network(path: Path, facts: dict[str, str]) -> tuple[Network, dict[str,
         raise BadNetwork("reading Keras' weights needs h5py: pip install 'gatescope[keras]'") from None
     try:
         with h5py.File(path, "r") as file:
-            layers, config = _layers(file), file.attrs.get("model_config", "{}")
+            layers, config = _layers(Hdf5.of(file, path)), file.attrs.get("model_config", "{}")
             said = _facts_of(json.loads(config))
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
-        if isinstance(error, BadNetwork):
-            raise
+    except BadNetwork:
+        raise
+    except (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError) as error:
         raise BadNetwork(f"{path.name} is not readable as Keras' HDF5 weights") from error
     metadata = Metadata.of(facts, "the description")
     found = _found(layers, said | facts, path.name)
@@ -70,14 +72,14 @@ def _found(layers: Layers, said: dict[str, str], file: str) -> Found:
     """What is recognised among a file's layers."""
     recurrent = [name for name, arrays in layers.items() if _is_recurrent(arrays)]
     if not recurrent:
-        raise BadNetwork(f"no SimpleRNN, GRU or LSTM in {file}, which has: {', '.join(layers) or 'no layers'}")
+        raise BadNetwork(f"no SimpleRNN, GRU or LSTM in {file}, which has: {listed_names(layers) or 'no layers'}")
     first = layers[recurrent[0]]
     cell, order = _cell(recurrent[0], first, said)
     found: dict[str, tuple[str, np.ndarray]] = {}
     places, depth, directions = _places(recurrent)
     for name, place in places.items():
         if layers[name][1].shape != first[1].shape or np.ndim(layers[name][-1]) != np.ndim(first[-1]):
-            raise BadNetwork(f"{name} is not of the same kind and size as {recurrent[0]}")
+            raise BadNetwork(f"{printable(name)} is not of the same kind and size as {printable(recurrent[0])}")
         found |= {f"rnn.{part}_{place}": (name, array) for part, array in _stacked(layers[name], cell, order).items()}
     found |= _around({name: arrays for name, arrays in layers.items() if name not in recurrent})
     return Found(cell, depth, len(first[1]), directions, found, transposed=True)
@@ -88,20 +90,21 @@ def _first(layers: Layers) -> str:
     return next(name for name, arrays in layers.items() if _is_recurrent(arrays))
 
 
-def _layers(file: h5py.File) -> Layers:
+def _layers(file: Hdf5) -> Layers:
     """Every layer that has weights, first to last."""
-    root = file.get("model_weights", file)
+    root = file.member(file.file, "model_weights") if "model_weights" in file.file else file.file
     if "layer_names" in root.attrs:
         found: Layers = {}
         for layer in map(_text, root.attrs["layer_names"]):
-            for name in map(_text, root[layer].attrs["weight_names"]):
+            group = file.member(root, layer)
+            for name in map(_text, group.attrs["weight_names"]):
                 place = name.rpartition("/")[0] if DIRECTION.search(name) else layer
-                found.setdefault(place, []).append(np.asarray(root[layer][name]))
+                found.setdefault(place, []).append(file.array(file.member(group, name), name))
         return found
-    found = dict(_variables(root, ""))
+    found = dict(_variables(file, root))
     recurrent = [name for name, arrays in found.items() if _is_recurrent(arrays)]
     if len({re.sub(r"_\d+(?=/|$)", "", _wrapper(name).removesuffix("/cell")) for name in recurrent}) > 1:
-        raise BadNetwork(f"the file does not say which of these layers comes first: {', '.join(recurrent)}")
+        raise BadNetwork(f"the file does not say which of these layers comes first: {listed_names(recurrent)}")
     return dict(sorted(found.items(), key=lambda item: [int(part) for part in re.findall(r"\d+", item[0])]))
 
 
@@ -129,16 +132,12 @@ def _places(recurrent: list[str]) -> tuple[dict[str, str], int, int]:
     return places, len(levels), len(places) // len(levels)
 
 
-def _variables(group: Mapping[str, Any], place: str) -> Iterator[tuple[str, list[np.ndarray]]]:
+def _variables(file: Hdf5, root: h5py.Group) -> Iterator[tuple[str, list[np.ndarray]]]:
     """The arrays in every group `vars`, by the path of what they belong to."""
-    for name, inner in group.items():
-        path = f"{place}/{name}".removeprefix("/")
-        if not isinstance(inner, Mapping) or NOT_WEIGHTS.search(path):
-            continue
-        if name == "vars" and len(inner):
-            yield place, [np.asarray(inner[str(index)]) for index in range(len(inner))]
-        elif name != "vars":
-            yield from _variables(inner, path)
+    for place, group in file.groups_called("vars", root):
+        if not NOT_WEIGHTS.search(place):
+            names = [str(index) for index in range(len(group))]
+            yield place, [file.array(file.member(group, name), f"{place}/{name}") for name in names]
 
 
 def _text(name: str | bytes) -> str:
@@ -200,10 +199,12 @@ def _check_options(kind: str, options: dict[str, Any]) -> None:
 
 def _cell(name: str, arrays: list[np.ndarray], said: dict[str, str]) -> tuple[type[Cell], tuple[str, ...]]:
     """The cell, and Keras' order of its blocks."""
-    memory, bias = arrays[1], arrays[2] if len(arrays) == 3 else None
+    name, memory, bias = printable(name), arrays[1], arrays[2] if len(arrays) == 3 else None
     blocks = memory.shape[1] / memory.shape[0] if memory.shape[0] else 0
     if blocks not in KINDS:
         raise BadNetwork(f"the recurrent kernel of {name} must be (H, H), (H, 3·H) or (H, 4·H), not {memory.shape}")
+    if any(not array.ndim or array.shape[-1] != memory.shape[1] for array in arrays):
+        raise BadNetwork(f"the kernel, the recurrent kernel and the bias of {name} must have equally many columns")
     id, order = KINDS[blocks]
     chosen = {"nonlinearity": said["nonlinearity"]} if "nonlinearity" in said else {}
     # a reset gate that multiplies after the matrix has a bias of its own there, which Keras writes as a second row
@@ -245,7 +246,7 @@ def _around(layers: Layers) -> dict[str, tuple[str, np.ndarray]]:
         )
         if len(parts) < len(arrays) or set(parts) & set(found) or arrays[0].ndim != 2:
             raise BadNetwork(
-                f"cannot place {name}: there may be one Embedding and one Dense readout, and it is neither"
+                f"cannot place {printable(name)}: there may be one Embedding and one Dense readout, and it is neither"
             )
         if not is_embedding:
             parts["readout.weight"] = parts["readout.weight"].T

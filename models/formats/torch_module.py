@@ -8,27 +8,24 @@ kept.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from gatescope.models.cells import cells
 from gatescope.models.formats.assemble import Found, choose
-from gatescope.models.formats.safetensors import read_tensors
+from gatescope.models.formats.safetensors import is_name, read_tensors
 from gatescope.models.graph.cell import Cell
 from gatescope.models.network.architecture import REVERSE
-from gatescope.models.network.metadata import BadNetwork, Metadata
+from gatescope.models.network.metadata import TITLE_LENGTH, BadNetwork, Metadata
 from gatescope.models.network.network import Network
-from gatescope.models.refused import Refused
+from gatescope.models.refused import Refused, listed_names, printable
 
 RECURRENT = re.compile(r"(?:(.+)\.)?((?:weight|bias)_(?:ih|hh|hr)_l\d+(?:_reverse)?)")
 EMBEDDING_NAME = re.compile(r"emb|encoder|lookup|wte", re.I)
 READOUT_NAME = re.compile(r"readout|decoder|output|linear|proj|head|dense|logit|classif|predict|\b(?:fc|out|lin)", re.I)
 LARGEST = {"layers": 32, "hidden": 4096, "vocabulary_size": 65_536, "channels": 65_536, "outputs": 65_536}
-TITLE_LENGTH = 200
 EXAMPLE_LENGTH = 2000
-LISTED = 10
 MOST_MATRICES = 8
 FILE = "the file"
 
@@ -67,7 +64,7 @@ def check_example(network: Network) -> None:
         kind = "a list of steps" if network.channels else f"a text of {words}"
         raise BadNetwork(f"the example in {FILE} must be {kind}, at most {EXAMPLE_LENGTH:,} long")
     try:
-        network.example_of(network.tokens(example) if isinstance(example, str) else example)
+        network.input_rows(network.tokens(example) if isinstance(example, str) else example)
     except Refused as refused:
         raise BadNetwork(f"the example in {FILE} cannot be read: {refused.detail}") from None
 
@@ -109,14 +106,15 @@ def _from_module(
     """The network of a torch module's state_dict, and the file's name of each of its parameters."""
     recurrent = _recurrent(tensors)
     # a file of safetensors.torch.save_model has shared weights once, and says in its metadata where else they belong
-    shared = {name: tensors[kept] for name, kept in facts.items() if kept in tensors and name not in tensors}
-    tensors = tensors | shared
+    shared = {name: tensors[kept] for name, kept in facts.items() if kept in tensors and is_name(name)}
+    tensors = shared | tensors
     cell, hidden = _cell(recurrent, tensors, metadata)
     directions = 2 if any(name.endswith(REVERSE) for name in recurrent) else 1
     layers = sum(name.startswith("weight_ih_l") and not name.endswith(REVERSE) for name in recurrent)
     lowest = tensors[recurrent["weight_ih_l0"]]
     if lowest.ndim != 2:
-        raise BadNetwork(f"{recurrent['weight_ih_l0']} must be a matrix, not of shape {lowest.shape}")
+        name = printable(recurrent["weight_ih_l0"])
+        raise BadNetwork(f"{name} must be a matrix, not of shape {lowest.shape}")
     names = {f"rnn.{name}": file for name, file in recurrent.items()}
     placed = set(recurrent.values())
     rest = [name for name in tensors if name not in placed]
@@ -135,28 +133,28 @@ def _recurrent(tensors: dict[str, np.ndarray]) -> dict[str, str]:
             modules.setdefault(match[1] or "", {})[match[2]] = name
     if not modules:
         raise BadNetwork(
-            f"no weights of an nn.RNN, nn.LSTM or nn.GRU (weight_ih_l0, weight_hh_l0, …) among {_listed(tensors)}"
+            f"no weights of an nn.RNN, nn.LSTM or nn.GRU (weight_ih_l0, weight_hh_l0, …) among {listed_names(tensors)}"
         )
     if len(modules) > 1:
         heads = [next(iter(found.values())) for found in modules.values()]
-        raise BadNetwork(f"there must be one recurrent module, and there are {len(modules)}: {_listed(heads)}")
+        raise BadNetwork(f"there must be one recurrent module, and there are {len(modules)}: {listed_names(heads)}")
     (found,) = modules.values()
     both_ways = any(name.endswith(REVERSE) for name in found)
     for name in (
         f"{weight}_l0{way}" for way in ("", REVERSE)[: 1 + both_ways] for weight in ("weight_ih", "weight_hh")
     ):
         if name not in found:
-            raise BadNetwork(f"{name} is missing beside {_listed(found.values())}")
+            raise BadNetwork(f"{name} is missing beside {listed_names(found.values())}")
     return found
 
 
 def _cell(recurrent: dict[str, str], tensors: dict[str, np.ndarray], metadata: Metadata) -> tuple[type[Cell], int]:
     """The kind of cell, by how many blocks are stacked in its recurrent weights, and how many units it has."""
-    weight, names = tensors[recurrent["weight_hh_l0"]], recurrent["weight_hh_l0"]
+    weight, names = tensors[recurrent["weight_hh_l0"]], printable(recurrent["weight_hh_l0"])
     columns = weight.shape[1] if weight.ndim == 2 else 0
     kinds, hidden, chosen = {len(cell.blocks): cell for cell in cells().values() if cell.reference}, columns, {}
     if "weight_hr_l0" in recurrent:
-        names = f"beside {recurrent['weight_hr_l0']} (P, H), {names}"
+        names = f"beside {printable(recurrent['weight_hr_l0'])} (P, H), {names}"
         projection = tensors[recurrent["weight_hr_l0"]]
         kinds = {blocks: kind for blocks, kind in kinds.items() if "projection" in kind.options}
         hidden = projection.shape[-1] if projection.ndim == 2 and len(projection) == columns else 0
@@ -177,7 +175,7 @@ def _check_absent(found: Found) -> None:
     optional = {"readout.weight", "readout.bias"} | (biases if biases <= set(found.absent) else set())
     if missing := [name.removeprefix("rnn.") for name in found.absent if name not in optional]:
         present = [name for name, _ in found.parameters.values()]
-        raise BadNetwork(f"{_listed(missing)} missing beside {_listed(present)}")
+        raise BadNetwork(f"{listed_names(missing)} missing beside {listed_names(present)}")
 
 
 def _around(tensors: dict[str, np.ndarray], rest: list[str], inputs: int, width: int) -> dict[str, str]:
@@ -185,8 +183,8 @@ def _around(tensors: dict[str, np.ndarray], rest: list[str], inputs: int, width:
     matrices = [name for name in rest if tensors[name].ndim == 2]
     if len(matrices) > MOST_MATRICES:  # each pair of them is looked at
         raise BadNetwork(
-            f"cannot place {_listed(matrices)}: beside the recurrent weights there may be an Embedding and a Linear "
-            "readout; save them without the rest of the model"
+            f"cannot place {listed_names(matrices)}: beside the recurrent weights there may be an Embedding and a "
+            "Linear readout; save them without the rest of the model"
         )
     ways = []
     for embedding in [None, *matrices]:
@@ -195,17 +193,17 @@ def _around(tensors: dict[str, np.ndarray], rest: list[str], inputs: int, width:
             if way is not None and len(way) == len(rest) and set(way.values()) == set(rest):
                 ways.append(way)
     if not ways:
-        shapes = [f"{name} {tensors[name].shape}" for name in rest]
+        shapes = [f"{printable(name, 40)} {tensors[name].shape}" for name in rest]
         raise BadNetwork(
-            f"cannot place {_listed(shapes)}: beside the recurrent weights there may be an Embedding "
+            f"cannot place {listed_names(shapes)}: beside the recurrent weights there may be an Embedding "
             f"(tokens, {inputs}) and a Linear readout (outputs, {width}) with its bias, or without an Embedding input "
             f"of {inputs} one-hot tokens or numbers"
         )
     ways.sort(key=_likely, reverse=True)
     if len(ways) > 1 and _likely(ways[0]) == _likely(ways[1]) or _likely(ways[0]) < 0:
         raise BadNetwork(
-            f"by their shapes and names {_listed(matrices)} could be an Embedding as well as a Linear readout: call "
-            "the one embedding.weight and the other readout.weight"
+            f"by their shapes and names {listed_names(matrices)} could be an Embedding as well as a Linear readout: "
+            "call the one embedding.weight and the other readout.weight"
         )
     return ways[0]
 
@@ -234,9 +232,3 @@ def _likely(way: dict[str, str]) -> int:
     called = {"embedding.weight": (EMBEDDING_NAME, READOUT_NAME), "readout.weight": (READOUT_NAME, EMBEDDING_NAME)}
     fitting = [tuple(bool(name.search(way[part])) for name in names) for part, names in called.items() if part in way]
     return sum(as_it_is - otherwise for as_it_is, otherwise in fitting)
-
-
-def _listed(names: Iterable[str]) -> str:
-    names = list(names)
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return ", ".join(names[:LISTED]) + more

@@ -7,16 +7,18 @@ Everything else about a cell is derived from the step, traced once: see `models.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import MutableMapping, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from gatescope.models.graph.graph import Graph
 from gatescope.models.graph.node import Node, sigmoid, tanh, terms
 from gatescope.models.graph.tracing import traced
 
 _TRACING = threading.RLock()
-_GRAPHS: dict[type[Cell], Graph] = {}
+# A cell with options chosen lives as long as a network of it: strangers' files could choose thousands of them.
+_GRAPHS: MutableMapping[type[Cell], Graph] = WeakKeyDictionary()
+_CHOSEN: MutableMapping[tuple[type[Cell], tuple[tuple[str, int | str], ...]], type[Cell]] = WeakValueDictionary()
 
 
 class Cell:
@@ -111,25 +113,29 @@ class Cell:
             return _GRAPHS[cls]
 
     @classmethod
-    @cache
     def memories(cls) -> tuple[str, ...]:
         """The states that are computed; the others only hand on an earlier input."""
         graph = cls.graph()
         return tuple(state for state in cls.states if graph.before[state] not in graph.lags)
 
     @classmethod
-    @cache
     def with_options(cls, *chosen: tuple[str, int | str]) -> type[Cell]:
-        """The cell with some options chosen, as (name, value) pairs; raises ValueError naming what an option may be."""
+        """The cell with some options chosen, as (name, value) pairs, the same one each time; raises ValueError naming
+        what an option may be.
+        """
         if not chosen:
             return cls
         for name, value in chosen:
             allowed = cls.options.get(name, ())
-            if value not in allowed:
+            # 5.0 and True are in a range too, and would be remembered as the 5 and the 1 that they equal
+            if value not in allowed or type(value) is not type(allowed[0]):
                 raise ValueError(f"{name} must be {_among(allowed)}" if allowed else f"{cls.id} has no option {name}")
-        return type(
-            cls.__name__, (cls,), {"__doc__": cls.__doc__, "chosen": dict(chosen), **cls.shaped(**dict(chosen))}
-        )
+        with _TRACING:  # two first callers get the same cell
+            made = _CHOSEN.get((cls, chosen))
+            if made is None:
+                said = {"__doc__": cls.__doc__, "chosen": dict(chosen), **cls.shaped(**dict(chosen))}
+                made = _CHOSEN[cls, chosen] = type(cls.__name__, (cls,), said)
+            return made
 
     @classmethod
     def shaped(cls, **chosen: int | str) -> dict[str, Any]:

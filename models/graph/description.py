@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cachetools import cached
+from cachetools import LRUCache, cached
 
 from gatescope.models.graph.cell import Cell
 from gatescope.models.graph.equation import displayed, equation, face
@@ -17,7 +17,7 @@ from gatescope.models.graph.operations import LEAVES, OPERATIONS, operations_tab
 from gatescope.models.graph.ranges import ranges
 
 
-@cached({})
+@cached(LRUCache(256))
 def describe(cell: type[Cell]) -> dict[str, Any]:
     """A cell in words and wiring, as a page needs it: signals (role, range, reads, equation), the graph, and the
     operations that a graph may have.

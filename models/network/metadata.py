@@ -5,30 +5,44 @@ checked.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Json, ValidationError, field_validator
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError, field_validator
 
-from gatescope.models.network.task import Task
-from gatescope.models.refused import Refused
+from gatescope.models.network.task import LABEL_LENGTH, MOST_NAMES, Task
+from gatescope.models.refused import SENTENCE_LENGTH, Refused, printable
+
+TITLE_LENGTH = 200
+MOST_BLOCKS = 4096
+# the most characters of a value before it is taken apart, where the header's own limit would be too wide
+LONGEST = {"options": 4096, "steps": 20, "example": 2**19, "form": 2**21, "cell": 200, "nonlinearity": 200}
 
 MAY_BE = {
     "options": "an object of whole numbers and words by their names",
-    "vocabulary": "a list of characters or words",
+    "vocabulary": f"a list of characters or words, at most {MOST_NAMES:,} of at most {LABEL_LENGTH} characters each",
     "card": "an object",
-    "absent": "a list of names",
-    "blocks": "a list of names",
+    "absent": f"a list of names, at most {MOST_BLOCKS:,}",
+    "blocks": f"a list of names, at most {MOST_BLOCKS:,}",
     "form": f"an object of {', '.join(Task.__dataclass_fields__)}",
-    "labels": "a list of names",
+    "labels": f"a list of names, at most {MOST_NAMES:,}",
     "steps": "a whole number",
     "example": "a text, or a list with the numbers of each step",
 }
 
 
 class BadNetwork(ValueError):
-    """A file or a set of weights that is not a network this product can read; the message says what is wrong. It is no
-    `Refused`: what is wrong is the file as a whole, not a field that somebody filled in.
+    """A file or a set of weights that is not a network this product can read; the message says what is wrong, in at
+    most a thousand characters that can be shown, whatever the file calls its own. It is no `Refused`: what is wrong
+    is the file as a whole, not a field that somebody filled in.
     """
+
+    def __init__(self, sentence: str):
+        super().__init__(printable(sentence, SENTENCE_LENGTH))
+
+
+Name = Annotated[str, Field(max_length=LABEL_LENGTH)]
+Names = Annotated[list[Name], Field(max_length=MOST_BLOCKS, fail_fast=True)]
 
 
 class Metadata(BaseModel):
@@ -46,15 +60,20 @@ class Metadata(BaseModel):
     reads: str | None = None
     gives: str | None = None
     pattern: str | None = None
-    options: Json[dict[str, int | str]] = {}
-    vocabulary: Json[list[str]] = []
+    options: Json[dict[Name, int | Name]] = {}
+    vocabulary: Json[Annotated[list[Name], Field(max_length=MOST_NAMES, fail_fast=True)]] = []
     card: Json[dict[str, Any]] = {}
-    absent: Json[list[str]] = []
-    blocks: Json[list[str]] = []
+    absent: Json[Names] = []
+    blocks: Json[Names] = []
     form: Json[Task] = Task()
-    labels: Json[list[str]] = []
+    labels: Json[Annotated[list[str], Field(max_length=MOST_NAMES, fail_fast=True)]] = []
     steps: Json[int] | None = None
     example: Json[str | tuple[tuple[float, ...], ...]] | None = None
+
+    @field_validator("title")
+    @classmethod
+    def _short(cls, title: str | None) -> str | None:
+        return title and title.strip()[:TITLE_LENGTH]
 
     @field_validator("vocabulary")
     @classmethod
@@ -67,14 +86,21 @@ class Metadata(BaseModel):
 
     @field_validator("card")
     @classmethod
-    def _losses_are_numbers(cls, card: dict[str, Any]) -> dict[str, Any]:
-        if not isinstance(card.get("validation_loss"), int | float | None):
+    def _can_be_shown(cls, card: dict[str, Any]) -> dict[str, Any]:
+        if type(card.get("validation_loss")) not in (int, float, type(None)):
             raise ValueError("must have a number as its validation_loss")
+        try:
+            orjson.dumps(card)
+        except TypeError:  # a whole number of more than 64 bits, or too many objects inside each other
+            raise ValueError("holds what no answer can") from None
         return card
 
     @classmethod
     def of(cls, facts: Mapping[str, str], file: str) -> Metadata:
         """The metadata that a file holds; raises BadNetwork with a sentence that calls the file so."""
+        for key, longest in LONGEST.items():
+            if len(facts.get(key, "")) > longest:
+                raise BadNetwork(f"the {key} in {file} has more than {longest:,} characters")
         try:
             return cls.model_validate(dict(facts))
         except ValidationError as error:

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cachetools import LRUCache, cached
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -23,15 +21,16 @@ from gatescope.models.cells import cells
 from gatescope.models.graph.cell import Cell
 from gatescope.models.network.architecture import CONVOLUTION, REVERSE, LayerSpec, layer_specs, parameter_shapes
 from gatescope.models.network.bptt import NetworkWeights
+from gatescope.models.network.kept_weights import KeptWeights
 from gatescope.models.network.metadata import BadNetwork, Metadata
 from gatescope.models.network.parameters import begin_as_said, in_order, renamed
-from gatescope.models.network.task import Example, Rows, Task, UnknownCharacters, example_of, steps_of
+from gatescope.models.network.task import Example, Rows, Task, UnknownCharacters, example_of, input_rows, steps_of
 from gatescope.models.network.validation import check_parameters, check_size_givers, check_task
 from gatescope.models.refused import Refused
 
 __all__ = ["BadNetwork", "Network", "UnknownCharacters", "parameter_shapes", "untrained"]
 
-LAID_OUT_BYTES = 256 << 20
+_LAID_OUT = KeptWeights(256 << 20)
 
 
 @dataclass(eq=False)
@@ -100,6 +99,12 @@ class Network:
         parameter (see `task.example_of`).
         """
         return example_of(self.task, self.inputs, self.channels, self.outputs, inputs, targets, self.classes)
+
+    def input_rows(self, inputs: Rows) -> np.ndarray:
+        """These inputs alone as rows, checked; raises Refused (see `task.input_rows`). It takes no more memory than
+        they do, while a reading's rows may go on for thousands of steps.
+        """
+        return input_rows(self.task, self.inputs, self.channels, inputs)
 
     @property
     def classes(self) -> dict[str, int]:
@@ -193,7 +198,12 @@ class Network:
 
     def weights(self, precision: str = "float32") -> NetworkWeights:
         """The parameters laid out for the programs, in `float32` or `float64`; kept for the next reading."""
-        return _laid_out(self, precision)
+        dtype = np.dtype(precision)
+        return _LAID_OUT.get(
+            self,
+            precision,
+            lambda: NetworkWeights(self.cell, self.layers, self.hidden, self.parameters, dtype, self.channels),
+        )
 
     def facts(self) -> dict[str, str]:
         """What a file says about the numbers in it."""
@@ -242,7 +252,7 @@ class Network:
         check_size_givers(parameters, metadata.absent)
         return cls(
             id=id,
-            title=id if metadata.title is None else metadata.title,
+            title=metadata.title or id,
             cell=cell,
             layers=sum(name.startswith("rnn.weight_ih_l") and not name.endswith(REVERSE) for name in parameters),
             hidden=len(parameters["rnn.weight_ih_l0"]) // len(cell.stacks()["weight_ih"][1]),
@@ -253,13 +263,6 @@ class Network:
             absent=tuple(metadata.absent),
             task=metadata.form,
         )
-
-
-# by size: several networks are read in turn, side by side on one page, and one of them may be large
-@cached(LRUCache(LAID_OUT_BYTES, getsizeof=lambda weights: weights.nbytes), lock=threading.RLock())
-def _laid_out(network: Network, precision: str) -> NetworkWeights:
-    dtype = np.dtype(precision)
-    return NetworkWeights(network.cell, network.layers, network.hidden, network.parameters, dtype, network.channels)
 
 
 def untrained(

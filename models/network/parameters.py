@@ -9,6 +9,7 @@ import numpy as np
 
 from gatescope.models.graph.cell import Cell
 from gatescope.models.network.metadata import BadNetwork
+from gatescope.models.refused import listed_names
 
 Parameters = dict[str, np.ndarray]
 STORED = re.compile(r"rnn\.(\w+?)(_l\d+(?:_reverse)?)")
@@ -53,8 +54,8 @@ def in_order(cell: type[Cell], parameters: Parameters, stored: Sequence[str], na
     """
     if not stored or tuple(stored) == cell.order():
         return parameters
-    if sorted(map(str, stored)) != sorted(cell.order()):
-        theirs, ours = ", ".join(map(str, stored)), ", ".join(cell.order())
+    if sorted(stored) != sorted(cell.order()):
+        theirs, ours = listed_names(stored), ", ".join(cell.order())
         raise BadNetwork(f"{name} stacks the blocks {theirs}; those of {cell.id} are {ours}")
     found = dict(parameters)
     for key, own, _ in stored_under(parameters):

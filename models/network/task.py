@@ -7,22 +7,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
 from pydantic import ConfigDict
 
 from gatescope.models.network.inputs import NO_TOKEN
-from gatescope.models.refused import Refused
+from gatescope.models.refused import Refused, listed_names
 
 READS = ("characters", "words", "values")
 GIVES = ("next", "classes", "values")
 PATTERNS = ("many-to-many", "many-to-one", "one-to-many")
 LONGEST = 10_000
 MOST_NUMBERS = 2**24
+LARGEST_VALUE = 1_000_000
 LABEL_LENGTH = 200
-LISTED = 20  # names, in a sentence about a target
+MOST_NAMES = 65_536  # of labels, and of the entries of a vocabulary
 WHOLE = re.compile(r"[0-9]{1,9}")
 # what is read or should come out, one entry a step: numbers of tokens or classes, names of classes, or numbers
 Rows = Sequence[float | str | Sequence[float | str]]
@@ -33,8 +33,8 @@ class UnknownCharacters(Refused):
 
     def __init__(self, characters: list[str]):
         self.characters = characters
-        named = (f"U+{ord(unknown):04X}" if len(unknown) == 1 else unknown for unknown in characters)
-        super().__init__("text", f"the network has never seen {', '.join(named)}")
+        named = [f"U+{ord(unknown):04X}" if len(unknown) == 1 else unknown for unknown in characters]
+        super().__init__("text", f"the network has never seen {listed_names(named)}")
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class Task:
                 raise Refused(name, f"must be one of {', '.join(allowed)}")
         if self.gives == "next" and self.pattern != "many-to-many":
             raise Refused("pattern", "what predicts the next input does so at every step")
-        if not all(1 <= len(label) <= LABEL_LENGTH for label in self.labels):
-            raise Refused("labels", f"must be names of 1 to {LABEL_LENGTH} characters")
+        if len(self.labels) > MOST_NAMES or not all(1 <= len(label) <= LABEL_LENGTH for label in self.labels):
+            raise Refused("labels", f"must be names of 1 to {LABEL_LENGTH} characters, at most {MOST_NAMES:,}")
         if len(set(self.labels)) < len(self.labels):
             raise Refused("labels", "hold a name twice")
         if not 1 <= self.steps <= LONGEST:
@@ -113,7 +113,7 @@ def example_of(
     the readout; classes: the numbers of the classes that have a name, by which a target may call them. Raises Refused
     naming `tokens`, `values` or `targets`.
     """
-    rows = _values("values", inputs, channels) if channels else _tokens(inputs, tokens)
+    rows = input_rows(task, tokens, channels, inputs)
     if task.pattern == "one-to-many":
         rows = _going_on_alone(task, rows, targets)
     steps = len(rows)
@@ -128,12 +128,20 @@ def example_of(
     return Example(rows, wanted, slice(first, last))
 
 
+def input_rows(task: Task, tokens: int, channels: int | None, inputs: Rows) -> np.ndarray:
+    """What comes in alone, checked: tokens (N,) or numbers (N, channels), without the steps that may follow. Raises
+    Refused naming `tokens` or `values`.
+    """
+    rows = value_rows("values", inputs, channels) if channels else _tokens(inputs, tokens)
+    if task.pattern == "one-to-many" and len(rows) != 1:
+        raise Refused("values" if channels else "tokens", "this network reads one input and goes on alone")
+    return rows
+
+
 def _going_on_alone(task: Task, rows: np.ndarray, targets: Rows | None) -> np.ndarray:
     """One input followed by steps at which there is nothing: as many as are judged, else as the task says."""
     reads_numbers = rows.ndim == 2
     width = rows.shape[1] if reads_numbers else 1
-    if len(rows) != 1:
-        raise Refused("values" if reads_numbers else "tokens", "this network reads one input and goes on alone")
     steps = task.steps if targets is None else len(targets)
     if not 1 <= steps <= LONGEST:
         raise Refused("targets", f"must have 1 to {LONGEST} steps")
@@ -154,7 +162,7 @@ def _targets(task: Task, targets: Rows, outputs: int, classes: Mapping[str, int]
     """What should come out at so many steps, (steps,) classes or (steps, outputs) numbers."""
     if not outputs:
         raise Refused("targets", "this network has no readout, so nothing comes out")
-    found = _values("targets", targets, outputs) if task.is_regression else _classes(targets, outputs, classes)
+    found = value_rows("targets", targets, outputs) if task.is_regression else _classes(targets, outputs, classes)
     if len(found) != steps:
         raise Refused("targets", f"{steps} are needed, one for each step that is judged; not {len(found)}")
     return found
@@ -165,8 +173,7 @@ def _classes(targets: Rows, count: int, classes: Mapping[str, int]) -> np.ndarra
     digits = {each: int(each) for each in targets if isinstance(each, str) and WHOLE.fullmatch(each)}
     found = [classes.get(each, digits.get(each)) if isinstance(each, str) else each for each in targets]
     if not all(isinstance(each, int | np.integer) and 0 <= each < count for each in found):
-        names = [*islice(classes, LISTED), *(["…"] if len(classes) > LISTED else [])]
-        named = f"{', '.join(names)} or " if names else ""
+        named = f"{listed_names(classes)} or " if classes else ""
         raise Refused("targets", f"each must be {named}a number from 0 to {count - 1}")
     return np.array(found, np.intp)
 
@@ -183,7 +190,7 @@ def _tokens(rows: Rows, count: int) -> np.ndarray:
     return found
 
 
-def _values(name: str, rows: Rows, width: int) -> np.ndarray:
+def value_rows(name: str, rows: Rows, width: int) -> np.ndarray:
     """Numbers as rows of `width` a step, (N, width); raises Refused naming the parameter."""
     try:
         found = np.asarray(rows, np.float64)
@@ -193,8 +200,8 @@ def _values(name: str, rows: Rows, width: int) -> np.ndarray:
         found = found[:, None]
     if found.ndim != 2 or found.shape[1] != width or not len(found):
         raise Refused(name, f"must be {steps_of(width)}")
-    if not np.isfinite(found).all() or np.abs(found).max() > 1e6:
-        raise Refused(name, "must be numbers between -1,000,000 and 1,000,000")
+    if not np.isfinite(found).all() or np.abs(found).max() > LARGEST_VALUE:
+        raise Refused(name, f"must be numbers between -{LARGEST_VALUE:,} and {LARGEST_VALUE:,}")
     return found
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from gatescope.models.network.architecture import CONVOLUTION
 from gatescope.models.network.metadata import BadNetwork
 from gatescope.models.network.task import Task
+from gatescope.models.refused import listed_names, printable
 
 LONGEST_WINDOW = 32
 
@@ -35,7 +36,7 @@ def check_parameters(
     wanted = dict(shapes)
     for name in absent:
         if wanted.pop(name, None) is None or not ("bias" in name or name == "readout.weight"):
-            raise BadNetwork(f"a network cannot be without the parameter {name}")
+            raise BadNetwork(f"a network cannot be without the parameter {printable(name)}")
     for name, shape in wanted.items():
         if name not in parameters:
             raise BadNetwork(f"the parameter {name} is missing")
@@ -44,7 +45,7 @@ def check_parameters(
         if not np.isfinite(parameters[name]).all():
             raise BadNetwork(f"the parameter {name} holds values that are not finite")
     if extra := set(parameters) - set(wanted):
-        raise BadNetwork(f"unexpected parameters: {', '.join(sorted(extra))}")
+        raise BadNetwork(f"unexpected parameters: {listed_names(sorted(extra))}")
 
 
 def check_task(task: Task, reads_tokens: bool, inputs: int, outputs: int) -> None:

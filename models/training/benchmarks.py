@@ -10,7 +10,7 @@ import numpy as np
 
 from gatescope.models.network.task import Task
 from gatescope.models.refused import Refused
-from gatescope.models.training.dataset import dump_dataset
+from gatescope.models.training.examples import dump_dataset
 
 # The Reber grammar: from each state the two symbols that may follow, and the state each leads to.
 REBER = {

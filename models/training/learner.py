@@ -17,7 +17,8 @@ from gatescope.models.training.batches import MakeBatches
 from gatescope.models.training.checkpoint import Progress, resumed, to_bytes
 from gatescope.models.training.corpus import Corpus
 from gatescope.models.training.cpu_batches import CpuBatches
-from gatescope.models.training.dataset import ExampleDataset, is_dataset
+from gatescope.models.training.dataset import ExampleDataset
+from gatescope.models.training.examples import is_dataset
 from gatescope.models.training.optimiser import Optimiser
 from gatescope.models.training.spec import Spec
 from gatescope.models.training.statistics import gate_statistics, signal_gradient_norms

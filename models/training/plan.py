@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gatescope.models.training.dataset import ExampleDataset, is_dataset
+from gatescope.models.training.dataset import ExampleDataset
+from gatescope.models.training.examples import is_dataset
 from gatescope.models.training.recipe import LONGEST_SECONDS, Cost, Recipe, affordable
 
 
