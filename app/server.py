@@ -7,7 +7,6 @@ from importlib.metadata import version
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
-from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.status import HTTP_503_SERVICE_UNAVAILABLE, HTTP_507_INSUFFICIENT_STORAGE
@@ -27,8 +26,10 @@ from gatescope.app.api import (
 )
 from gatescope.app.http.body_limits import BodyLimits
 from gatescope.app.http.headers import HouseHeaders, ProblemsOnly
+from gatescope.app.http.other_sites import OtherSites
 from gatescope.app.http.problems import SCHEMA, add_handlers, response
 from gatescope.app.networks.catalog import Networks
+from gatescope.app.networks.shown import UnlistedNetworks
 from gatescope.app.pages import pages
 from gatescope.app.pages.paths import STATIC
 from gatescope.app.runs.admission import Admission
@@ -58,6 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         responses={422: {"description": "A problem (RFC 9457)", "content": {"application/problem+json": SCHEMA}}},
     )
+    settings.refuse_every_host()
     try:
         choose_kernel(settings.kernel)
         choose_device(settings.device)
@@ -67,7 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
     folder = settings.data.expanduser()
     app.state.store = Store(folder)
     app.state.checkpoints = Checkpoints(folder, app.state.store)
-    app.state.networks = Networks(folder, app.state.checkpoints)
+    app.state.networks = (UnlistedNetworks if settings.public else Networks)(folder, app.state.checkpoints)
     app.state.supervisor = Supervisor(
         app.state.store,
         app.state.checkpoints,
@@ -99,8 +101,8 @@ def create_app(settings: Settings) -> FastAPI:
     limits = {"/api/models": settings.upload_limit, "/api/runs": settings.run_text_limit}
     # The last one added is the first to see a request.
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=settings.hosts(), www_redirect=False)
-    app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET"])  # a sandboxed frame has no origin
     app.add_middleware(BodyLimits, others=settings.body_limit, by_path=limits)
+    app.add_middleware(OtherSites)
     app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=NOT_COMPRESSED)
     app.add_middleware(ProblemsOnly)
     app.add_middleware(HouseHeaders, frame_ancestors=settings.frame_ancestors)

@@ -7,6 +7,7 @@ from fastapi import Request
 
 from gatescope.app.api.fields import InputBody, InputQuery
 from gatescope.app.networks.inputs import IN_ADDRESSES, IN_TEXTS, Inputs, Targets, inputs_of, targets_of
+from gatescope.app.networks.shown import network_for
 from gatescope.models.inspection.interventions import Intervention
 from gatescope.models.network.network import Network
 from gatescope.models.refused import Refused
@@ -25,7 +26,7 @@ def resolve_inputs(request: Request, fields: InputQuery | InputBody) -> tuple[Ne
     """The network, its inputs, and `targets` and `interventions` as a reading takes them; a Problem, or Refused, where
     they do not fit each other.
     """
-    settings, network = request.app.state.settings, request.app.state.networks.get(fields.model)
+    settings, network = request.app.state.settings, network_for(request, fields.model)
     if isinstance(fields, InputQuery):
         limit = settings.text_limit_get
         inputs = inputs_of(network, limit, fields.text, None, fields.values)

@@ -48,9 +48,13 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on [GATESCOPE_HOST, else 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on [GATESCOPE_PORT, else 8000]")] = None,
     data: Annotated[Path | None, typer.Option(help="Directory with networks of your own [GATESCOPE_DATA]")] = None,
+    public: Annotated[bool | None, typer.Option("--public", help="Serve strangers, with tight limits")] = None,
+    reads_only: Annotated[
+        bool | None, typer.Option("--reads-only", help="Serve what another process on the same data keeps")
+    ] = None,
 ) -> None:
     """Serve the pages and the API."""
-    flags: dict[str, Any] = {"host": host, "port": port, "data": data}
+    flags: dict[str, Any] = {"host": host, "port": port, "data": data, "public": public, "reads_only": reads_only}
     settings = Settings(**{name: value for name, value in flags.items() if value is not None})
     app = create_app(settings)
     app.state.store.open()  # before the server starts, so that a refusal is one line
