@@ -25,6 +25,7 @@ from gatescope.app.api import (
     verification,
 )
 from gatescope.app.http.body_limits import BodyLimits
+from gatescope.app.http.faults import Requests
 from gatescope.app.http.headers import HouseHeaders, ProblemsOnly
 from gatescope.app.http.other_sites import OtherSites
 from gatescope.app.http.problems import SCHEMA, add_handlers, response
@@ -105,6 +106,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(OtherSites)
     app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=NOT_COMPRESSED)
     app.add_middleware(ProblemsOnly)
+    app.add_middleware(Requests)
     app.add_middleware(HouseHeaders, frame_ancestors=settings.frame_ancestors)
     return app
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 import uvicorn
 from pydantic import ValidationError
-from uvicorn.config import LOGGING_CONFIG
 
 from gatescope.app.commands.lessons_command import lessons
 from gatescope.app.commands.train_command import train
@@ -17,6 +16,7 @@ from gatescope.app.files import atomic_write
 from gatescope.app.http.connection import Connection
 from gatescope.app.http.encoding import as_safetensors, to_json
 from gatescope.app.http.problems import Problem
+from gatescope.app.logs import logging_config
 from gatescope.app.networks.catalog import Networks
 from gatescope.app.networks.inputs import IN_TEXTS, inputs_of, signal_names, targets_of
 from gatescope.app.server import create_app
@@ -64,18 +64,9 @@ def serve(
         port=settings.port,
         http=Connection,
         access_log=False,  # its lines would hold the texts that people type
-        log_config=log_config(),
+        log_config=logging_config(settings.log_format),
         timeout_graceful_shutdown=2,
     )
-
-
-def log_config() -> dict[str, Any]:
-    """uvicorn's own logging, and what Gatescope says beside it, on the console too."""
-    return {
-        **LOGGING_CONFIG,
-        "loggers": LOGGING_CONFIG["loggers"]
-        | {"gatescope": {"handlers": ["default"], "level": "INFO", "propagate": False}},
-    }
 
 
 @cli.command("models")

@@ -4,6 +4,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatescope.app.http import problems
+from gatescope.app.http.other_sites import FILES
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
@@ -11,22 +12,36 @@ POLICY = (
 )
 
 
+def house_headers(path: str, frame_ancestors: str) -> dict[str, str]:
+    """The security headers of a response, by the path that was asked for; only /embed pages may be framed, by the given
+    origins.
+    """
+    framed = path.startswith("/embed/")
+    headers = {
+        "Content-Security-Policy": POLICY + (frame_ancestors if framed else "'none'"),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",  # the address holds the person's text
+        # a sandboxed frame is of no site, so that the files of its page are another's to it
+        "Cross-Origin-Resource-Policy": "cross-origin" if framed or FILES.fullmatch(path) else "same-origin",
+    }
+    # an embed opens the bench in a new tab, which a sandboxed one could not do to a page with an opener's policy
+    if not framed and path != "/":
+        headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    return headers
+
+
 class HouseHeaders:
-    """Adds the security headers; only /embed pages may be framed, by the given origins."""
+    """Adds the security headers to every response."""
 
     def __init__(self, app: ASGIApp, frame_ancestors: str):
         self.app = app
         self.frame_ancestors = frame_ancestors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        framed = scope["type"] == "http" and scope["path"].startswith("/embed/")
-
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = POLICY + (self.frame_ancestors if framed else "'none'")
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers["Referrer-Policy"] = "same-origin"  # the address holds the person's text
+                headers.update(house_headers(scope["path"], self.frame_ancestors))
                 headers.setdefault("Cache-Control", "no-cache")
             await send(message)
 

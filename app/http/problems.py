@@ -17,6 +17,7 @@ from starlette.status import (
 )
 from starlette.types import Scope
 
+from gatescope.app.logs import escaped, request_id
 from gatescope.models.refused import Refused
 
 MEDIA_TYPE = "application/problem+json"
@@ -111,7 +112,7 @@ def response(
 def printable(name: str) -> str:
     """A field's name as sent, fit for a response: cut to 60 characters, what cannot be shown is escaped."""
     shown = name if len(name) <= NAME_LENGTH else name[:NAME_LENGTH] + "…"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in shown)
+    return escaped(shown)
 
 
 def field_error(error: ErrorDetails) -> tuple[str, str]:
@@ -159,9 +160,9 @@ async def on_http_exception(request: Request, error: HTTPException) -> Response:
 
 
 async def on_fault(request: Request, error: Exception) -> Response:
-    """Answer a fault of ours; the log has the traceback, the response has none of it."""
-    headers = {"X-Content-Type-Options": "nosniff"}  # a fault's response passes no middleware
-    return response(HTTP_500_INTERNAL_SERVER_ERROR, "The fault is in the server's log.", headers=headers)
+    """Answer a fault of ours; the log has where it was, by the id of the request, and the response has none of it."""
+    detail = f"The fault is in the server's log, where this request is called {request_id.get()}."
+    return response(HTTP_500_INTERNAL_SERVER_ERROR, detail)
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -170,4 +171,3 @@ def add_handlers(app: FastAPI) -> None:
     app.exception_handler(Refused)(on_refused)
     app.exception_handler(RequestValidationError)(on_validation_error)
     app.exception_handler(HTTPException)(on_http_exception)
-    app.exception_handler(Exception)(on_fault)
