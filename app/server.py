@@ -26,9 +26,9 @@ from gatescope.app.api import (
 )
 from gatescope.app.http.body_limits import BodyLimits
 from gatescope.app.http.faults import Requests
-from gatescope.app.http.headers import HouseHeaders, ProblemsOnly
+from gatescope.app.http.headers import HouseHeaders
 from gatescope.app.http.other_sites import OtherSites
-from gatescope.app.http.problems import SCHEMA, add_handlers, response
+from gatescope.app.http.problems import SCHEMA, ProblemsOnly, add_handlers, response
 from gatescope.app.networks.catalog import Networks
 from gatescope.app.networks.shown import UnlistedNetworks
 from gatescope.app.pages import pages

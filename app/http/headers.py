@@ -1,21 +1,19 @@
 """What every response says to the browser beside its content."""
 
+import re
+
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from gatescope.app.http import problems
-from gatescope.app.http.other_sites import FILES
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     "font-src 'self'; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors "
 )
+FILES = re.compile(r"/static/.*|/plotly\.min\.js")  # of the pages: no secret, and an embed needs them
 
 
-def house_headers(path: str, frame_ancestors: str) -> dict[str, str]:
-    """The security headers of a response, by the path that was asked for; only /embed pages may be framed, by the given
-    origins.
-    """
+def house_headers(path: str = "", frame_ancestors: str = "'none'") -> dict[str, str]:
+    """The headers of a response, by the path that was asked for; only /embed pages may be framed, by these origins."""
     framed = path.startswith("/embed/")
     headers = {
         "Content-Security-Policy": POLICY + (frame_ancestors if framed else "'none'"),
@@ -23,6 +21,7 @@ def house_headers(path: str, frame_ancestors: str) -> dict[str, str]:
         "Referrer-Policy": "same-origin",  # the address holds the person's text
         # a sandboxed frame is of no site, so that the files of its page are another's to it
         "Cross-Origin-Resource-Policy": "cross-origin" if framed or FILES.fullmatch(path) else "same-origin",
+        "Cache-Control": "no-cache",
     }
     # an embed opens the bench in a new tab, which a sandboxed one could not do to a page with an opener's policy
     if not framed and path != "/":
@@ -31,7 +30,7 @@ def house_headers(path: str, frame_ancestors: str) -> dict[str, str]:
 
 
 class HouseHeaders:
-    """Adds the security headers to every response."""
+    """Adds the security headers to every response, and that it is to be asked for anew unless it says otherwise."""
 
     def __init__(self, app: ASGIApp, frame_ancestors: str):
         self.app = app
@@ -41,30 +40,9 @@ class HouseHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(house_headers(scope["path"], self.frame_ancestors))
-                headers.setdefault("Cache-Control", "no-cache")
+                ours = house_headers(scope["path"], self.frame_ancestors)
+                headers.setdefault("Cache-Control", ours.pop("Cache-Control"))
+                headers.update(ours)
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
-
-
-class ProblemsOnly:
-    """Turns the plain-text errors of other middleware (unknown host, too large a body) into problem+json."""
-
-    def __init__(self, app: ASGIApp):
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        replaced = False
-
-        async def send_problem(message: Message) -> None:
-            nonlocal replaced
-            if message["type"] == "http.response.start" and message["status"] >= 400:
-                headers = MutableHeaders(scope=message)
-                replaced = headers.get("content-type", "").startswith("text/plain")
-                if replaced:
-                    await problems.plain(message["status"], scope)(scope, receive, send)
-            if not replaced:
-                await send(message)
-
-        await self.app(scope, receive, send_problem)

@@ -13,10 +13,10 @@ from starlette.status import HTTP_403_FORBIDDEN
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gatescope.app.http import problems
+from gatescope.app.http.headers import FILES
 from gatescope.app.http.owners import is_of_another_site
 
 NO_ORIGIN = "null"
-FILES = re.compile(r"/static/.*|/plotly\.min\.js")
 READ = re.compile(r"/api/(events|cells|models/[^/]+|runs/[^/]+(/events\.json)?)")
 COMPUTED = re.compile(r"/api/(trace|arithmetic|verification|generate)")
 FRAMES = ("embed", "fencedframe", "frame", "iframe", "object")  # what else than a tab a page is shown in

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic_core import ErrorDetails
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY
 from starlette.status import (
@@ -15,9 +16,9 @@ from starlette.status import (
     HTTP_422_UNPROCESSABLE_CONTENT,
     HTTP_500_INTERNAL_SERVER_ERROR,
 )
-from starlette.types import Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gatescope.app.logs import escaped, request_id
+from gatescope.app.logs import request_id
 from gatescope.models.refused import Refused
 
 MEDIA_TYPE = "application/problem+json"
@@ -112,7 +113,7 @@ def response(
 def printable(name: str) -> str:
     """A field's name as sent, fit for a response: cut to 60 characters, what cannot be shown is escaped."""
     shown = name if len(name) <= NAME_LENGTH else name[:NAME_LENGTH] + "…"
-    return escaped(shown)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in shown)
 
 
 def field_error(error: ErrorDetails) -> tuple[str, str]:
@@ -171,3 +172,25 @@ def add_handlers(app: FastAPI) -> None:
     app.exception_handler(Refused)(on_refused)
     app.exception_handler(RequestValidationError)(on_validation_error)
     app.exception_handler(HTTPException)(on_http_exception)
+
+
+class ProblemsOnly:
+    """Turns the plain-text errors of other middleware (unknown host, too large a body) into problem+json."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        replaced = False
+
+        async def send_problem(message: Message) -> None:
+            nonlocal replaced
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                headers = MutableHeaders(scope=message)
+                replaced = headers.get("content-type", "").startswith("text/plain")
+                if replaced:
+                    await plain(message["status"], scope)(scope, receive, send)
+            if not replaced:
+                await send(message)
+
+        await self.app(scope, receive, send_problem)
