@@ -1,7 +1,7 @@
 """The service, put together."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request
@@ -19,6 +19,7 @@ from gatescope.app.api import (
     health,
     influence,
     models,
+    read_only,
     runs,
     trace,
     uploads,
@@ -29,6 +30,7 @@ from gatescope.app.http.faults import Requests
 from gatescope.app.http.headers import HouseHeaders
 from gatescope.app.http.other_sites import OtherSites
 from gatescope.app.http.problems import SCHEMA, ProblemsOnly, add_handlers, response
+from gatescope.app.http.reads_only import ChangesNothing
 from gatescope.app.networks.catalog import Networks
 from gatescope.app.networks.shown import UnlistedNetworks
 from gatescope.app.pages import pages
@@ -36,6 +38,7 @@ from gatescope.app.pages.paths import STATIC
 from gatescope.app.runs.admission import Admission
 from gatescope.app.runs.checkpoints import Checkpoints
 from gatescope.app.runs.database import NoSpace, StoreFault
+from gatescope.app.runs.read_only import ReadOnlyStore
 from gatescope.app.runs.store import Store
 from gatescope.app.runs.supervisor import Supervisor
 from gatescope.app.runs.viewers import Viewers
@@ -68,7 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
         raise CannotServe(str(refused)) from None
     app.state.settings = settings
     folder = settings.data.expanduser()
-    app.state.store = Store(folder)
+    app.state.store = (ReadOnlyStore if settings.reads_only else Store)(folder)
     app.state.checkpoints = Checkpoints(folder, app.state.store)
     app.state.networks = (UnlistedNetworks if settings.public else Networks)(folder, app.state.checkpoints)
     app.state.supervisor = Supervisor(
@@ -83,6 +86,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics = health.Metrics(app.state.store, app.state.viewers)
     add_handlers(app)
     app.exception_handler(StoreFault)(on_store_fault)
+    if settings.reads_only:
+        app.include_router(read_only.router)  # before the routes that ask a keeper
     for part in (
         pages,  # FastAPI prepares routers as far as a request has to look: a page waits for no other
         cells,
@@ -103,6 +108,8 @@ def create_app(settings: Settings) -> FastAPI:
     # The last one added is the first to see a request.
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=settings.hosts(), www_redirect=False)
     app.add_middleware(BodyLimits, others=settings.body_limit, by_path=limits)
+    if settings.reads_only:
+        app.add_middleware(ChangesNothing)
     app.add_middleware(OtherSites)
     app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=NOT_COMPRESSED)
     app.add_middleware(ProblemsOnly)
@@ -124,7 +131,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     store = app.state.store
     store.open()
     try:
-        async with app.state.supervisor:
+        async with nullcontext() if app.state.settings.reads_only else app.state.supervisor:
             yield
     finally:
         store.close()
