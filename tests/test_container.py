@@ -76,7 +76,7 @@ def test_one_keeps_and_the_others_only_read():
     keeper, reader = SERVICES["keeper"], SERVICES["reader"]
     assert keeper["volumes"] == ["data:/data"] and "command" not in keeper and "deploy" not in keeper
     assert reader["volumes"] == ["data:/data:ro"] and reader["command"][-1] == "--reads-only"
-    assert reader["deploy"]["replicas"].startswith("${GATESCOPE_READERS:-")
+    assert reader["deploy"]["replicas"].startswith("${READERS:-")
     assert keeper["image"] == reader["image"] and keeper["environment"] == reader["environment"]
     used = {each.partition(":")[0] for service in SERVICES.values() for each in service["volumes"]}
     assert used == set(COMPOSED["volumes"])
@@ -84,7 +84,7 @@ def test_one_keeps_and_the_others_only_read():
 
 def test_its_settings_serve_strangers(tmp_path, monkeypatch):
     for name, value in SERVICES["keeper"]["environment"].items():
-        monkeypatch.setenv(name, value.replace("${GATESCOPE_SITE:-localhost}", "lab.example"))
+        monkeypatch.setenv(name, value.replace("${SITE:-localhost}", "lab.example"))
     settings = Settings(data=tmp_path)
     assert settings.public and settings.hosts()[0] == "lab.example" and settings.log_format == "json"
     create_app(settings)

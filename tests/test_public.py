@@ -1,8 +1,10 @@
 """The profile for strangers: tight limits, nothing listed, no name that a page could give itself."""
 
+import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
@@ -37,6 +39,12 @@ def test_what_a_person_has_set_stays(monkeypatch):
     settings = Settings(worker_hours=12)
     assert (settings.public, settings.upload_limit, settings.worker_hours) == (True, 100_000_000, 12)
     assert settings.keep_days == FOR_STRANGERS["keep_days"]
+
+
+def test_the_documentation_has_every_one_of_them():
+    page = (Path(__file__).parent.parent / "templates/docs/13-deployment.md").read_text()
+    listed = re.findall(r"^\| `GATESCOPE_(\w+)` \|", page, re.M)
+    assert sorted(name.lower() for name in listed) == sorted(FOR_STRANGERS)
 
 
 @pytest.mark.parametrize("hosts", ["", "  ", "*", "lab.example *"])
