@@ -29,8 +29,10 @@ from gatescope.app.http.body_limits import BodyLimits
 from gatescope.app.http.faults import Requests
 from gatescope.app.http.headers import HouseHeaders
 from gatescope.app.http.other_sites import OtherSites
+from gatescope.app.http.places import Places
 from gatescope.app.http.problems import SCHEMA, ProblemsOnly, add_handlers, response
 from gatescope.app.http.reads_only import ChangesNothing
+from gatescope.app.http.streams import Streams
 from gatescope.app.networks.catalog import Networks
 from gatescope.app.networks.shown import UnlistedNetworks
 from gatescope.app.pages import pages
@@ -82,8 +84,10 @@ def create_app(settings: Settings) -> FastAPI:
         seconds=settings.worker_hours * 3600,
     )
     app.state.admission = Admission(app.state.store, settings)
-    app.state.viewers = Viewers(app.state.store, settings.viewer_limit)
-    app.state.metrics = health.Metrics(app.state.store, app.state.viewers)
+    app.state.viewers = Viewers(app.state.store)
+    app.state.streams = Streams(settings.viewer_limit)
+    app.state.places = Places(settings.computations, settings.memory_at_once, settings.computation_wait)
+    app.state.metrics = health.Metrics(app.state.store, app.state.streams)
     add_handlers(app)
     app.exception_handler(StoreFault)(on_store_fault)
     if settings.reads_only:

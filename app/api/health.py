@@ -14,8 +14,8 @@ from starlette.status import HTTP_403_FORBIDDEN
 from gatescope.app.api.answers import answer
 from gatescope.app.http.owners import is_of_loopback
 from gatescope.app.http.problems import Problem
+from gatescope.app.http.streams import Streams
 from gatescope.app.runs.store import Store
-from gatescope.app.runs.viewers import Viewers
 
 router = APIRouter(tags=["service"])
 STATES = ("queued", "running", "paused", "finished", "stopped", "failed")
@@ -25,8 +25,8 @@ METRICS = answer("Prometheus' text format", "text/plain")
 class Metrics(Collector):
     """What is counted, read when it is asked for."""
 
-    def __init__(self, store: Store, viewers: Viewers):
-        self.store, self.viewers = store, viewers
+    def __init__(self, store: Store, streams: Streams):
+        self.store, self.streams = store, streams
         self.registry = CollectorRegistry()
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
@@ -43,12 +43,12 @@ class Metrics(Collector):
             runs.add_metric([state], count[state])
         yield runs
         yield CounterMetricFamily("gatescope_events", "Events ever logged, of all runs.", self.store.last_id())
-        yield GaugeMetricFamily("gatescope_viewers", "Event streams open now.", self.viewers.count)
-        yield CounterMetricFamily("gatescope_viewers_dropped", "Viewers that stopped reading.", self.viewers.dropped)
+        yield GaugeMetricFamily("gatescope_viewers", "Event streams open now.", self.streams.count)
+        yield CounterMetricFamily("gatescope_viewers_dropped", "Viewers that stopped reading.", self.streams.dropped)
 
 
 @router.get("/healthz")
-def health() -> dict[str, str]:
+async def health() -> dict[str, str]:
     """Whether the service answers."""
     return {"status": "ok"}
 

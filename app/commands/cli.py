@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ from gatescope.app.commands.lessons_command import lessons
 from gatescope.app.commands.train_command import train
 from gatescope.app.files import atomic_write
 from gatescope.app.http.connection import Connection
-from gatescope.app.http.encoding import as_safetensors, to_json
+from gatescope.app.http.encoding import json_pieces, safetensors_pieces
 from gatescope.app.http.problems import Problem
 from gatescope.app.logs import logging_config
 from gatescope.app.networks.catalog import Networks
@@ -116,11 +117,17 @@ def trace_command(
     except Refused as refused:
         raise refused.called(IN_TEXTS | {"targets": "--target", "signals": "--signals"}) from None
     if out and out.suffix == ".safetensors":
-        out.write_bytes(as_safetensors(whole.tensors, whole.metadata))
+        write_pieces(out, safetensors_pieces(whole.tensors, whole.metadata))
     elif out:
-        out.write_bytes(to_json({"metadata": whole.metadata, "tensors": whole.tensors}))
+        write_pieces(out, json_pieces(whole.tensors, whole.metadata))
     else:
-        sys.stdout.buffer.write(to_json({"metadata": whole.metadata, "tensors": whole.tensors}) + b"\n")
+        sys.stdout.buffer.writelines([*json_pieces(whole.tensors, whole.metadata), b"\n"])
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write a file piece by piece."""
+    with path.open("wb") as file:
+        file.writelines(pieces)
 
 
 @cli.command("convert")
