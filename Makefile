@@ -2,6 +2,7 @@
 # make check   the fast half of the tests, in under a minute: no browser, no processes, no long training
 # make test    all tests, in a real Chromium too
 # make bench   the speed figures, side by side; writes build/bench.json
+# make audit   what is known against the pinned packages (asks PyPI; AUDIT="-s osv" asks osv.dev)
 # Each does its own set-up the first time and reinstalls only when pyproject.toml or constraints.txt change.
 
 PYTHON ?= python3
@@ -24,7 +25,7 @@ export OMP_NUM_THREADS := 1
 # As many workers as there are cores; tests/conftest.py says which tests stay together.
 IN_PARALLEL := -n auto --maxprocesses=4
 
-.PHONY: run check test bench chromium
+.PHONY: run check test bench audit chromium
 
 run: $(FOR_RUNNING)
 	@$(BIN)/gatescope serve
@@ -37,6 +38,12 @@ test: $(FOR_TESTING) chromium
 
 bench: $(FOR_TESTING) chromium
 	$(BIN)/python -m tests.bench
+
+# Not among the tests: it needs a network and changes by itself. What could not be looked up fails it too.
+audit: | $(BIN)/python
+	@test -x build/audit/bin/pip-audit || \
+	  { $(BIN)/python -m venv build/audit && build/audit/bin/python -m pip install --quiet pip-audit; }
+	build/audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off $(AUDIT) -r constraints.txt
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -1,13 +1,12 @@
 """The service, put together."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
-from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.status import HTTP_503_SERVICE_UNAVAILABLE, HTTP_507_INSUFFICIENT_STORAGE
@@ -20,23 +19,29 @@ from gatescope.app.api import (
     health,
     influence,
     models,
+    read_only,
     runs,
     trace,
     uploads,
     verification,
 )
 from gatescope.app.http.body_limits import BodyLimits
+from gatescope.app.http.faults import Requests
 from gatescope.app.http.headers import HouseHeaders
 from gatescope.app.http.methods import HeadAsGet
+from gatescope.app.http.other_sites import OtherSites
 from gatescope.app.http.places import Places
 from gatescope.app.http.problems import SCHEMA, ProblemsOnly, add_handlers, response
+from gatescope.app.http.reads_only import ChangesNothing
 from gatescope.app.http.streams import Streams
 from gatescope.app.networks.catalog import Networks
+from gatescope.app.networks.shown import UnlistedNetworks
 from gatescope.app.pages import pages
 from gatescope.app.pages.paths import STATIC
 from gatescope.app.runs.admission import Admission
 from gatescope.app.runs.checkpoints import Checkpoints
 from gatescope.app.runs.database import NoSpace, StoreFault
+from gatescope.app.runs.read_only import ReadOnlyStore
 from gatescope.app.runs.store import Store
 from gatescope.app.runs.supervisor import Supervisor
 from gatescope.app.runs.viewers import Viewers
@@ -61,6 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         responses={422: {"description": "A problem (RFC 9457)", "content": {"application/problem+json": SCHEMA}}},
     )
+    settings.refuse_every_host()
     try:
         choose_kernel(settings.kernel)
         choose_device(settings.device)
@@ -68,9 +74,10 @@ def create_app(settings: Settings) -> FastAPI:
         raise CannotServe(str(refused)) from None
     app.state.settings = settings
     folder = settings.data.expanduser()
-    app.state.store = Store(folder)
+    app.state.store = (ReadOnlyStore if settings.reads_only else Store)(folder)
     app.state.checkpoints = Checkpoints(folder, app.state.store)
-    app.state.networks = Networks(folder, app.state.checkpoints, settings.cache_memory)
+    catalog = UnlistedNetworks if settings.public else Networks
+    app.state.networks = catalog(folder, app.state.checkpoints, settings.cache_memory)
     app.state.supervisor = Supervisor(
         app.state.store,
         app.state.checkpoints,
@@ -85,6 +92,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics = health.Metrics(app.state.store, app.state.streams)
     add_handlers(app)
     app.exception_handler(StoreFault)(on_store_fault)
+    if settings.reads_only:
+        app.include_router(read_only.router)  # before the routes that ask a keeper
     for part in (
         pages,  # FastAPI prepares routers as far as a request has to look: a page waits for no other
         cells,
@@ -104,10 +113,13 @@ def create_app(settings: Settings) -> FastAPI:
     limits = {"/api/models": settings.upload_limit, "/api/runs": settings.run_text_limit}
     # The last one added is the first to see a request.
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=settings.hosts(), www_redirect=False)
-    app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET"])  # a sandboxed frame has no origin
     app.add_middleware(BodyLimits, others=settings.body_limit, by_path=limits)
+    if settings.reads_only:
+        app.add_middleware(ChangesNothing)
+    app.add_middleware(OtherSites)
     app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=NOT_COMPRESSED)
     app.add_middleware(ProblemsOnly)
+    app.add_middleware(Requests)
     app.add_middleware(HouseHeaders, frame_ancestors=settings.frame_ancestors)
     app.add_middleware(HeadAsGet)
     return app
@@ -126,7 +138,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     store = app.state.store
     store.open()
     try:
-        async with app.state.supervisor:
+        async with nullcontext() if app.state.settings.reads_only else app.state.supervisor:
             yield
     finally:
         store.close()

@@ -2,12 +2,31 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
+# What a server for strangers takes in place of the defaults; what a person has set stays as it is.
+FOR_STRANGERS: dict[str, Any] = {
+    "text_limit_post": 10_000,
+    "body_limit": 256 * 2**10,
+    "upload_limit": 16 * 2**20,
+    "upload_count": 200,
+    "upload_space": 2**30,
+    "run_text_limit": 2 * 2**20,
+    "run_space": 2**30,
+    "runs_per_owner": 3,
+    "queue_limit": 100,
+    "address_share": 0.25,
+    "worker_memory": 2 * 2**30,
+    "worker_hours": 1.0,
+    "keep_days": 7.0,
+    "computation_memory": 320 * 2**20,
+    "computation_work": 100_000_000_000,
+    "metrics": "loopback",
+}
 
 
 class CannotServe(Exception):
@@ -55,6 +74,10 @@ class Settings(BaseSettings):
     )
     public: bool = Field(False, description="serve strangers: tight limits, nothing listed, what is over expires")
     reads_only: bool = Field(False, description="serve what another process on the same data keeps, and change nothing")
+    sandboxed_networks: bool = Field(
+        False, description="let frames without an origin show networks of the data directory too"
+    )
+    metrics: Literal["everyone", "loopback"] = Field("everyone", description="who may read /metrics")
     log_format: Literal["text", "json"] = Field("text", description="how the log is written: for people or programs")
     backend: Literal["local", "inline", "ray"] = Field("local", description="where runs train: here, or on Ray")
     ray_address: str = Field("auto", description="address of the Ray cluster that backend=ray uses")
@@ -71,7 +94,7 @@ class Settings(BaseSettings):
     )
     allowed_hosts: str = Field(
         "",
-        pattern=r"^[A-Za-z0-9.:*\- ]*$",
+        pattern=r"^ *((\*|(\*\.)?[A-Za-z0-9.:\[\]\-]+)( +|$))*$",
         description="host names it answers to, separated by spaces; empty: loopback's on loopback, else every name",
     )
     frame_ancestors: str = Field(
@@ -79,6 +102,24 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9.:/*'\- ]+$",
         description="origins that may show /embed pages in a frame, separated by spaces; * is everywhere",
     )
+
+    @model_validator(mode="after")
+    def _suit_strangers(self) -> Self:
+        if self.public:
+            for name, value in FOR_STRANGERS.items():
+                if name not in self.model_fields_set:
+                    setattr(self, name, value)
+        return self
+
+    def refuse_every_host(self) -> None:
+        """Raises CannotServe where strangers are to be served under any name: a page of another site could give itself
+        one.
+        """
+        if self.public and (not self.allowed_hosts.strip() or "*" in self.allowed_hosts.split()):
+            raise CannotServe(
+                "strangers are served under names of your own only: set GATESCOPE_ALLOWED_HOSTS to the host names that "
+                "people will use, such as lab.example"
+            )
 
     def hosts(self) -> list[str]:
         """The host names a request may name; `*` is every name. Loopback's own cannot be misused and always may."""

@@ -2,6 +2,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from gatescope.app.http.faults import Requests
 from gatescope.app.http.problems import add_handlers, unknown_characters, visible
 from gatescope.models.refused import Refused, printable
 from tests.service import serve
@@ -31,6 +32,7 @@ def test_a_field_name_is_made_fit_for_a_response():
 def test_only_what_the_networks_refuse_is_the_requests_fault(settings, error, status):
     app = FastAPI()
     add_handlers(app)
+    app.add_middleware(Requests)
 
     @app.get("/")
     def fail() -> None:

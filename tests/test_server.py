@@ -111,12 +111,6 @@ def test_settings_open_hosts_and_close_frames(tmp_path):
         assert response.headers["content-security-policy"].endswith("frame-ancestors https://lab.example 'self'")
 
 
-def test_a_sandboxed_frame_may_read_but_not_write(client):
-    assert client.get("/api/cells", headers={"Origin": "null"}).headers["access-control-allow-origin"] == "*"
-    asking = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
-    assert client.options("/api/trace", headers=asking).status_code == 400
-
-
 def test_what_is_written_by_hand_is_compressed_and_what_is_recorded_is_not(client):
     assert client.get("/static/style.css").headers["content-encoding"] == "gzip"
     assert "content-encoding" not in client.get("/").headers

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from gatescope.app.api.fields import InputBody, InputQuery
 from gatescope.app.http.places import Places, address_of
 from gatescope.app.networks.inputs import IN_ADDRESSES, IN_TEXTS, Inputs, Targets, inputs_of, targets_of
+from gatescope.app.networks.shown import network_for
 from gatescope.models.inspection.computation import finished
 from gatescope.models.inspection.interventions import Intervention
 from gatescope.models.inspection.price import Price, Purse, count_of_steps
@@ -40,7 +41,7 @@ def resolve_inputs(request: Request, fields: InputQuery | InputBody) -> tuple[Ne
     """The network, its inputs, and `targets` and `interventions` as a computation takes them; a Problem, or Refused,
     where they do not fit each other.
     """
-    settings, network = request.app.state.settings, request.app.state.networks.get(fields.model)
+    settings, network = request.app.state.settings, network_for(request, fields.model)
     if isinstance(fields, InputQuery):
         limit = settings.text_limit_get
         inputs = inputs_of(network, limit, fields.text, None, fields.values)

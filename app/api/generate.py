@@ -13,6 +13,7 @@ from gatescope.app.http.encoding import server_sent
 from gatescope.app.http.places import address_of
 from gatescope.app.http.streams import EventStream
 from gatescope.app.networks.inputs import tokens_of
+from gatescope.app.networks.shown import network_for
 from gatescope.models.inspection.generate import generate
 from gatescope.models.inspection.price import price_of_generation
 from gatescope.models.refused import Refused
@@ -24,7 +25,7 @@ SENT = {"tokens": "length"}
 
 def planned_writing(request: Request, body: GenerateBody) -> Work[Iterator[bytes]]:
     """What is to be written, at which price; a Problem, or Refused, where it cannot be."""
-    network = request.app.state.networks.get(body.model)
+    network = network_for(request, body.model)
     prompt = tokens_of(network, body.prompt, request.app.state.settings.text_limit_post, "prompt")
     interventions = [each.intervention() for each in body.interventions]
     try:

@@ -9,9 +9,12 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
+from starlette.status import HTTP_403_FORBIDDEN
 
 from gatescope.app.api.answers import answer
 from gatescope.app.http.connection import counts
+from gatescope.app.http.owners import is_of_loopback
+from gatescope.app.http.problems import Problem
 from gatescope.app.http.streams import Streams
 from gatescope.app.runs.store import Store
 
@@ -61,4 +64,6 @@ def readiness(request: Request) -> dict[str, str]:
 @router.get("/metrics", responses=METRICS)
 def metrics(request: Request) -> Response:
     """Counts for Prometheus: runs by state, events, viewers, the process's memory and time."""
+    if request.app.state.settings.metrics == "loopback" and not is_of_loopback(request):
+        raise Problem(("metrics", "are told on this machine only"), status=HTTP_403_FORBIDDEN)
     return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)

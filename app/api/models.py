@@ -6,6 +6,7 @@ from fastapi.responses import FileResponse, Response
 from gatescope.app.http.encoding import BYTES, download, json_response
 from gatescope.app.http.opened_file import OpenedFile
 from gatescope.app.networks.catalog import Networks
+from gatescope.app.networks.shown import network_for
 
 router = APIRouter(prefix="/api/models", tags=["models"])
 
@@ -20,7 +21,7 @@ def read_models(request: Request) -> Response:
 @router.get("/{id}")
 def read_model(request: Request, id: str) -> Response:
     """One network, with its vocabulary, what it reads and gives, its layers, and how it was trained."""
-    network = request.app.state.networks.get(id, status=404)
+    network = network_for(request, id, status=404)
     return json_response({**network.details(), "training": network.card})
 
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from uvicorn.config import LOGGING_CONFIG
 
 from gatescope.app.commands.lessons_command import lessons
 from gatescope.app.commands.train_command import train
@@ -17,6 +16,7 @@ from gatescope.app.files import atomic_write
 from gatescope.app.http.encoding import json_pieces, safetensors_pieces
 from gatescope.app.http.problems import Problem
 from gatescope.app.http.serving import Server, raise_open_files, run_to_the_end
+from gatescope.app.logs import logging_config
 from gatescope.app.networks.catalog import Networks
 from gatescope.app.networks.inputs import IN_TEXTS, inputs_of, signal_names, targets_of
 from gatescope.app.server import create_app
@@ -48,23 +48,18 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on [GATESCOPE_HOST, else 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on [GATESCOPE_PORT, else 8000]")] = None,
     data: Annotated[Path | None, typer.Option(help="Directory with networks of your own [GATESCOPE_DATA]")] = None,
+    public: Annotated[bool | None, typer.Option("--public", help="Serve strangers, with tight limits")] = None,
+    reads_only: Annotated[
+        bool | None, typer.Option("--reads-only", help="Serve what another process on the same data keeps")
+    ] = None,
 ) -> None:
     """Serve the pages and the API."""
-    flags: dict[str, Any] = {"host": host, "port": port, "data": data}
+    flags: dict[str, Any] = {"host": host, "port": port, "data": data, "public": public, "reads_only": reads_only}
     settings = Settings(**{name: value for name, value in flags.items() if value is not None})
     raise_open_files()
     app = create_app(settings)
     app.state.store.open()  # before the server starts, so that a refusal is one line
-    run_to_the_end(Server(app, settings, log_config=log_config()))
-
-
-def log_config() -> dict[str, Any]:
-    """uvicorn's own logging, and what Gatescope says beside it, on the console too."""
-    return {
-        **LOGGING_CONFIG,
-        "loggers": LOGGING_CONFIG["loggers"]
-        | {"gatescope": {"handlers": ["default"], "level": "INFO", "propagate": False}},
-    }
+    run_to_the_end(Server(app, settings, log_config=logging_config(settings.log_format)))
 
 
 @cli.command("models")

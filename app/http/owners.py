@@ -9,13 +9,14 @@ import ipaddress
 import re
 import secrets
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.status import HTTP_403_FORBIDDEN
 
 from gatescope.app.http.problems import Problem
 from gatescope.app.settings import LOOPBACK
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")  # 256 random bits
+PORT = re.compile(r":[0-9]*$")
 FORWARDING = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
 
 
@@ -57,22 +58,38 @@ def refuse_other_sites(request: Request) -> None:
         raise Problem(("origin", "pages of other sites may not do this"), status=HTTP_403_FORBIDDEN)
 
 
-def is_of_another_site(request: Request) -> bool:
+def is_of_another_site(connection: HTTPConnection) -> bool:
     """Whether a browser says that a page of another site asks."""
-    if site := request.headers.get("sec-fetch-site"):
+    if site := connection.headers.get("sec-fetch-site"):
         return site not in ("same-origin", "none")
-    origin = request.headers.get("origin")
-    return origin is not None and origin.partition("://")[2] != request.headers.get("host")
+    origin = connection.headers.get("origin")
+    if origin is None:
+        return False
+    scheme, _, host = origin.partition("://")
+    # a proxy may take TLS off on the way, but none puts it on
+    return host != connection.headers.get("host") or (scheme, connection.scope["scheme"]) == ("http", "https")
 
 
 def is_at_home(request: Request) -> bool:
-    """Whether the person at this machine asks, from whom nothing on it is private, and no page of another site."""
+    """Whether the person at this machine asks, from whom nothing on it is private, and no page of another site: where
+    only this machine is served, and by one of its own names, which a page cannot be given.
+    """
+    settings = request.app.state.settings
     return (
-        request.app.state.settings.host in LOOPBACK
-        and request.client is not None
+        settings.host in LOOPBACK
+        and not settings.public
+        and PORT.sub("", request.headers.get("host", "").lower()) in LOOPBACK
+        and is_of_loopback(request)
+        and not is_of_another_site(request)
+    )
+
+
+def is_of_loopback(request: Request) -> bool:
+    """Whether this comes from this machine itself, and through no proxy that says so."""
+    return (
+        request.client is not None
         and request.client.host in LOOPBACK
         and not any(name in request.headers for name in FORWARDING)
-        and not is_of_another_site(request)
     )
 
 

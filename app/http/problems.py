@@ -24,7 +24,7 @@ from starlette.status import (
 )
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gatescope.app.http.headers import house_headers
+from gatescope.app.logs import request_id
 from gatescope.models.refused import Refused, printable
 
 MEDIA_TYPE = "application/problem+json"
@@ -183,9 +183,9 @@ async def on_spent(request: Request, error: Exception) -> Response:
 
 
 async def on_fault(request: Request, error: Exception) -> Response:
-    """Answer a fault of ours; the log has the traceback, the response has none of it."""
-    headers = house_headers()  # a fault's response passes no middleware
-    return response(HTTP_500_INTERNAL_SERVER_ERROR, "The fault is in the server's log.", headers=headers)
+    """Answer a fault of ours; the log has where it was, by the id of the request, and the response has none of it."""
+    detail = f"The fault is in the server's log, where this request is called {request_id.get()}."
+    return response(HTTP_500_INTERNAL_SERVER_ERROR, detail)
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -197,7 +197,6 @@ def add_handlers(app: FastAPI) -> None:
     app.exception_handler(ClientDisconnect)(on_disconnect)
     for spent in (OSError, RuntimeError, MemoryError):
         app.exception_handler(spent)(on_spent)
-    app.exception_handler(Exception)(on_fault)
 
 
 class ProblemsOnly:

@@ -3,11 +3,11 @@
 import contextlib
 import hashlib
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from gatescope.app.logs import fault_trail
 from gatescope.app.workers.protocol import Frame, leaving
 from gatescope.models.refused import Refused
 from gatescope.models.training.checkpoint import BadCheckpoint
@@ -55,7 +55,7 @@ def work(job: Job, should_stop: Callable[[], bool]) -> Iterator[Frame]:
         if isinstance(error, MemoryError) or any(said in str(error) for said in NO_MEMORY):
             yield leaving("failed", "memory: the training needs more than a worker may have")
         else:
-            traceback.print_exc(file=sys.stderr)
+            print(*fault_trail(error), sep="\n", file=sys.stderr)
             yield leaving("failed", "a fault in the training itself; the server's log has it")
     else:
         yield leaving("finished" if finished else "left", reason)

@@ -20,7 +20,7 @@ from gatescope.app.workers.protocol import BadFrame, Frame, leaving, read_frame
 COMMAND = (sys.executable, "-P", "-m", "gatescope.app.workers.worker")
 # The matrices are small: a second BLAS thread only makes them wait for each other.
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-LINES_KEPT = 20
+LINES_KEPT, SAID = 20, 2_000  # lines, and of these the last bytes
 log = logging.getLogger(__name__)
 
 
@@ -116,6 +116,9 @@ class LocalBackend:
         finally:
             handle.kill()
             status = await handle.gone()
+            failed = frame is not None and frame.name == "exit" and frame.data.get("how") == "failed"
+            if failed and handle.said:
+                self._report(handle, status)
         if frame is None or frame.name != "exit":
             self._report(handle, status)
             how = f"signal {-status}" if status < 0 else f"exit status {status}"
@@ -173,4 +176,5 @@ class LocalBackend:
         return Child(process)
 
     def _report(self, handle: Child, status: int | None) -> None:
-        log.warning("worker %d ended with status %s; it said %r", handle.process.pid, status, b"".join(handle.said))
+        said = b"".join(handle.said)[-SAID:]
+        log.warning("worker %d ended with status %s; it said %r", handle.process.pid, status, said)

@@ -11,12 +11,12 @@ import resource
 import sys
 import threading
 import time
-import traceback
 from pathlib import Path
 from typing import BinaryIO
 
 import orjson
 
+from gatescope.app.logs import fault_trail
 from gatescope.app.workers.protocol import LENGTHS, Frame, leaving
 
 BEAT_SECONDS = 1.0
@@ -106,8 +106,8 @@ def main() -> None:
     try:
         worker.run()
         status = 0
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        print(*fault_trail(error), sep="\n", file=sys.stderr)
         status = 1
     os._exit(status)  # at once: the lifeline's thread waits for the server
 
