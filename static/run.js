@@ -6,6 +6,7 @@ import { mountTabs } from "./controls/tabs.js";
 import { mountTheme } from "./controls/theme.js";
 import { choiceWord } from "./controls/word_controls.js";
 import { readAddress } from "./data/address.js";
+import { untilAnswered } from "./data/patience.js";
 import { readJson } from "./data/stream.js";
 import { TrainingStage } from "./stage/training_stage.js";
 import facts from "./views/run/facts.js";
@@ -25,10 +26,15 @@ const framed = document.body.classList.contains("embed");
 const ids = [...new Set(framed ? (chosen.run ?? []) : location.pathname.split("/").at(-1).split(","))].slice(0, MOST);
 const notice = byId("notice");
 
-const say = (text) => Object.assign(notice, { textContent: text, hidden: !text });
+const AGAIN = 4000; // ms that it is said that all is well again
+
+const say = (text, quiet = false) => {
+  Object.assign(notice, { textContent: text, hidden: !text });
+  notice.classList.toggle("quiet", quiet);
+};
 const found = await Promise.all(
   ids.map((id) =>
-    readJson(`/api/runs/${id}`).catch((problem) => {
+    untilAnswered(() => readJson(`/api/runs/${id}`), say).catch((problem) => {
       say(problem.status === 404 ? "There is no such run. Its owner may have deleted it." : problem.message);
       return null;
     }),
@@ -61,9 +67,21 @@ function show() {
     open(byId(`tab-${stage.state.panel}`) ?? list.firstElementChild);
   }
   if (byId("theme")) mountTheme(byId("theme"), stage);
+  watchTrouble(stage);
   watchTracks(tracks, stage);
   watchKeys(document.body, stage, { everywhere: !framed });
   window.gatescope = { stage };
+}
+
+// Says why nothing comes now, and for a moment that it comes again.
+function watchTrouble(stage) {
+  let timer = 0;
+  stage.addEventListener("trouble", () => {
+    const { trouble } = stage;
+    clearTimeout(timer);
+    say(trouble || "It is live again.", !trouble);
+    if (!trouble) timer = setTimeout(() => say(""), AGAIN);
+  });
 }
 
 function mountLayers(stage) {

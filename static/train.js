@@ -3,6 +3,7 @@
 import { mountTheme } from "./controls/theme.js";
 import { readAddress } from "./data/address.js";
 import { ownedRuns, proof } from "./data/owner.js";
+import { patiently, untilAnswered } from "./data/patience.js";
 import { readJson } from "./data/stream.js";
 import { mountIntake } from "./train/intake.js";
 import { mountOwned } from "./train/owned.js";
@@ -10,6 +11,7 @@ import { mountRecipe } from "./train/recipe.js";
 import { mountSeen } from "./train/seen.js";
 
 const CHOOSING_PAUSE = 250; // ms
+const LARGE = 1e6; // bytes
 const byId = (id) => document.getElementById(id);
 const { cells } = JSON.parse(byId("first-light").textContent);
 
@@ -67,11 +69,11 @@ async function ask(steps) {
   recipe.wait(true);
   try {
     if (steps) recipe.chosen.steps = steps;
-    const answer = await readJson(address({ dry_run: true }), {
-      method: "POST",
-      body: text.body,
-      signal: request.signal,
-    });
+    const { signal } = request;
+    const asking = () => readJson(address({ dry_run: true }), { method: "POST", body: text.body, signal });
+    // a server may hang up on what is too large for it: that is not sent for ever
+    const small = text.body.size < LARGE;
+    const answer = await (small ? untilAnswered(asking, say, signal) : patiently(asking, { signal, say }));
     say("");
     seen(answer.text);
     byId("recipe").hidden = false;
@@ -82,7 +84,7 @@ async function ask(steps) {
     if (problem.name === "AbortError") return;
     if (problem.name !== "Problem") throw problem;
     say(`${said(problem)}.`.replace(/\.\.$/, "."));
-    if (problem.errors?.every(({ field }) => field === "body")) {
+    if (problem.errors.length && problem.errors.every(({ field }) => field === "body")) {
       seen(null);
       byId("recipe").hidden = true;
     }
@@ -100,11 +102,9 @@ async function start() {
   const token = mine && ownedRuns.recall(mine);
   try {
     const title = recipe.chosen.title ?? text.title;
-    const { id, owner_token: told } = await readJson(address({ title }), {
-      method: "POST",
-      body: text.body,
-      headers: { "Idempotency-Key": key, ...(token ? proof(token) : {}) },
-    });
+    const headers = { "Idempotency-Key": key, ...(token ? proof(token) : {}) };
+    const starting = () => readJson(address({ title }), { method: "POST", body: text.body, headers });
+    const { id, owner_token: told } = await patiently(starting, { say });
     ownedRuns.remember(id, told);
     location.assign(`/runs/${id}`);
   } catch (problem) {

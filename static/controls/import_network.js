@@ -3,6 +3,7 @@
 
 import { legible, readable } from "../data/networks.js";
 import { ownedNetworks, proof } from "../data/owner.js";
+import { patiently } from "../data/patience.js";
 import { readJson } from "../data/stream.js";
 
 const BYTES = { "Content-Type": "application/octet-stream" };
@@ -15,9 +16,10 @@ export function mountImport(fold, stage) {
   const refuse = button("No");
   const remove = button("Delete it again");
   const learn = button("Train on it");
+  const repeat = button("Try again");
   line.className = "offer";
   said.setAttribute("role", "status");
-  line.append(said, " ", accept, " ", refuse, " ", remove, " ", learn);
+  line.append(said, " ", accept, " ", refuse, " ", remove, " ", learn, " ", repeat);
   fold.append(line);
   let offered = null;
   let before = null;
@@ -25,7 +27,7 @@ export function mountImport(fold, stage) {
 
   const say = (text, ...buttons) => {
     said.textContent = text;
-    for (const each of [accept, refuse, remove, learn]) each.hidden = !buttons.includes(each);
+    for (const each of [accept, refuse, remove, learn, repeat]) each.hidden = !buttons.includes(each);
     line.hidden = !text;
   };
   const rest = () => {
@@ -36,23 +38,28 @@ export function mountImport(fold, stage) {
     else say(gone);
     gone = "";
   };
-  // what the service refuses, in its own words
-  const trying = async (work) => {
+  // What the service refuses, in its own words; what it could not do just now may be tried again.
+  const trying = async (work, failed = "It is not taken") => {
     try {
       await work();
     } catch (problem) {
       if (problem.name !== "Problem") throw problem;
-      say(`It is not taken: ${problem.errors?.[0]?.detail ?? problem.message}.`, ...(offered ? [accept, refuse] : []));
+      const words = (problem.errors[0]?.detail ?? problem.message).replace(/\.$/, "");
+      const passing = !problem.own || problem.status >= 500 || problem.status === 429;
+      repeat.onclick = () => trying(work, failed);
+      say(`${failed}: ${words}.`, ...(passing ? [repeat] : offered ? [accept, refuse] : []));
     }
   };
+  const asking = (url, options) => patiently(() => readJson(url, options), { say });
 
   accept.addEventListener("click", () =>
     trying(async () => {
       const { file } = offered;
       say(`“${file.name}” is on its way …`);
-      const { id, owner_token: token } = await readJson("/api/models", { method: "POST", headers: BYTES, body: file });
+      offered.kept ??= await asking("/api/models", { method: "POST", headers: BYTES, body: file });
+      const { id, owner_token: token } = offered.kept;
       ownedNetworks.remember(id, token);
-      const network = readable(await readJson(`/api/models/${id}`));
+      const network = readable(await asking(`/api/models/${id}`));
       stage.models.push(network);
       [offered, before] = [null, { model: stage.state.model, text: stage.state.text }];
       stage.choose({ model: id, text: legible(stage.state.text, network) });
@@ -65,7 +72,7 @@ export function mountImport(fold, stage) {
   remove.addEventListener("click", () =>
     trying(async () => {
       const { id, title } = stage.network;
-      await readJson(`/api/models/${id}`, { method: "DELETE", headers: proof(ownedNetworks.recall(id)) });
+      await asking(`/api/models/${id}`, { method: "DELETE", headers: proof(ownedNetworks.recall(id)) });
       ownedNetworks.forget(id);
       stage.models.splice(
         stage.models.findIndex((model) => model.id === id),
@@ -75,7 +82,7 @@ export function mountImport(fold, stage) {
       const stays = stage.models.some((model) => model.id === before?.model);
       gone = `“${title}” is deleted.`;
       stage.choose(stays ? before : { model: first.id, text: legible(stage.state.text, first) });
-    }),
+    }, "It is not deleted"),
   );
   stage.addEventListener("taken", rest);
   rest();
@@ -92,7 +99,7 @@ export function mountImport(fold, stage) {
       trying(async () => {
         offered = null;
         say(`Looking into “${file.name}” …`);
-        const { recognised, cell } = await readJson("/api/models?dry_run=true", {
+        const { recognised, cell } = await asking("/api/models?dry_run=true", {
           method: "POST",
           headers: BYTES,
           body: file,

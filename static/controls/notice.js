@@ -7,9 +7,17 @@ export function showNotice(element, stage, first = []) {
   const line = document.createElement("p");
   line.className = "notice";
   line.setAttribute("role", "alert");
-  const say = (text, quiet = false) => {
+  const words = document.createElement("span");
+  const button = document.createElement("button");
+  Object.assign(button, { type: "button", className: "plain hold", textContent: "Ask again" });
+  line.append(words, " ", button);
+  let again = null;
+  button.addEventListener("click", () => again());
+  const say = (text, { quiet = false, ask = null } = {}) => {
     line.classList.toggle("quiet", quiet);
-    line.textContent = text ?? "";
+    again = ask;
+    button.hidden = !ask;
+    words.textContent = text ?? "";
     line.hidden = !text;
   };
   let timer = 0;
@@ -25,11 +33,11 @@ export function showNotice(element, stage, first = []) {
   };
   stage.addEventListener("notice", (event) => {
     wait(false);
-    say(event.detail);
+    say(event.detail.text, { ask: event.detail.again });
   });
   stage.addEventListener("told", (event) => {
     wait(false);
-    say(event.detail, true);
+    say(event.detail, { quiet: true });
   });
   stage.addEventListener("reading", () => wait(true));
   stage.addEventListener("taken", () => wait(false));

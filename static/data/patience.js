@@ -54,8 +54,11 @@ export async function patiently(ask, { signal, say }) {
   }
 }
 
-/** Asks until there is an answer that is the service's own; `say(words)` is told what is the matter, "" when no more. */
-export async function untilAnswered(ask, say) {
+/**
+ * Asks until there is an answer that is the service's own; `say(words)` is told what is the matter, "" when no more.
+ * `signal` calls it off.
+ */
+export async function untilAnswered(ask, say, signal) {
   for (let failures = 1; ; failures++) {
     try {
       const answer = await ask();
@@ -67,8 +70,7 @@ export async function untilAnswered(ask, say) {
       say(againIn(problem, pause));
       const over = new AbortController();
       const woken = new Promise((resolve) => whenWoken(resolve, over));
-      await Promise.race([waiting(pause), woken]);
-      over.abort();
+      await Promise.race([waiting(pause, signal), woken]).finally(() => over.abort());
     }
   }
 }

@@ -2,6 +2,7 @@
 // and stopped half-way. Whatever goes wrong is a Problem with a sentence to show.
 
 const LONGEST_WAIT = 3600; // s that a Retry-After is believed
+const LARGE = 1e6; // bytes of a body that a server may hang up on
 
 /**
  * What the server refused, in its own words (RFC 9457); `status` is 0 when no whole answer came. `retryAfter`: seconds
@@ -56,17 +57,20 @@ const unlessStopped = (problem) => (cause) => {
   throw problem(cause);
 };
 
-function noAnswer() {
+// A browser does not say why it got no answer; what may be the reason is said.
+function noAnswer({ body }) {
+  const size = body?.size ?? 0;
+  if (size > LARGE)
+    return `The server does not answer. It may not take as much as these ${Math.round(size / 1e6)} MB at once.`;
   // a frame without an origin of its own may ask only what the server lets strangers ask
-  const words =
-    globalThis.origin === "null"
-      ? "The server does not answer, or does not let a frame without an origin (sandbox) ask this."
-      : "The server does not answer. Is it still running?";
-  return new Problem(0, "No answer", words);
+  return globalThis.origin === "null"
+    ? "The server does not answer, or it does not let a frame without an origin (sandbox) ask this."
+    : "The server does not answer. Is it still running?";
 }
 
-async function ask(url, options) {
-  const response = await fetch(url, options).catch(unlessStopped(noAnswer));
+async function ask(url, options = {}) {
+  const silent = () => new Problem(0, "No answer", noAnswer(options));
+  const response = await fetch(url, options).catch(unlessStopped(silent));
   if (!response.ok) throw await problemOf(response);
   return response;
 }

@@ -4,6 +4,7 @@ import { writeAddress } from "../data/address.js";
 import { inOneLine, number, percent, visible } from "../data/formatting.js";
 import { interventionsOver } from "../data/interventions.js";
 import { stepsOf } from "../data/networks.js";
+import { patiently } from "../data/patience.js";
 import { readEvents } from "../data/stream.js";
 import { decode } from "../data/timeline.js";
 
@@ -94,39 +95,34 @@ function mount(element, stage) {
     body.interventions = interventionsOver(stage.state.clamp, stepsOf(promptOf, network) + body.length);
     body.top_k = Math.min(body.top_k, network.vocabulary.length);
     try {
-      await readEvents("/api/generate", {
-        body,
-        signal: request.signal,
-        onEvent: (name, data) => {
-          if (request.signal.aborted || name !== "character") return;
-          characters.push({
-            ...data,
-            layers: data.layers.map((signals) =>
-              Object.fromEntries(Object.entries(signals).map(([id, base64]) => [id, decode(base64)])),
-            ),
-          });
-          showNext();
-        },
+      await ask(body, request, (name, data) => {
+        if (name === "begin") say("");
+        if (name !== "character") return;
+        characters.push({ ...data, layers: data.layers.map(decoded) });
+        showNext();
       });
       if (body.interventions.length) await compare(body, request);
     } catch (problem) {
-      if (problem.name !== "AbortError") say(problem.message);
+      if (problem.name === "Problem") say(problem.message);
+      else if (problem.name !== "AbortError") throw problem;
     }
     if (running === request) running = null;
     if (!running) finish();
   }
 
   // While something is held: what the same seed writes when the network is left alone.
-  async function compare(body, { signal }) {
-    await readEvents("/api/generate", {
-      body: { ...body, interventions: [] },
-      signal,
-      onEvent: (name, { text }) => {
-        if (signal.aborted || name !== "end") return;
-        alone.textContent = text.startsWith(promptOf) ? text.slice(promptOf.length) : text;
-        alone.parentElement.hidden = false;
-      },
+  function compare(body, request) {
+    return ask({ ...body, interventions: [] }, request, (name, { text }) => {
+      if (name !== "end") return;
+      alone.textContent = text.startsWith(promptOf) ? text.slice(promptOf.length) : text;
+      alone.parentElement.hidden = false;
     });
+  }
+
+  // Until the end of what it writes; where there is no place for it yet, that is said and waited for.
+  function ask(body, { signal }, heard) {
+    const onEvent = (name, data) => signal.aborted || heard(name, data);
+    return patiently(() => readEvents("/api/generate", { body, signal, onEvent, last: "end" }), { signal, say });
   }
 
   // Characters may come faster than anybody reads: they are shown one by one, at once for people who asked for less
@@ -200,10 +196,12 @@ function mount(element, stage) {
     beside.replaceChildren(head, ...bars);
   }
 
-  form.addEventListener("submit", (event) => {
+  // by its click, which Enter in a field makes too: a frame may be forbidden to submit anything
+  write.addEventListener("click", (event) => {
     event.preventDefault();
     start();
   });
+  form.addEventListener("submit", (event) => event.preventDefault());
   stop.addEventListener("click", () => {
     running?.abort();
     running = null;
@@ -215,8 +213,10 @@ function mount(element, stage) {
       ...(promptOf ? [promptOf] : []),
       ...characters.slice(0, shown).map(({ token }) => network.vocabulary[token]),
     ].join(apart ? " " : "");
-    if (stage.layout === "bench") stage.choose({ text });
-    else window.open(`/?${writeAddress({ ...stage.address, text })}`, "_blank", "noopener");
+    if (stage.layout === "bench") return stage.choose({ text });
+    const opened = window.open(`/?${writeAddress({ ...stage.address, text })}`, "_blank");
+    if (opened) opened.opener = null;
+    else say("This frame may not open the bench: the page around it does not allow that.");
   });
   written.addEventListener("pointerover", (event) => {
     if (event.target.dataset.k) point(+event.target.dataset.k);
@@ -244,6 +244,8 @@ function mount(element, stage) {
     },
   };
 }
+
+const decoded = (signals) => Object.fromEntries(Object.entries(signals).map(([id, base64]) => [id, decode(base64)]));
 
 // Only what predicts its own next input can go on writing it, and only where the end is not read before it is written.
 function whyNot({ network, task, timeline }) {

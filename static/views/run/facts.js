@@ -2,6 +2,7 @@
 
 import { duration, rounded, whole } from "../../data/formatting.js";
 import { ownedRuns, proof } from "../../data/owner.js";
+import { patiently } from "../../data/patience.js";
 import { readJson } from "../../data/stream.js";
 import { make, restyle, retext } from "../../figures/figure.js";
 import { hueOf, numberOf } from "./marks.js";
@@ -79,14 +80,17 @@ function mountRow(root, stage, run) {
   const wrong = make(row, "p", "notice", { role: "alert" });
   wrong.hidden = true;
 
+  const say = (words) => Object.assign(wrong, { textContent: words, hidden: !words });
   const ask = async (path, method) => {
-    wrong.hidden = true;
+    say("");
+    const asking = () => readJson(`/api/runs/${run.id}${path}`, { method, headers: proof(token) });
     try {
-      return (await readJson(`/api/runs/${run.id}${path}`, { method, headers: proof(token) })) ?? {};
+      const answer = await patiently(asking, { say });
+      say("");
+      return answer ?? {};
     } catch (problem) {
       if (problem.name !== "Problem") throw problem;
-      wrong.textContent = problem.message;
-      wrong.hidden = false;
+      say(problem.message);
       return null;
     }
   };
