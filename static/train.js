@@ -2,9 +2,11 @@
 
 import { mountTheme } from "./controls/theme.js";
 import { readAddress } from "./data/address.js";
+import { quoted } from "./data/foreign.js";
 import { ownedRuns, proof } from "./data/owner.js";
 import { patiently, untilAnswered } from "./data/patience.js";
 import { readJson } from "./data/stream.js";
+import { write } from "./figures/writing.js";
 import { mountIntake } from "./train/intake.js";
 import { mountOwned } from "./train/owned.js";
 import { mountRecipe } from "./train/recipe.js";
@@ -28,7 +30,10 @@ mountTheme(byId("theme"), stage);
 let text = null;
 let timer = 0;
 let asked = null;
-const say = (words) => Object.assign(byId("notice"), { textContent: words, hidden: !words });
+const say = (words) => {
+  write(byId("notice"), quoted(words));
+  byId("notice").hidden = !words;
+};
 const seen = mountSeen(byId("seen"));
 const recipe = mountRecipe(
   byId("recipe"),

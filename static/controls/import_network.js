@@ -1,10 +1,12 @@
 // A network of one's own: what the service recognises in it is said first, then it is brought in, and it can be deleted
 // again.
 
+import { foreign } from "../data/foreign.js";
 import { legible, readable } from "../data/networks.js";
 import { ownedNetworks, proof } from "../data/owner.js";
 import { patiently } from "../data/patience.js";
 import { readJson } from "../data/stream.js";
+import { write } from "../figures/writing.js";
 
 const BYTES = { "Content-Type": "application/octet-stream" };
 
@@ -26,7 +28,7 @@ export function mountImport(fold, stage) {
   let gone = ""; // what was read before it came; what was deleted last
 
   const say = (text, ...buttons) => {
-    said.textContent = text;
+    write(said, text);
     for (const each of [accept, refuse, remove, learn, repeat]) each.hidden = !buttons.includes(each);
     line.hidden = !text;
   };
@@ -34,7 +36,7 @@ export function mountImport(fold, stage) {
     if (offered) return;
     const { network } = stage;
     if (network.origin === "upload" && ownedNetworks.recall(network.id))
-      say(`“${network.title}” is yours: whoever knows its address can open it, nobody else finds it.`, remove);
+      say(`“${foreign(network.title)}” is yours: whoever knows its address can open it, nobody else finds it.`, remove);
     else say(gone);
     gone = "";
   };
@@ -55,7 +57,7 @@ export function mountImport(fold, stage) {
   accept.addEventListener("click", () =>
     trying(async () => {
       const { file } = offered;
-      say(`“${file.name}” is on its way …`);
+      say(`“${foreign(file.name)}” is on its way …`);
       offered.kept ??= await asking("/api/models", { method: "POST", headers: BYTES, body: file });
       const { id, owner_token: token } = offered.kept;
       ownedNetworks.remember(id, token);
@@ -80,7 +82,7 @@ export function mountImport(fold, stage) {
       );
       const [first] = stage.models;
       const stays = stage.models.some((model) => model.id === before?.model);
-      gone = `“${title}” is deleted.`;
+      gone = `“${foreign(title)}” is deleted.`;
       stage.choose(stays ? before : { model: first.id, text: legible(stage.state.text, first) });
     }, "It is not deleted"),
   );
@@ -91,14 +93,14 @@ export function mountImport(fold, stage) {
     /** Asks whether a text is to be trained on. */
     train(file, agreed) {
       offered = { file };
-      say(`“${file.name}” is a text: a new network can learn it while you watch.`, learn, refuse);
+      say(`“${foreign(file.name)}” is a text: a new network can learn it while you watch.`, learn, refuse);
       learn.onclick = agreed;
       learn.focus();
     },
     consider: (file) =>
       trying(async () => {
         offered = null;
-        say(`Looking into “${file.name}” …`);
+        say(`Looking into “${foreign(file.name)}” …`);
         const { recognised, cell } = await asking("/api/models?dry_run=true", {
           method: "POST",
           headers: BYTES,
@@ -113,7 +115,8 @@ export function mountImport(fold, stage) {
 
 function button(label) {
   const made = document.createElement("button");
-  Object.assign(made, { type: "button", textContent: label });
+  made.type = "button";
+  write(made, label);
   return made;
 }
 
@@ -123,7 +126,7 @@ const WHEN = {
   "one-to-many": "at every step, from one input on",
 };
 const LISTED = 5;
-const listed = (names) => names.slice(0, LISTED).join(", ") + (names.length > LISTED ? ", …" : "");
+const listed = (names) => names.slice(0, LISTED).map(foreign).join(", ") + (names.length > LISTED ? ", …" : "");
 const counted = (many, one, more) => `${many} ${many === 1 ? one : more}`;
 
 // What was recognised, and what that means for what can be seen.
@@ -139,7 +142,7 @@ function inWords(
   const ways = directions === 2 ? " in both directions" : "";
   const narrow = projection ? `, projected to ${projection}` : "";
   const parts = [
-    `“${name}” holds a network: ${title}${module ? ` (${module})` : ""}${chosen}, ` +
+    `“${foreign(name)}” holds a network: ${title}${module ? ` (${module})` : ""}${chosen}, ` +
       `${counted(layers, "layer", "layers")} of ${hidden} ` +
       `units${ways}${narrow}${biases ? "" : " without biases"}, ${numbers}.`,
     `It reads ${whatItReads(input, form)}.`,

@@ -1,5 +1,8 @@
 // One quiet line that says what could not be done, in words, where the page has room for it.
 
+import { quoted } from "../data/foreign.js";
+import { write } from "../figures/writing.js";
+
 const PATIENCE = 500; // ms before waiting is worth a word
 
 /** Appends the line to an element and keeps it up to date with the stage; `first` are sentences to begin with. */
@@ -17,7 +20,7 @@ export function showNotice(element, stage, first = []) {
     line.classList.toggle("quiet", quiet);
     again = ask;
     button.hidden = !ask;
-    words.textContent = text ?? "";
+    write(words, quoted(text ?? ""));
     line.hidden = !text;
   };
   let timer = 0;

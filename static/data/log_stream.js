@@ -52,7 +52,7 @@ export class LogStream {
     this.stream.abort();
   }
 
-  /** Pulls what it may lack: what does not come by itself then, within half the time between two pulls, is held back. */
+  /** Pulls what it may lack: what does not come by itself within half the time between two pulls is held back. */
   async check() {
     if (this.checking) return;
     this.checking = true;
@@ -90,7 +90,7 @@ export class LogStream {
   }
 
   #event(name, data, id) {
-    if (!(id > 0)) return this.abort(ENDED); // no entry of the log: something is missing or deleted, and pulling says what
+    if (!(id > 0)) return this.abort(ENDED); // no entry of the log: something is missing, and pulling says what
     this.useful = true;
     this.brought = Math.max(this.brought, id);
     this.take(name, data, id);

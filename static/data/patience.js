@@ -22,7 +22,7 @@ export const againIn = (problem, pause) =>
   `${problem.message.replace(/[.\s]*$/, ".")} It is tried again by itself in ${seconds(pause)}.`;
 
 /** Resolves after so many milliseconds; rejects as soon as `signal` calls it off. */
-export function waiting(milliseconds, signal) {
+function waiting(milliseconds, signal) {
   return new Promise((resolve, reject) => {
     const off = () => {
       clearTimeout(timer);
@@ -38,7 +38,8 @@ export function waiting(milliseconds, signal) {
 }
 
 /**
- * Does what asks the service. Where it has no place now (503), it is asked again after as long as it says, twice at most; `say(words)` is told so. Throws what the last try threw.
+ * Does what asks the service. Where it has no place now (503), it is asked again after as long as it says, twice at
+ * most; `say(words)` is told so. Throws what the last try threw.
  */
 export async function patiently(ask, { signal, say }) {
   for (let tries = 1; ; tries++) {
@@ -78,7 +79,7 @@ export async function untilAnswered(ask, say, signal) {
 /** Whether the service itself says that asking again would bring nothing else: what it does not have, or refuses. */
 export const isFinal = ({ own, status }) => own && status >= 400 && status < 500 && ![408, 429].includes(status);
 
-/** Calls back whenever the page is looked at again, comes back from the browser's memory, or is on the network again. */
+/** Calls back whenever the page is looked at again, comes back as it was left, or is on the network again. */
 export function whenWoken(wake, { signal } = {}) {
   const seen = () => document.hidden || wake();
   globalThis.document?.addEventListener("visibilitychange", seen, { signal });

@@ -1,5 +1,5 @@
-// Questions to the service: one JSON answer, or server-sent events over fetch, so that a stream can be asked for by POST
-// and stopped half-way. Whatever goes wrong is a Problem with a sentence to show.
+// Questions to the service: one JSON answer, or server-sent events over fetch, so that a stream can be asked for by
+// POST and stopped half-way. Whatever goes wrong is a Problem with a sentence to show.
 
 const LONGEST_WAIT = 3600; // s that a Retry-After is believed
 const LARGE = 1e6; // bytes of a body that a server may hang up on

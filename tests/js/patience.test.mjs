@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { patiently, pauseAfter, untilAnswered, waiting } from "../../static/data/patience.js";
+import { patiently, pauseAfter, untilAnswered } from "../../static/data/patience.js";
 import { Problem } from "../../static/data/stream.js";
 
 const refused = (status, retryAfter = 0, own = true) =>
@@ -55,7 +55,8 @@ test("waiting for a place can be called off", async () => {
   const asking = patiently(ask, { signal: stop.signal, say: () => stop.abort() });
   await assert.rejects(asking, { name: "AbortError" });
   assert.equal(ask.calls, 1);
-  await assert.rejects(waiting(1000, AbortSignal.abort()), { name: "AbortError" });
+  const off = patiently(failing(refused(503, 20)), { signal: AbortSignal.abort(), say() {} });
+  await assert.rejects(off, { name: "AbortError" });
 });
 
 test("what a page cannot do without is asked for until there is an answer", async () => {

@@ -4,7 +4,10 @@ import { createServer } from "node:http";
 
 const fetchAnything = globalThis.fetch;
 
-/** Serves `answer(request, response)` until `close()`; `asked` lists the paths that were asked for, in order; `hangUp()` ends all connections. */
+/**
+ * Serves `answer(request, response)` until `close()`; `asked` lists the paths that were asked for, in order; `hangUp()`
+ * ends all connections.
+ */
 export async function serve(answer) {
   const asked = [];
   const server = createServer((request, response) => {
