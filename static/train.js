@@ -5,7 +5,7 @@ import { readAddress } from "./data/address.js";
 import { quoted } from "./data/foreign.js";
 import { ownedRuns, proof } from "./data/owner.js";
 import { patiently, untilAnswered } from "./data/patience.js";
-import { readJson } from "./data/stream.js";
+import { asSentence, readJson } from "./data/stream.js";
 import { write } from "./figures/writing.js";
 import { mountIntake } from "./train/intake.js";
 import { mountOwned } from "./train/owned.js";
@@ -88,7 +88,7 @@ async function ask(steps) {
   } catch (problem) {
     if (problem.name === "AbortError") return;
     if (problem.name !== "Problem") throw problem;
-    say(`${said(problem)}.`.replace(/\.\.$/, "."));
+    say(asSentence(said(problem)));
     if (problem.errors.length && problem.errors.every(({ field }) => field === "body")) {
       seen(null);
       byId("recipe").hidden = true;
@@ -115,7 +115,7 @@ async function start() {
   } catch (problem) {
     if (problem.name !== "Problem") throw problem;
     if (problem.status) key = null; // it was answered: nothing was made
-    say(said(problem));
+    say(asSentence(said(problem)));
     recipe.wait(false);
   }
 }

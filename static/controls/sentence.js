@@ -8,6 +8,7 @@ import { targetWord } from "./target.js";
 import { choiceWord, numberWord } from "./word_controls.js";
 
 const TYPING_PAUSE = 300; // ms
+const CLICK = 400; // ms from pressing to letting go
 
 function textWord(stage) {
   const word = document.createElement("span");
@@ -43,6 +44,11 @@ function textWord(stage) {
   field.addEventListener("keydown", (event) => {
     if (event.key === "Escape") field.blur();
   });
+  // what stands below gives way while the field is open, and comes back when a click that left it has been made
+  field.addEventListener("focus", () => word.closest(".sentence").classList.add("is-typing"));
+  field.addEventListener("blur", () =>
+    setTimeout(() => word.closest(".sentence").classList.toggle("is-typing", document.activeElement === field), CLICK),
+  );
   return {
     word,
     show(text) {

@@ -1,5 +1,7 @@
 // When something that could not be had is asked for again, and what is said meanwhile.
 
+import { asSentence } from "./stream.js";
+
 // ms before the second try, each further one waits twice as long; at most, unless the service asks for more
 const GROWING = [500, 10000];
 const TRIES = 3;
@@ -19,7 +21,7 @@ const seconds = (milliseconds) => `${Math.max(1, Math.round(milliseconds / 1000)
 
 /** What is the matter as a sentence, and when it is tried again. */
 export const againIn = (problem, pause) =>
-  `${problem.message.replace(/[.\s]*$/, ".")} It is tried again by itself in ${seconds(pause)}.`;
+  `${asSentence(problem.message)} It is tried again by itself in ${seconds(pause)}.`;
 
 /** Resolves after so many milliseconds; rejects as soon as `signal` calls it off. */
 function waiting(milliseconds, signal) {

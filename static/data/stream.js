@@ -29,6 +29,10 @@ const WORDS = {
 const NONSENSE = "What came back is no answer of this service: something else may stand before it.";
 const BROKEN_OFF = "The answer of the server broke off.";
 
+/** What a Problem says as a sentence of its own. */
+export const asSentence = (words) =>
+  `${words.slice(0, 1).toUpperCase()}${words.slice(1)}${/[.?!…]$/.test(words) ? "" : "."}`;
+
 const inWords = (said) => (typeof said === "string" ? said : "");
 
 async function problemOf(response) {

@@ -4,7 +4,7 @@ import { LONGEST_TEXT, LONGEST_VALUES } from "../data/address.js";
 import { fitsNetwork, interventionsOver } from "../data/interventions.js";
 import { inputOf, legible, stepsOf, targetOf, wayOf } from "../data/networks.js";
 import { patiently, whenWoken } from "../data/patience.js";
-import { postJson, readEvents } from "../data/stream.js";
+import { asSentence, postJson, readEvents } from "../data/stream.js";
 import { Timeline } from "../data/timeline.js";
 
 /** The trace that came with the page. */
@@ -13,8 +13,6 @@ export function firstTimeline({ events, cells }) {
   for (const [name, data] of events.slice(1)) timeline.add(name, data);
   return timeline;
 }
-
-const asSentence = (words) => `${words[0].toUpperCase()}${words.slice(1).replace(/\.$/, "")}.`;
 
 export class Reader {
   constructor(stage) {

@@ -153,7 +153,7 @@ function mount(element, stage) {
         const slope = timeline.gradientAt(layer, id, t, unit);
         // for the format in which arrays travel
         const tooSmall = slope === 0 && timeline.gradientNorm(layer, id)[t] > 0;
-        return `∂L/\u2060∂${id}\u00a0${tooSmall ? "≈" : "="}\u00a0${number(slope)}`;
+        return foreign(`∂L/∂${id} ${tooSmall ? "≈" : "="} ${number(slope)}`); // one piece, on one line
       });
     retext(
       gradient,

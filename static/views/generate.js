@@ -6,7 +6,7 @@ import { number, percent } from "../data/formatting.js";
 import { interventionsOver } from "../data/interventions.js";
 import { stepsOf } from "../data/networks.js";
 import { patiently } from "../data/patience.js";
-import { readEvents } from "../data/stream.js";
+import { asSentence, readEvents } from "../data/stream.js";
 import { decode } from "../data/timeline.js";
 import { write, writeAttribute, writeMore } from "../figures/writing.js";
 
@@ -105,7 +105,7 @@ function mount(element, stage) {
       });
       if (body.interventions.length) await compare(body, request);
     } catch (problem) {
-      if (problem.name === "Problem") say(problem.message);
+      if (problem.name === "Problem") say(asSentence(problem.message));
       else if (problem.name !== "AbortError") throw problem;
     }
     if (running === request) running = null;

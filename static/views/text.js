@@ -249,6 +249,7 @@ function makeSlot(parent) {
     if (!guessed) return;
     const name = task.named(guessed[0]);
     write(glyph, name);
+    glyph.classList.toggle("code", task.gives === "next" && task.reads === "characters" && [...name].length > 1);
     writeAttribute(glyph, "title", name);
     bar.style.setProperty("--share", guessed[1]);
     write(share, percent(guessed[1]));

@@ -2,7 +2,7 @@
 
 import { LONGEST_TEXT } from "../../data/address.js";
 import { patiently } from "../../data/patience.js";
-import { postJson } from "../../data/stream.js";
+import { asSentence, postJson } from "../../data/stream.js";
 import { make, retext } from "../../figures/figure.js";
 
 const REST = 700; // ms without play or a new text before the service is asked
@@ -47,7 +47,7 @@ export function verifiedMark(parent, stage) {
       else say(`These gradients differ from finite differences by ${error}: do not trust them.`, false);
     } catch (problem) {
       // without an answer there is no mark; only what it would have cost is worth a word
-      if (problem.own && problem.status === 422) say(`Not verified. ${problem.message}`, null);
+      if (problem.own && problem.status === 422) say(`Not verified. ${asSentence(problem.message)}`, null);
     }
   }
 
