@@ -17,7 +17,7 @@ class Proxy:
 
     holds: streams are kept back for ever, their heads too; cuts: seconds after which a stream is ended; breaks: so many
     pages of the log break off in their bodies; down: it hangs up on everybody; answers: what it says to every question
-    for the log itself, a whole HTTP answer.
+    for the log itself, a whole HTTP answer; refuses: by the start of a path, the answers that the next questions get.
     """
 
     upstream: str
@@ -28,6 +28,7 @@ class Proxy:
     answers: bytes = b""
     asked: list[str] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
+    refuses: dict[str, list[bytes]] = field(default_factory=dict)
     address: str = ""
     over: bool = False
 
@@ -59,6 +60,10 @@ class Proxy:
             return await writer.drain()
         length = next((int(line[15:]) for line in lines if line.lower().startswith(b"content-length:")), 0)
         body = await reader.readexactly(length)
+        for start, answers in self.refuses.items():
+            if path.startswith(start) and answers:
+                writer.write(answers.pop(0))
+                return await writer.drain()
         kept = [line for line in lines if not line.lower().startswith((b"connection:", b"accept-encoding:"))]
         at = urlsplit(self.upstream)
         up, down = await asyncio.open_connection(at.hostname, at.port)

@@ -4,11 +4,14 @@ import { watchRun } from "../data/events.js";
 import { foreign } from "../data/foreign.js";
 import { number, percent } from "../data/formatting.js";
 import { ownedRuns } from "../data/owner.js";
+import { untilAnswered } from "../data/patience.js";
 import { Run, thinned } from "../data/run.js";
 import { readJson } from "../data/stream.js";
-import { make } from "../figures/figure.js";
+import { make, retext } from "../figures/figure.js";
 import { write, writeAttribute } from "../figures/writing.js";
 
+const HINT =
+  "What you train stands here. This browser remembers which runs are yours; whoever has a run’s address can watch it.";
 const WATCHED = 12; // runs whose log is read
 const MOST = 4; // runs over each other
 const WIDTH = 120;
@@ -26,14 +29,12 @@ const STATES = {
 export async function mountOwned(element, cells) {
   const ids = ownedRuns.ids;
   make(element, "h2", "", { text: "Your runs" });
-  const hint = make(element, "p", "hint", {
-    text:
-      "What you train stands here. This browser remembers which runs are yours; whoever has a run’s " +
-      "address can watch it.",
-  });
+  const hint = make(element, "p", "hint", { text: HINT });
+  const say = (trouble) => retext(hint, trouble || HINT);
   if (!ids.length) return;
-  const { runs } = await readJson(`/api/runs?ids=${ids.slice(-200).join()}`).catch((problem) => {
-    write(hint, problem.message);
+  const owned = () => readJson(`/api/runs?ids=${ids.slice(-200).join()}`);
+  const { runs } = await untilAnswered(owned, say).catch((problem) => {
+    say(problem.message);
     return { runs: [] };
   });
   if (!runs.length) return;
@@ -50,16 +51,17 @@ export async function mountOwned(element, cells) {
   };
   compare.addEventListener("click", () => location.assign(`/runs/${[...ticked].join()}`));
   runs.forEach((facts, k) => {
-    mountEntry(list, new Run(facts, 0, cells), k < WATCHED, (on) => {
+    const tick = (on) => {
       if (on) ticked.add(facts.id);
       else ticked.delete(facts.id);
       show();
-    });
+    };
+    mountEntry(list, new Run(facts, 0, cells), { watched: k < WATCHED, tick, say });
   });
   show();
 }
 
-function mountEntry(list, run, watched, tick) {
+function mountEntry(list, run, { watched, tick, say }) {
   const { recipe, facts } = run;
   const entry = make(list, "li", "");
   const label = make(entry, "label", "");
@@ -103,7 +105,9 @@ function mountEntry(list, run, watched, tick) {
   };
   show();
   if (!watched) return;
-  watchRun(run.id, ({ events, missing }) => {
+  watchRun(run.id, ({ events, missing, trouble = "" }) => {
+    if (trouble !== (run.trouble ?? "")) say(trouble);
+    run.trouble = trouble;
     for (const [name, data] of events) run.add(name, data);
     if (missing) entry.remove();
     else show();
