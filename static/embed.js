@@ -4,6 +4,7 @@ import { showNotice } from "./controls/notice.js";
 import { playUntilTouched, watchKeys, watchTracks } from "./controls/pointer_and_keys.js";
 import { mountTransport } from "./controls/transport.js";
 import { readAddress } from "./data/address.js";
+import { writeTitle } from "./figures/writing.js";
 import { Stage } from "./stage/stage.js";
 
 const light = JSON.parse(document.getElementById("first-light").textContent);
@@ -12,7 +13,7 @@ const [tracks, element, footer] = ["tracks", "view", "transport"].map((id) => do
 
 const stage = new Stage({ light, chosen, tracks });
 const { default: view } = await import(`./views/${element.dataset.view}.js`);
-document.title = `${view.title} – Gatescope`;
+writeTitle(`${view.title} – Gatescope`);
 
 if (view.timeless || stage.state.hide.includes("transport")) footer.remove();
 else mountTransport(footer, stage, { small: true });

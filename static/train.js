@@ -2,14 +2,18 @@
 
 import { mountTheme } from "./controls/theme.js";
 import { readAddress } from "./data/address.js";
+import { quoted } from "./data/foreign.js";
 import { ownedRuns, proof } from "./data/owner.js";
-import { readJson } from "./data/stream.js";
+import { patiently, untilAnswered } from "./data/patience.js";
+import { asSentence, readJson } from "./data/stream.js";
+import { write } from "./figures/writing.js";
 import { mountIntake } from "./train/intake.js";
 import { mountOwned } from "./train/owned.js";
 import { mountRecipe } from "./train/recipe.js";
 import { mountSeen } from "./train/seen.js";
 
 const CHOOSING_PAUSE = 250; // ms
+const LARGE = 1e6; // bytes
 const byId = (id) => document.getElementById(id);
 const { cells } = JSON.parse(byId("first-light").textContent);
 
@@ -26,7 +30,10 @@ mountTheme(byId("theme"), stage);
 let text = null;
 let timer = 0;
 let asked = null;
-const say = (words) => Object.assign(byId("notice"), { textContent: words, hidden: !words });
+const say = (words) => {
+  write(byId("notice"), quoted(words));
+  byId("notice").hidden = !words;
+};
 const seen = mountSeen(byId("seen"));
 const recipe = mountRecipe(
   byId("recipe"),
@@ -67,11 +74,11 @@ async function ask(steps) {
   recipe.wait(true);
   try {
     if (steps) recipe.chosen.steps = steps;
-    const answer = await readJson(address({ dry_run: true }), {
-      method: "POST",
-      body: text.body,
-      signal: request.signal,
-    });
+    const { signal } = request;
+    const asking = () => readJson(address({ dry_run: true }), { method: "POST", body: text.body, signal });
+    // a server may hang up on what is too large for it: that is not sent for ever
+    const small = text.body.size < LARGE;
+    const answer = await (small ? untilAnswered(asking, say, signal) : patiently(asking, { signal, say }));
     say("");
     seen(answer.text);
     byId("recipe").hidden = false;
@@ -81,8 +88,8 @@ async function ask(steps) {
   } catch (problem) {
     if (problem.name === "AbortError") return;
     if (problem.name !== "Problem") throw problem;
-    say(`${said(problem)}.`.replace(/\.\.$/, "."));
-    if (problem.errors?.every(({ field }) => field === "body")) {
+    say(asSentence(said(problem)));
+    if (problem.errors.length && problem.errors.every(({ field }) => field === "body")) {
       seen(null);
       byId("recipe").hidden = true;
     }
@@ -100,17 +107,15 @@ async function start() {
   const token = mine && ownedRuns.recall(mine);
   try {
     const title = recipe.chosen.title ?? text.title;
-    const { id, owner_token: told } = await readJson(address({ title }), {
-      method: "POST",
-      body: text.body,
-      headers: { "Idempotency-Key": key, ...(token ? proof(token) : {}) },
-    });
+    const headers = { "Idempotency-Key": key, ...(token ? proof(token) : {}) };
+    const starting = () => readJson(address({ title }), { method: "POST", body: text.body, headers });
+    const { id, owner_token: told } = await patiently(starting, { say });
     ownedRuns.remember(id, told);
     location.assign(`/runs/${id}`);
   } catch (problem) {
     if (problem.name !== "Problem") throw problem;
     if (problem.status) key = null; // it was answered: nothing was made
-    say(said(problem));
+    say(asSentence(said(problem)));
     recipe.wait(false);
   }
 }

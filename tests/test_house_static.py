@@ -19,20 +19,21 @@ EXPORT = re.compile(r"^export (?:async )?(?:function\*?|class|const|let) (\w+)",
 # drawn. Controls: what is touched. Stage: what every view is told, and when. At the top stand the pages themselves.
 ROOMS = {
     "data": set(),
-    "figures": set(),
+    "figures": {"data"},
     "views/text": set(),
-    "controls": {"data"},
+    "controls": {"data", "figures"},
     "stage": {"data"},
     "views/cell": {"data", "figures"},
     "views/unfold": {"data", "figures"},
     "train": {"controls", "data", "figures"},
     "views": {"data", "figures", "views/cell", "views/text", "views/unfold"},
     "views/run": {"controls", "data", "figures", "views"},
-    ".": {"controls", "data", "stage", "train", "views", "views/run"},
+    ".": {"controls", "data", "figures", "stage", "train", "views", "views/run"},
 }
 FLOORS = [
-    {"data", "figures", "views/text"},
-    {"controls", "stage", "views/cell", "views/unfold"},
+    {"data", "views/text"},
+    {"figures", "stage"},
+    {"controls", "views/cell", "views/unfold"},
     {"train", "views"},
     {"views/run"},
     {"."},
@@ -107,6 +108,23 @@ def test_every_export_is_imported_by_another_script():
         others = "".join(other for place, other in SCRIPTS.items() if place != path)
         for name in EXPORT.findall(text):
             assert re.search(rf"^import [^;]*\b{name}\b[^;]* from ", others, re.M), f"{path} exports {name}"
+
+
+# How words get into a page, but for those that are spelled out where they are written.
+BY_HAND = re.compile(
+    r"""\.(?:textContent|innerText|outerHTML|title|aria\w+|placeholder|alt)\s*=(?!=)(?!\s*"[^"]*";)"""
+    r"""|\btextContent:(?!\s*")|\binnerHTML\s*=(?!\s*(?:"[^"]*"|`[^$`]*`);)"""
+    r"""|\b(?:insertAdjacent\w+|createTextNode|new Option)\("""
+    r"""|setAttribute\(\s*"(?:title|aria-(?:label|valuetext|description|roledescription))",(?!\s*"[^"]*")"""
+    r"""|\bfillText\((?!plainly\()|\.(?:append|prepend|before|after|replaceChildren)\([^)]*`"""
+)
+
+
+def test_words_come_into_a_page_in_one_way():
+    """Whatever may hold foreign text goes through figures/writing.js, which shows its controls as symbols."""
+    for name, text in SCRIPTS.items():
+        if name.as_posix() != "figures/writing.js":
+            assert [found[0] for found in BY_HAND.finditer(text)] == [], name
 
 
 def test_no_line_is_wider_than_a_page():

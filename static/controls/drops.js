@@ -1,5 +1,7 @@
 // Files dropped anywhere on a page. The zone shows itself only while a file is dragged over it.
 
+import { write } from "../figures/writing.js";
+
 const STILL = 600; // ms without a drag event: the file has left the window
 
 /** Calls `take(files)` for what is dropped; `words` stand in the zone. */
@@ -7,7 +9,7 @@ export function watchDrops(words, take) {
   const zone = document.createElement("div");
   zone.className = "drop";
   zone.hidden = true;
-  zone.textContent = words;
+  write(zone, words);
   document.body.append(zone);
   let timer = 0;
   const hide = () => {

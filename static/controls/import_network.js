@@ -1,9 +1,12 @@
 // A network of one's own: what the service recognises in it is said first, then it is brought in, and it can be deleted
 // again.
 
+import { foreign } from "../data/foreign.js";
 import { legible, readable } from "../data/networks.js";
 import { ownedNetworks, proof } from "../data/owner.js";
+import { patiently } from "../data/patience.js";
 import { readJson } from "../data/stream.js";
+import { write } from "../figures/writing.js";
 
 const BYTES = { "Content-Type": "application/octet-stream" };
 
@@ -15,44 +18,50 @@ export function mountImport(fold, stage) {
   const refuse = button("No");
   const remove = button("Delete it again");
   const learn = button("Train on it");
+  const repeat = button("Try again");
   line.className = "offer";
   said.setAttribute("role", "status");
-  line.append(said, " ", accept, " ", refuse, " ", remove, " ", learn);
+  line.append(said, " ", accept, " ", refuse, " ", remove, " ", learn, " ", repeat);
   fold.append(line);
   let offered = null;
   let before = null;
   let gone = ""; // what was read before it came; what was deleted last
 
   const say = (text, ...buttons) => {
-    said.textContent = text;
-    for (const each of [accept, refuse, remove, learn]) each.hidden = !buttons.includes(each);
+    write(said, text);
+    for (const each of [accept, refuse, remove, learn, repeat]) each.hidden = !buttons.includes(each);
     line.hidden = !text;
   };
   const rest = () => {
     if (offered) return;
     const { network } = stage;
     if (network.origin === "upload" && ownedNetworks.recall(network.id))
-      say(`“${network.title}” is yours: whoever knows its address can open it, nobody else finds it.`, remove);
+      say(`“${foreign(network.title)}” is yours: whoever knows its address can open it, nobody else finds it.`, remove);
     else say(gone);
     gone = "";
   };
-  // what the service refuses, in its own words
-  const trying = async (work) => {
+  // What the service refuses, in its own words; what it could not do just now may be tried again.
+  const trying = async (work, failed = "It is not taken") => {
     try {
       await work();
     } catch (problem) {
       if (problem.name !== "Problem") throw problem;
-      say(`It is not taken: ${problem.errors?.[0]?.detail ?? problem.message}.`, ...(offered ? [accept, refuse] : []));
+      const words = (problem.errors[0]?.detail ?? problem.message).replace(/\.$/, "");
+      const passing = !problem.own || problem.status >= 500 || problem.status === 429;
+      repeat.onclick = () => trying(work, failed);
+      say(`${failed}: ${words}.`, ...(passing ? [repeat] : offered ? [accept, refuse] : []));
     }
   };
+  const asking = (url, options) => patiently(() => readJson(url, options), { say });
 
   accept.addEventListener("click", () =>
     trying(async () => {
       const { file } = offered;
-      say(`“${file.name}” is on its way …`);
-      const { id, owner_token: token } = await readJson("/api/models", { method: "POST", headers: BYTES, body: file });
+      say(`“${foreign(file.name)}” is on its way …`);
+      offered.kept ??= await asking("/api/models", { method: "POST", headers: BYTES, body: file });
+      const { id, owner_token: token } = offered.kept;
       ownedNetworks.remember(id, token);
-      const network = readable(await readJson(`/api/models/${id}`));
+      const network = readable(await asking(`/api/models/${id}`));
       stage.models.push(network);
       [offered, before] = [null, { model: stage.state.model, text: stage.state.text }];
       stage.choose({ model: id, text: legible(stage.state.text, network) });
@@ -65,7 +74,7 @@ export function mountImport(fold, stage) {
   remove.addEventListener("click", () =>
     trying(async () => {
       const { id, title } = stage.network;
-      await readJson(`/api/models/${id}`, { method: "DELETE", headers: proof(ownedNetworks.recall(id)) });
+      await asking(`/api/models/${id}`, { method: "DELETE", headers: proof(ownedNetworks.recall(id)) });
       ownedNetworks.forget(id);
       stage.models.splice(
         stage.models.findIndex((model) => model.id === id),
@@ -73,9 +82,9 @@ export function mountImport(fold, stage) {
       );
       const [first] = stage.models;
       const stays = stage.models.some((model) => model.id === before?.model);
-      gone = `“${title}” is deleted.`;
+      gone = `“${foreign(title)}” is deleted.`;
       stage.choose(stays ? before : { model: first.id, text: legible(stage.state.text, first) });
-    }),
+    }, "It is not deleted"),
   );
   stage.addEventListener("taken", rest);
   rest();
@@ -84,15 +93,15 @@ export function mountImport(fold, stage) {
     /** Asks whether a text is to be trained on. */
     train(file, agreed) {
       offered = { file };
-      say(`“${file.name}” is a text: a new network can learn it while you watch.`, learn, refuse);
+      say(`“${foreign(file.name)}” is a text: a new network can learn it while you watch.`, learn, refuse);
       learn.onclick = agreed;
       learn.focus();
     },
     consider: (file) =>
       trying(async () => {
         offered = null;
-        say(`Looking into “${file.name}” …`);
-        const { recognised, cell } = await readJson("/api/models?dry_run=true", {
+        say(`Looking into “${foreign(file.name)}” …`);
+        const { recognised, cell } = await asking("/api/models?dry_run=true", {
           method: "POST",
           headers: BYTES,
           body: file,
@@ -106,7 +115,8 @@ export function mountImport(fold, stage) {
 
 function button(label) {
   const made = document.createElement("button");
-  Object.assign(made, { type: "button", textContent: label });
+  made.type = "button";
+  write(made, label);
   return made;
 }
 
@@ -116,7 +126,7 @@ const WHEN = {
   "one-to-many": "at every step, from one input on",
 };
 const LISTED = 5;
-const listed = (names) => names.slice(0, LISTED).join(", ") + (names.length > LISTED ? ", …" : "");
+const listed = (names) => names.slice(0, LISTED).map(foreign).join(", ") + (names.length > LISTED ? ", …" : "");
 const counted = (many, one, more) => `${many} ${many === 1 ? one : more}`;
 
 // What was recognised, and what that means for what can be seen.
@@ -132,7 +142,7 @@ function inWords(
   const ways = directions === 2 ? " in both directions" : "";
   const narrow = projection ? `, projected to ${projection}` : "";
   const parts = [
-    `“${name}” holds a network: ${title}${module ? ` (${module})` : ""}${chosen}, ` +
+    `“${foreign(name)}” holds a network: ${title}${module ? ` (${module})` : ""}${chosen}, ` +
       `${counted(layers, "layer", "layers")} of ${hidden} ` +
       `units${ways}${narrow}${biases ? "" : " without biases"}, ${numbers}.`,
     `It reads ${whatItReads(input, form)}.`,

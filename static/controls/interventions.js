@@ -1,8 +1,10 @@
 // Holding a unit, or a whole signal, at a value while the network reads: what is held, for how long, and what became of
 // the guesses.
 
+import { foreign } from "../data/foreign.js";
 import { number } from "../data/formatting.js";
 import { changedGuesses, MOST_INTERVENTIONS } from "../data/interventions.js";
+import { write } from "../figures/writing.js";
 import { choiceWord } from "./word_controls.js";
 
 const PAUSE = 120; // ms: a slider says many values on its way
@@ -60,8 +62,9 @@ export function mountInterventions(element, stage) {
     lines.forEach((line, k) => {
       line.show(interventions[k]);
     });
-    effect.textContent = interventions.length && !stage.network.opened ? effectOf(stage, interventions) : "";
-    effect.hidden = !effect.textContent;
+    const said = interventions.length && !stage.network.opened ? effectOf(stage, interventions) : "";
+    write(effect, said);
+    effect.hidden = !said;
     list.hidden = !interventions.length;
   };
   for (const name of ["taken", "chosen", "drawn"]) stage.addEventListener(name, show);
@@ -106,7 +109,8 @@ function interventionLine(stage, k, change, remove) {
       const reached = timeline.layers[layer];
       const { range, title } = reached?.cell.signals.find(({ id }) => id === signal) ?? {};
       units.show(intervention.units, stage.state.unit);
-      of.textContent = ` of ${title ?? signal} ${signal}${timeline.layers.length > 1 ? ` in ${reached?.title}` : ""}`;
+      const where = timeline.layers.length > 1 ? ` in ${foreign(reached?.title ?? "")}` : "";
+      write(of, ` of ${foreign(title ?? signal)} ${signal}${where}`);
       of.style.color = colour.hue(signal);
       value.show(intervention.value, range ?? UNBOUNDED);
       times.show(intervention, stage);

@@ -1,5 +1,8 @@
 // One quiet line that says what could not be done, in words, where the page has room for it.
 
+import { quoted } from "../data/foreign.js";
+import { write } from "../figures/writing.js";
+
 const PATIENCE = 500; // ms before waiting is worth a word
 
 /** Appends the line to an element and keeps it up to date with the stage; `first` are sentences to begin with. */
@@ -7,9 +10,17 @@ export function showNotice(element, stage, first = []) {
   const line = document.createElement("p");
   line.className = "notice";
   line.setAttribute("role", "alert");
-  const say = (text, quiet = false) => {
+  const words = document.createElement("span");
+  const button = document.createElement("button");
+  Object.assign(button, { type: "button", className: "plain hold", textContent: "Ask again" });
+  line.append(words, " ", button);
+  let again = null;
+  button.addEventListener("click", () => again());
+  const say = (text, { quiet = false, ask = null } = {}) => {
     line.classList.toggle("quiet", quiet);
-    line.textContent = text ?? "";
+    again = ask;
+    button.hidden = !ask;
+    write(words, quoted(text ?? ""));
     line.hidden = !text;
   };
   let timer = 0;
@@ -25,11 +36,11 @@ export function showNotice(element, stage, first = []) {
   };
   stage.addEventListener("notice", (event) => {
     wait(false);
-    say(event.detail);
+    say(event.detail.text, { ask: event.detail.again });
   });
   stage.addEventListener("told", (event) => {
     wait(false);
-    say(event.detail, true);
+    say(event.detail, { quiet: true });
   });
   stage.addEventListener("reading", () => wait(true));
   stage.addEventListener("taken", () => wait(false));

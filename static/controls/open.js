@@ -2,6 +2,7 @@
 // the service once it is agreed to; a text is taken to where networks are trained.
 
 import { handOff } from "../data/file_handoff.js";
+import { foreign } from "../data/foreign.js";
 import { BadFile, Safetensors } from "../data/safetensors.js";
 import { isTrace, readTrace } from "../data/tracefile.js";
 import { watchDrops } from "./drops.js";
@@ -53,12 +54,13 @@ export function mountOpen(fold, stage, unfold) {
       stage.open(trace);
       stage.tell(
         "told",
-        `“${file.name}” is open. It was read here and sent nowhere, so its address shows nothing to ` +
+        `“${foreign(file.name)}” is open. It was read here and sent nowhere, so its address shows nothing to ` +
           `others.${left(trace.aside)}`,
       );
     } catch (problem) {
       if (problem instanceof BadFile) stage.notice(problem.message);
-      else if (problem instanceof DOMException) stage.notice(`“${file.name}” could not be read: ${problem.message}`);
+      else if (problem instanceof DOMException)
+        stage.notice(`“${foreign(file.name)}” could not be read: ${problem.message}`);
       else throw problem;
     }
   }
@@ -68,6 +70,6 @@ function left(names) {
   if (!names.length) return "";
   return ` Left aside: ${names
     .slice(0, 4)
-    .map((name) => `“${name}”`)
+    .map((name) => `“${foreign(name)}”`)
     .join(", ")}${names.length > 4 ? ` and ${names.length - 4} more` : ""}.`;
 }

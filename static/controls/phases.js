@@ -1,5 +1,7 @@
 // Slow motion: what happens within one step, as numbered phases that light up one after the other.
 
+import { write } from "../figures/writing.js";
+
 const SLOW = 1000; // ms a step from which there is time to follow
 
 export class Phases {
@@ -25,7 +27,7 @@ export class Phases {
       for (const label of pass.querySelectorAll("b")) label.remove();
       for (const name of slow ? names[pass.dataset.pass] : []) {
         const label = document.createElement("b");
-        label.textContent = `${++many} ${name}`;
+        write(label, `${++many} ${name}`);
         pass.append(" ", label);
         this.labels[pass.dataset.pass].push(label);
       }

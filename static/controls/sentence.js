@@ -1,12 +1,14 @@
 // What is chosen, as a sentence whose underlined words are the controls.
 
-import { inOneLine } from "../data/formatting.js";
+import { foreign } from "../data/foreign.js";
 import { exampleOf } from "../data/networks.js";
+import { write } from "../figures/writing.js";
 import { mountInterventions } from "./interventions.js";
 import { targetWord } from "./target.js";
 import { choiceWord, numberWord } from "./word_controls.js";
 
 const TYPING_PAUSE = 300; // ms
+const CLICK = 400; // ms from pressing to letting go
 
 function textWord(stage) {
   const word = document.createElement("span");
@@ -22,7 +24,7 @@ function textWord(stage) {
   let timer = 0;
   let waiting = false;
   const show = (text) => {
-    shown.textContent = inOneLine(text) || "…";
+    write(shown, text || "…");
   };
   field.addEventListener("input", () => {
     show(field.value);
@@ -42,6 +44,11 @@ function textWord(stage) {
   field.addEventListener("keydown", (event) => {
     if (event.key === "Escape") field.blur();
   });
+  // what stands below gives way while the field is open, and comes back when a click that left it has been made
+  field.addEventListener("focus", () => word.closest(".sentence").classList.add("is-typing"));
+  field.addEventListener("blur", () =>
+    setTimeout(() => word.closest(".sentence").classList.toggle("is-typing", document.activeElement === field), CLICK),
+  );
   return {
     word,
     show(text) {
@@ -65,12 +72,14 @@ export function mountSentence(element, stage) {
   quoted.className = "quoted";
   quoted.append("“", text.word, "”");
   const numbers = document.createElement("span");
-  const kind = document.createTextNode("");
-  const coloured = document.createTextNode("");
+  const [kind, coloured, subject] = ["", "", "The network "].map((words) => {
+    const part = document.createElement("span");
+    write(part, words);
+    return part;
+  });
   const objective = document.createElement("span");
   const aim = targetWord(stage);
   objective.append("; its loss is taken at ", loss.word, kind);
-  const subject = document.createTextNode("The network ");
   const example = document.createElement("button");
   Object.assign(example, {
     type: "button",
@@ -103,25 +112,20 @@ export function mountSentence(element, stage) {
     const asked = { ...state, ...reader.asked };
     const networks = stage.models.map(({ id, title, origin }) =>
       ["upload", "run"].includes(origin)
-        ? [id, origin === "upload" ? `${title} (yours)` : `${title} (a run)`, title]
-        : [id, title && title !== id ? `${id}: ${title}` : id, id],
+        ? [id, `${foreign(title)} (${origin === "upload" ? "yours" : "a run"})`, foreign(title)]
+        : [id, title && title !== id ? `${foreign(id)}: ${foreign(title)}` : foreign(id), foreign(id)],
     );
-    numbers.textContent = network.numbered
-      ? "token numbers "
-      : network.valued
-        ? network.channels > 1
-          ? `${network.channels} numbers a step, `
-          : "the numbers "
-        : "";
+    const many = network.channels > 1 ? `${network.channels} numbers a step, ` : "the numbers ";
+    write(numbers, network.numbered ? "token numbers " : network.valued ? many : "");
     example.hidden = network.opened || !network.form?.example?.length || exampleOf(network) === asked.text;
-    kind.data = ` ${task.kind}`;
-    coloured.data = `. The ${task.reads === "values" ? "input" : "text"} is coloured by unit `;
-    if (network.opened) networks.push(["", `${network.title}: a trace`, network.title]);
-    subject.data = network.opened ? "The trace " : "The network ";
+    write(kind, ` ${task.kind}`);
+    write(coloured, `. The ${task.reads === "values" ? "input" : "text"} is coloured by unit `);
+    if (network.opened) networks.push(["", `${foreign(network.title)}: a trace`, foreign(network.title)]);
+    write(subject, network.opened ? "The trace " : "The network ");
     model.show(networks, reader.asked.model ?? (network.opened ? "" : state.model));
     text.show(reader.asked.text ?? (network.opened ? stage.text : state.text));
     layer.show(
-      timeline.layers.map(({ title }, k) => [k, title, /\d/.test(title) ? title : `the ${title}`]),
+      timeline.layers.map(({ title }, k) => [k, foreign(title), `${/\d/.test(title) ? "" : "the "}${foreign(title)}`]),
       state.layer,
     );
     const every = ["every", `every ${task.kind}`, "every"];
@@ -137,7 +141,7 @@ export function mountSentence(element, stage) {
     );
     unit.show(state.unit, timeline.width(state.layer, state.signal) - 1);
     signal.show(
-      description.signals.map(({ id, title }) => [id, `${id}: ${title}`, id]),
+      description.signals.map(({ id, title }) => [id, `${id}: ${foreign(title)}`, id]),
       state.signal,
       { color: colour.hue(state.signal) },
     );

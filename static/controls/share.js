@@ -1,6 +1,7 @@
 // Share: the address of this picture, and each view as a frame for somebody else's page.
 
 import { writeAddress } from "../data/address.js";
+import { optionOf, write } from "../figures/writing.js";
 
 /** Fills the fold; `views` are the views that stand alone. */
 export function mountShare(fold, stage, views) {
@@ -11,8 +12,8 @@ export function mountShare(fold, stage, views) {
   const [what, link, button, said] = ["select", "input", "button", "[role=status]"].map((selector) =>
     fold.querySelector(selector),
   );
-  what.add(new Option("the address of this picture", ""));
-  for (const { id, title } of views) what.add(new Option(`a frame with “${title.toLowerCase()}” alone`, id));
+  what.add(optionOf("the address of this picture", ""));
+  for (const { id, title } of views) what.add(optionOf(`a frame with “${title.toLowerCase()}” alone`, id));
 
   const address = (path) => `${location.origin}${path}?${writeAddress(stage.address)}`;
   const show = () => {
@@ -22,9 +23,9 @@ export function mountShare(fold, stage, views) {
       ? `<iframe src="${address(`/embed/${view}`).replaceAll("&", "&amp;")}" title="Gatescope: ` +
         `${view}" width="640" height="360" style="border:0"></iframe>`
       : address("/");
-    said.textContent = stage.state.trace
-      ? "The trace is a file of yours: whoever opens this sees the page’s example until they drop the same file."
-      : "";
+    const ofAFile =
+      "The trace is a file of yours: whoever opens this sees the page’s example until they drop the same file.";
+    write(said, stage.state.trace ? ofAFile : "");
   };
   what.addEventListener("change", show);
   fold.addEventListener("fold", show);
@@ -36,7 +37,7 @@ export function mountShare(fold, stage, views) {
       () => true,
       () => false,
     );
-    said.textContent = copied ? "Copied." : "Selected: copy it with your keyboard.";
+    write(said, copied ? "Copied." : "Selected: copy it with your keyboard.");
   });
 }
 

@@ -1,5 +1,7 @@
 // What should come out, where it is not simply what comes next: a class by its name, or what was wanted at every step.
 
+import { foreign } from "../data/foreign.js";
+import { writeAttribute } from "../figures/writing.js";
 import { choiceWord } from "./word_controls.js";
 
 const PAUSE = 500; // ms while it is typed
@@ -36,7 +38,7 @@ export function targetWord(stage) {
       choice.word.hidden = !one;
       field.hidden = one;
       if (one) {
-        const names = Array.from({ length: network.outputs }, (_, k) => task.named(k));
+        const names = Array.from({ length: network.outputs }, (_, k) => foreign(task.named(k)));
         const likeliest = timeline.top.at(-1)?.[0]?.[0];
         choice.show(
           [
@@ -50,9 +52,9 @@ export function targetWord(stage) {
           target,
         );
       } else if (!timer && document.activeElement !== field) field.value = target;
-      field.title = task.counts
-        ? `${network.outputs > 1 ? "numbers with commas between, " : "a number a step, "}a semicolon between steps`
-        : "a class a step, with a semicolon between";
+      const numbers = network.outputs > 1 ? "numbers with commas between, " : "a number a step, ";
+      const how = task.counts ? `${numbers}a semicolon between steps` : "a class a step, with a semicolon between";
+      writeAttribute(field, "title", how);
     },
   };
 }

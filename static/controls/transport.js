@@ -2,6 +2,7 @@
 
 import { number, percent } from "../data/formatting.js";
 import { inNumbers } from "../data/task.js";
+import { optionOf, write, writeAttribute } from "../figures/writing.js";
 import { Phases } from "./phases.js";
 
 const SPEEDS = [
@@ -47,7 +48,7 @@ export function mountTransport(element, stage, { small = false } = {}) {
       </div>
     </div>
     <label class="speed"><span class="unseen">Speed</span><select></select></label>
-    <p class="status" aria-hidden="true"></p><p class="unseen" role="status" aria-live="polite"></p>`;
+    <p class="status" aria-hidden="true"><span></span></p><p class="unseen" role="status" aria-live="polite"></p>`;
   const find = (selector) => element.querySelector(selector);
   const [toggle, slider, speed, status, said] = ["[data-do=toggle]", "input", "select", ".status", "[role=status]"].map(
     find,
@@ -59,7 +60,8 @@ export function mountTransport(element, stage, { small = false } = {}) {
   element.classList.toggle("small", small);
 
   const speeds = SPEEDS.some(([ms]) => ms === clock.speed) ? SPEEDS : [...SPEEDS, [clock.speed, `${clock.speed} ms`]];
-  for (const [ms, label] of speeds) speed.add(new Option(label, ms, false, ms === clock.speed));
+  for (const [ms, label] of speeds) speed.add(optionOf(label, ms));
+  speed.value = clock.speed;
 
   element.addEventListener("click", (event) => {
     const action = event.target.closest("[data-do]")?.dataset.do;
@@ -84,7 +86,7 @@ export function mountTransport(element, stage, { small = false } = {}) {
     timer = setTimeout(
       () => {
         spoken = performance.now();
-        said.textContent = sentence;
+        write(said, sentence);
       },
       Math.max(150, spoken + SAY_EVERY - performance.now()),
     );
@@ -94,7 +96,7 @@ export function mountTransport(element, stage, { small = false } = {}) {
     if (playing !== clock.playing) {
       playing = clock.playing;
       toggle.replaceChildren(playing ? icons.pause : icons.play);
-      toggle.setAttribute("aria-label", playing ? "Pause" : "Play");
+      writeAttribute(toggle, "aria-label", playing ? "Pause" : "Play");
     }
     if (pass !== position.pass) {
       pass = position.pass;
@@ -105,8 +107,8 @@ export function mountTransport(element, stage, { small = false } = {}) {
     slider.value = position.s;
     slider.style.setProperty("--share", (position.s + 0.5) / (2 * clock.steps));
     const sentence = describe(stage, position);
-    slider.setAttribute("aria-valuetext", sentence);
-    status.textContent = sentence;
+    writeAttribute(slider, "aria-valuetext", sentence);
+    write(status.firstElementChild, sentence);
     speak(sentence);
   };
   stage.addEventListener("stepped", show);
@@ -140,12 +142,12 @@ function describe({ timeline, task, clock, state }, { t, pass }) {
   const best = timeline.top[t]?.[0];
   if (!best) return `${at}, forward: ${timeline.done ? `reads ${read}` : "still being read"}.`;
   const next = task.wanted(t);
-  const chance = `“${task.named(best[0])}” (${percent(best[1])})`;
+  const chance = `“${task.called(best[0])}” (${percent(best[1])})`;
   const guess =
     `${at}, forward: reads ${read}, ` +
     `${task.gives === "classes" ? (task.judges(t) ? "says" : "would say") : "expects"} ${chance}`;
   if (next === undefined) return `${guess}.${last}`;
   const classes = task.gives === "classes";
-  const right = `${classes ? "it is" : "next is"} “${task.named(next)}” (${percent(Math.exp(-loss))})`;
+  const right = `${classes ? "it is" : "next is"} “${task.called(next)}” (${percent(Math.exp(-loss))})`;
   return `${guess}; ${best[0] === next ? "right" : right}.${classes ? last : ""}`;
 }

@@ -1,5 +1,7 @@
 // Words of a sentence that are controls.
 
+import { optionOf, write, writeAttribute } from "../figures/writing.js";
+
 /**
  * A word that opens the browser's own list: the select lies unseen over the word, so that the sentence keeps its width
  * and the keyboard its list.
@@ -10,7 +12,7 @@ export function choiceWord(label, change) {
   const select = document.createElement("select");
   word.className = "control";
   shown.setAttribute("aria-hidden", "true");
-  select.setAttribute("aria-label", label);
+  writeAttribute(select, "aria-label", label);
   word.append(shown, select);
   let byPointer = false;
   select.addEventListener("pointerdown", () => {
@@ -20,24 +22,23 @@ export function choiceWord(label, change) {
     byPointer = false;
   });
   select.addEventListener("change", () => {
-    change(select.value);
+    change(known[select.selectedIndex][0]);
     if (byPointer) select.blur(); // so that space and arrows drive the clock again
   });
-  let known = "";
+  let known = [];
   return {
     word,
     /** `options`: [[value, label, word in the sentence]…] */
     show(options, value, style = {}) {
-      const key = JSON.stringify(options);
-      if (key !== known) {
-        known = key;
-        select.replaceChildren(...options.map(([option, text]) => new Option(text, option)));
+      if (JSON.stringify(options) !== JSON.stringify(known)) {
+        known = options;
+        select.replaceChildren(...options.map(([option, text]) => optionOf(text, option)));
         word.classList.toggle("fixed", options.length < 2);
         select.disabled = options.length < 2;
       }
-      select.value = value;
-      const chosen = options.find(([option]) => String(option) === String(value));
-      shown.textContent = chosen?.[2] ?? chosen?.[1] ?? value;
+      select.selectedIndex = options.findIndex(([option]) => String(option) === String(value));
+      const [, text, short = text] = options[select.selectedIndex] ?? [value, value];
+      write(shown, short);
       Object.assign(word.style, style);
     },
   };
@@ -49,7 +50,7 @@ export function numberWord(label, change) {
   const field = document.createElement("input");
   word.className = "control number";
   Object.assign(field, { type: "number", min: 0, step: 1, inputMode: "numeric" });
-  field.setAttribute("aria-label", label);
+  writeAttribute(field, "aria-label", label);
   word.append(field);
   field.addEventListener("input", () => {
     if (field.value !== "" && field.checkValidity()) change(field.valueAsNumber);

@@ -4,6 +4,7 @@
 import { Connection } from "./connection.js";
 
 const connection = new Connection();
+self.addEventListener("online", () => connection.wake());
 
 self.addEventListener("connect", ({ ports: [port] }) => {
   const watched = new Map();
@@ -11,12 +12,14 @@ self.addEventListener("connect", ({ ports: [port] }) => {
     connection.leave(run, watched.get(run));
     watched.delete(run);
   };
-  port.addEventListener("message", ({ data: { watch, leave: left } }) => {
+  port.addEventListener("message", ({ data: { watch, leave: left, wake, asks } }) => {
     if (watch && !watched.has(watch)) {
       watched.set(watch, (told) => port.postMessage(told));
       connection.watch(watch, watched.get(watch));
     }
     if (left) leave(left);
+    if (wake) connection.wake();
+    if (asks) port.postMessage({ ready: true });
   });
   port.start();
   port.postMessage({ ready: true });

@@ -1,17 +1,6 @@
-// Characters, numbers and times as they are written on the page.
+// Numbers, times and names as they are written on the page.
 
-const STAND_INS = { " ": "␣", "\n": "↵", "\r": "↵", "\t": "⇥", "\u00a0": "⍽", "": "∅" };
-
-/** A character one can see, whatever it is. */
-export function visible(character) {
-  if (character in STAND_INS) return STAND_INS[character];
-  return /^[\p{Cc}\p{Cf}\p{Zs}\p{Zl}\p{Zp}]$/u.test(character) ? "�" : character;
-}
-
-/** A whole text on one line, spaces left as they are. */
-export function inOneLine(text) {
-  return text.replaceAll("\n", "↵").replaceAll("\t", "⇥");
-}
+import { shown } from "./foreign.js";
 
 /** A text of at most so many characters, the rest an ellipsis. */
 export function shortened(text, most) {
@@ -21,7 +10,7 @@ export function shortened(text, most) {
 
 /** Text that Plotly may show as a label: it reads a little HTML there. */
 export function escapeLabel(text) {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+  return shown(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
 const MINUS = "−";

@@ -1,7 +1,8 @@
 // What a network is given and what it should give at every step, as the page writes it: characters, words, numbers or
 // nothing in; the next of them, classes or numbers out.
 
-import { number, visible } from "./formatting.js";
+import { foreign, shown, visible } from "./foreign.js";
+import { number } from "./formatting.js";
 
 const SHOWN_CHANNELS = 3;
 const LONGEST_WORD = 9; // letters a tile has room for
@@ -64,14 +65,19 @@ export class Task {
   /** The same within a sentence. */
   said(t) {
     if (!this.hasInput(t)) return "nothing new";
-    return this.timeline.inputValues ? this.read(t) : `“${this.read(t)}”`;
+    return this.timeline.inputValues ? this.read(t) : `“${foreign(this.read(t))}”`;
   }
 
   /** What a class, or a next token, is called; `brief` where there is room for little. */
   named(outcome, brief = false) {
     return this.gives === "classes"
-      ? (this.labels[outcome] ?? `${brief ? "" : "class "}${outcome}`)
+      ? shown(this.labels[outcome] ?? `${brief ? "" : "class "}${outcome}`)
       : visible(this.vocabulary[outcome]);
+  }
+
+  /** The same within a sentence. */
+  called(outcome) {
+    return foreign(this.named(outcome));
   }
 
   /** Whether what it gives at a step counts. */

@@ -1,5 +1,6 @@
 // Small controls that belong to a figure: signal chips and rows of words of which one holds.
 
+import { foreign } from "../data/foreign.js";
 import { make } from "./figure.js";
 
 /** A chip a signal: its letter in its hue. `choose(id)` is called for a click. Returns what marks the chosen one. */
@@ -16,7 +17,7 @@ export function signalChips(parent, stage, choose) {
         const chip = make(row, "button", "chip", {
           text: signal.id,
           type: "button",
-          title: `${signal.title}: ${signal.equation}`,
+          title: `${foreign(signal.title)}: ${foreign(signal.equation)}`,
           "data-signal": signal.id,
         });
         chip.style.setProperty("--hue", colour.hue(signal.id));

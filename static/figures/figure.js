@@ -1,13 +1,15 @@
 // What every figure is made of: a Plotly drawing that stands still, and light layers above it that move with the clock.
 
+import { write, writeAttribute } from "./writing.js";
+
 const STILL = { staticPlot: true, displayModeBar: false, responsive: false, doubleClick: false, scrollZoom: false };
 
 /** A new element inside `parent`; `attributes` may hold text, style and any attribute. */
 export function make(parent, tag, className, { text, ...attributes } = {}) {
   const element = document.createElement(tag);
   if (className) element.className = className;
-  if (text !== undefined) element.textContent = text;
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  if (text !== undefined) write(element, text);
+  for (const [name, value] of Object.entries(attributes)) writeAttribute(element, name, value);
   parent.append(element);
   return element;
 }
@@ -89,7 +91,7 @@ export function restyle(element, property, value) {
 export function retext(element, text) {
   if (element.seenText === text) return;
   element.seenText = text;
-  element.textContent = text;
+  write(element, text);
 }
 
 /** A movement that follows the data, once; nothing at all for people who asked for less motion. */

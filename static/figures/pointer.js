@@ -1,6 +1,7 @@
 // Hover previews, click pins: one small card for all figures, and the pointer's way to a step and a unit.
 
 import { make } from "./figure.js";
+import { write } from "./writing.js";
 
 /**
  * Watches a figure. `find(x, y)` → {t, unit, text} or null; `pin(found)` is called for a click. Returns what ends it.
@@ -22,7 +23,7 @@ export function watchPointer(element, stage, find, pin) {
     const { x, y, box } = locate(event);
     const found = find(x, y);
     if (!found) return leave();
-    card.textContent = found.text;
+    write(card, found.text);
     card.classList.add("is-shown");
     const left = Math.max(4, Math.min(box.width - card.offsetWidth - 4, x + 14));
     const top = y - card.offsetHeight - 10 < 0 ? y + 18 : y - card.offsetHeight - 10;

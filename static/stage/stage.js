@@ -215,8 +215,9 @@ export class Stage extends MountedViews {
     if (this.bar && this.touched) this.bar.write(this.address);
   }
 
-  notice(text) {
-    this.tell("notice", text);
+  /** Says what could not be done; `again()` does it once more, where that may help. */
+  notice(text, again = null) {
+    this.tell("notice", { text, again });
   }
 
   /** Milliseconds of script that a clock step costs, all views together: {median, p95, steps, views}. */

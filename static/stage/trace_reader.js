@@ -3,7 +3,8 @@
 import { LONGEST_TEXT, LONGEST_VALUES } from "../data/address.js";
 import { fitsNetwork, interventionsOver } from "../data/interventions.js";
 import { inputOf, legible, stepsOf, targetOf, wayOf } from "../data/networks.js";
-import { postJson, readEvents } from "../data/stream.js";
+import { patiently, whenWoken } from "../data/patience.js";
+import { asSentence, postJson, readEvents } from "../data/stream.js";
 import { Timeline } from "../data/timeline.js";
 
 /** The trace that came with the page. */
@@ -13,14 +14,14 @@ export function firstTimeline({ events, cells }) {
   return timeline;
 }
 
-const asSentence = (words) => `${words[0].toUpperCase()}${words.slice(1).replace(/\.$/, "")}.`;
-
 export class Reader {
   constructor(stage) {
     this.stage = stage;
     this.asked = {}; // what was asked for and is not the picture yet
     this.left = new Map(); // what was read last in each way of reading
     this.plain = {}; // the trace read last with nothing held, and what it is of
+    this.unanswered = null; // what was wanted when no whole answer came
+    whenWoken(() => this.unanswered && this.read(this.unanswered));
   }
 
   /** Reads the trace of a {model, text, target, loss, clamp} over what is shown; a later call stops an earlier one. */
@@ -29,6 +30,7 @@ export class Reader {
     this.stop();
     const tracing = new AbortController();
     this.tracing = tracing;
+    this.unanswered = null;
     Object.assign(this.asked, changes);
     const plan = this.#plan(changes);
     stage.tell("reading");
@@ -43,7 +45,15 @@ export class Reader {
       this.readArithmetic();
     } catch (problem) {
       if (problem.name === "AbortError") return;
-      stage.notice(`${asSentence(problem.message)} The picture still shows the last text that could be read.`);
+      if (problem.name !== "Problem") throw problem;
+      const shown = stage.timeline.done
+        ? "The picture still shows the last text that could be read."
+        : "The picture shows what had come by then.";
+      const words = `${asSentence(problem.message)} ${shown}`;
+      // what the service refuses it would refuse again; else it may be asked once more
+      if (problem.own && problem.status < 500) return stage.notice(words);
+      this.unanswered = changes;
+      stage.notice(words, () => this.read(changes));
     }
   }
 
@@ -117,19 +127,18 @@ export class Reader {
   // One event stream into one timeline; `onFrame` is called with it after every frame.
   async #trace(body, { signal }, onFrame) {
     let timeline = null;
-    await readEvents("/api/trace", {
-      body,
-      signal,
-      onEvent: (name, data) => {
-        if (signal.aborted) return;
-        if (name === "begin") {
-          timeline = new Timeline(data, this.stage.cells);
-          return;
-        }
-        timeline.add(name, data);
-        onFrame(timeline);
-      },
-    });
+    const say = (words) => this.stage.tell("told", words);
+    const reading = () => readEvents("/api/trace", { body, signal, onEvent, last: "end" });
+    const onEvent = (name, data) => {
+      if (signal.aborted) return;
+      if (name === "begin") {
+        timeline = new Timeline(data, this.stage.cells);
+        return;
+      }
+      timeline?.add(name, data);
+      if (timeline) onFrame(timeline);
+    };
+    await patiently(reading, { signal, say });
   }
 
   /** What the service is asked about the picture, besides what it is to say of it. */
@@ -159,10 +168,18 @@ export class Reader {
     this.summed = summed;
     if (stage.state.trace) return;
     try {
-      stage.arithmetic = await postJson("/api/arithmetic", { ...this.request, layer, unit }, summing.signal);
+      const { signal } = summing;
+      const asking = () => postJson("/api/arithmetic", { ...this.request, layer, unit }, signal);
+      stage.arithmetic = await patiently(asking, { signal, say: (words) => stage.tell("told", words) });
       stage.requestDraw();
     } catch (problem) {
-      if (problem.name !== "AbortError") stage.notice(problem.message);
+      if (problem.name === "AbortError") return;
+      if (problem.name !== "Problem") throw problem;
+      if (summing.signal.aborted || this.unanswered) return; // more has been said
+      stage.notice(
+        `${asSentence(problem.message)} What adds up inside the cell is missing.`,
+        problem.own && problem.status < 500 ? null : () => this.readArithmetic(),
+      );
     }
   }
 }

@@ -4,6 +4,7 @@
 import { AddressBar } from "../data/address.js";
 import { watchRun } from "../data/events.js";
 import { readable } from "../data/networks.js";
+import { untilAnswered } from "../data/patience.js";
 import { Run } from "../data/run.js";
 import { readJson } from "../data/stream.js";
 import { Band } from "./band.js";
@@ -130,11 +131,14 @@ export class TrainingStage extends MountedViews {
     this.colour.learn(this.description);
     if (chosen.step !== undefined) Object.assign(this.clock, { place: chosen.step, follows: false });
     for (const run of this.runs) {
-      watchRun(run.id, ({ events, missing }) => {
+      watchRun(run.id, ({ events, missing, trouble = "" }) => {
         for (const [name, data] of events) run.add(name, data);
         if (run.checkpoints && !run.model) this.#readModel(run);
         if (missing) Object.assign(run, { state: "deleted", reason: missing });
         if (events.some(([name]) => name === "state" || name === "end") || missing) this.tell("states");
+        const before = this.trouble;
+        run.trouble = trouble;
+        if (this.trouble !== before) this.tell("trouble");
         this.tell("came");
         this.requestDraw();
       });
@@ -151,6 +155,10 @@ export class TrainingStage extends MountedViews {
   }
   get live() {
     return this.runs.some(({ live }) => live);
+  }
+  /** Why nothing comes now, in words; "" when it does. */
+  get trouble() {
+    return this.runs.find(({ trouble }) => trouble)?.trouble ?? "";
   }
   get longest() {
     return this.runs.reduce((best, run) => (run.step > best.step ? run : best));
@@ -213,13 +221,17 @@ export class TrainingStage extends MountedViews {
   // Its size and vocabulary, and that it can be opened and can write.
   async #readModel(run) {
     run.model = {};
-    run.model = await readJson(`/api/models/${run.id}`).then(readable, () => null);
+    const network = () => readJson(`/api/models/${run.id}`);
+    run.model = await untilAnswered(network, () => {}).then(readable, () => null);
     this.tell("states");
     this.requestDraw();
   }
 
   async #askAboutQueue() {
+    if (this.asking) return; // the last answer is still on its way
+    this.asking = true;
     // the log says it too, a little later
     for (const run of this.runs) if (run.state === "queued") await this.refresh(run).catch(() => {});
+    this.asking = false;
   }
 }

@@ -3,6 +3,7 @@
 import { watchDrops } from "../controls/drops.js";
 import { takeHandedOff } from "../data/file_handoff.js";
 import { make } from "../figures/figure.js";
+import { write } from "../figures/writing.js";
 import { EXAMPLES, fileOf } from "./examples.js";
 
 const TYPING_PAUSE = 500; // ms
@@ -47,7 +48,7 @@ export function mountIntake(element, take, say) {
 
   const show = (file) => {
     const title = file.name.replace(/\.\w+$/, "");
-    name.textContent = title;
+    write(name, title);
     [before.hidden, after.hidden] = [true, false];
     take({ body: file, title });
   };

@@ -1,12 +1,17 @@
 // The runs this browser owns, each with its state and its loss so far; two and more can be laid over each other.
 
 import { watchRun } from "../data/events.js";
+import { foreign } from "../data/foreign.js";
 import { number, percent } from "../data/formatting.js";
 import { ownedRuns } from "../data/owner.js";
+import { untilAnswered } from "../data/patience.js";
 import { Run, thinned } from "../data/run.js";
 import { readJson } from "../data/stream.js";
-import { make } from "../figures/figure.js";
+import { make, retext } from "../figures/figure.js";
+import { write, writeAttribute } from "../figures/writing.js";
 
+const HINT =
+  "What you train stands here. This browser remembers which runs are yours; whoever has a run’s address can watch it.";
 const WATCHED = 12; // runs whose log is read
 const MOST = 4; // runs over each other
 const WIDTH = 120;
@@ -24,14 +29,12 @@ const STATES = {
 export async function mountOwned(element, cells) {
   const ids = ownedRuns.ids;
   make(element, "h2", "", { text: "Your runs" });
-  const hint = make(element, "p", "hint", {
-    text:
-      "What you train stands here. This browser remembers which runs are yours; whoever has a run’s " +
-      "address can watch it.",
-  });
+  const hint = make(element, "p", "hint", { text: HINT });
+  const say = (trouble) => retext(hint, trouble || HINT);
   if (!ids.length) return;
-  const { runs } = await readJson(`/api/runs?ids=${ids.slice(-200).join()}`).catch((problem) => {
-    hint.textContent = problem.message;
+  const owned = () => readJson(`/api/runs?ids=${ids.slice(-200).join()}`);
+  const { runs } = await untilAnswered(owned, say).catch((problem) => {
+    say(problem.message);
     return { runs: [] };
   });
   if (!runs.length) return;
@@ -42,28 +45,29 @@ export async function mountOwned(element, cells) {
   const show = () => {
     over.hidden = runs.length < 2;
     compare.disabled = ticked.size < 2;
-    compare.textContent =
-      ticked.size > 1 ? `Lay these ${ticked.size} over each other` : "Tick two or more to lay them over each other";
+    const none = "Tick two or more to lay them over each other";
+    write(compare, ticked.size > 1 ? `Lay these ${ticked.size} over each other` : none);
     for (const box of list.querySelectorAll("input")) box.disabled = ticked.size === MOST && !box.checked;
   };
   compare.addEventListener("click", () => location.assign(`/runs/${[...ticked].join()}`));
   runs.forEach((facts, k) => {
-    mountEntry(list, new Run(facts, 0, cells), k < WATCHED, (on) => {
+    const tick = (on) => {
       if (on) ticked.add(facts.id);
       else ticked.delete(facts.id);
       show();
-    });
+    };
+    mountEntry(list, new Run(facts, 0, cells), { watched: k < WATCHED, tick, say });
   });
   show();
 }
 
-function mountEntry(list, run, watched, tick) {
+function mountEntry(list, run, { watched, tick, say }) {
   const { recipe, facts } = run;
   const entry = make(list, "li", "");
   const label = make(entry, "label", "");
   const box = make(label, "input", "", {
     type: "checkbox",
-    "aria-label": `Choose “${facts.title}” to lay over others`,
+    "aria-label": `Choose “${foreign(facts.title)}” to lay over others`,
   });
   make(entry, "a", "", { href: `/runs/${run.id}`, text: facts.title });
   make(entry, "span", "owned-what", { text: `${run.cell.title} ${recipe.layers}×${recipe.hidden}` });
@@ -82,7 +86,7 @@ function mountEntry(list, run, watched, tick) {
     const share = last ? last.step / last.steps : 0;
     const loss = Number.isFinite(last?.loss) ? `, ${number(last.loss)} nats a character` : "";
     const done = run.live && share ? ` ${percent(share)}` : "";
-    state.textContent = STATES[run.state] + done + (run.state === "failed" ? `: ${run.reason}` : loss);
+    write(state, STATES[run.state] + done + (run.state === "failed" ? `: ${run.reason}` : loss));
     entry.dataset.state = run.state;
     const points = thinned(run.progress, WIDTH);
     const losses = points.map((point) => point.loss);
@@ -93,14 +97,17 @@ function mountEntry(list, run, watched, tick) {
       return [(point.step / last.steps) * WIDTH, 2 + (HEIGHT - 4) * (1 - height)].map((at) => at.toFixed(1)).join();
     });
     way.setAttribute("points", corners.join(" "));
-    drawing.setAttribute(
+    writeAttribute(
+      drawing,
       "aria-label",
       losses.length ? `loss from ${number(losses[0])} to ${number(losses.at(-1))}` : "no loss yet",
     );
   };
   show();
   if (!watched) return;
-  watchRun(run.id, ({ events, missing }) => {
+  watchRun(run.id, ({ events, missing, trouble = "" }) => {
+    if (trouble !== (run.trouble ?? "")) say(trouble);
+    run.trouble = trouble;
     for (const [name, data] of events) run.add(name, data);
     if (missing) entry.remove();
     else show();

@@ -3,6 +3,7 @@
 import { choiceWord, numberWord } from "../controls/word_controls.js";
 import { duration, rounded, whole } from "../data/formatting.js";
 import { make } from "../figures/figure.js";
+import { write, writeAttribute } from "../figures/writing.js";
 
 const MINUTES = [0.5, 1, 3, 10, 30, 60];
 const LAYERS = [1, 2, 3, 4];
@@ -42,7 +43,7 @@ export function mountRecipe(element, cells, change, start) {
   });
   const form = make(element, "form", "");
   const sentence = make(form, "p", "sentence");
-  const plural = document.createTextNode(" layer");
+  const plural = document.createElement("span");
   sentence.append(
     "Train the cell ",
     cell.word,
@@ -83,7 +84,7 @@ export function mountRecipe(element, cells, change, start) {
     chosen,
     /** The title that is used where none is typed. */
     name(title) {
-      fields.title.placeholder = title;
+      writeAttribute(fields.title, "placeholder", title);
     },
     wait(waiting) {
       button.disabled = waiting;
@@ -99,14 +100,17 @@ export function mountRecipe(element, cells, change, start) {
         [...new Set([...LAYERS, recipe.layers])].map((count) => [count, String(count)]),
         recipe.layers,
       );
-      plural.data = recipe.layers === 1 ? " layer" : " layers";
+      write(plural, recipe.layers === 1 ? " layer" : " layers");
       const about = duration(60 * costs.minutes);
       const asked = minutes === null ? [["", about]] : [["", "as long as suits the text"]];
       time.show([...asked, ...MINUTES.map((many) => [many, duration(60 * many)])], minutes ?? "");
-      for (const [name] of MORE.slice(1)) fields[name].placeholder = recipe[name] ?? (name === "embedding" ? 0 : "");
-      cost.textContent =
+      for (const [name] of MORE.slice(1))
+        writeAttribute(fields[name], "placeholder", recipe[name] ?? (name === "embedding" ? 0 : ""));
+      write(
+        cost,
         `${rounded(costs.parameters)} weights; ${whole(recipe.steps)} steps read ` +
-        `${rounded(costs.characters)} characters in about ${about} on one core.`;
+          `${rounded(costs.characters)} characters in about ${about} on one core.`,
+      );
       if (minutes === null) return null;
       const steps = Math.max(1, Math.round((recipe.steps * minutes) / costs.minutes));
       return Math.abs(steps / recipe.steps - 1) > 0.1 ? steps : null;

@@ -1,7 +1,9 @@
 // What the network will see of the text, before anything is started.
 
-import { visible, whole } from "../data/formatting.js";
+import { visible } from "../data/foreign.js";
+import { whole } from "../data/formatting.js";
 import { make } from "../figures/figure.js";
+import { write, writeAttribute, writeMore } from "../figures/writing.js";
 
 const MOST = 400; // characters of the vocabulary that are shown
 
@@ -17,19 +19,19 @@ export function mountSeen(element) {
     element.hidden = !text;
     if (!text) return;
     const lines = text.lines === 1 ? "one line" : `${whole(text.lines)} lines`;
-    facts.textContent = `${whole(text.characters)} characters in ${lines}, read as ${text.encoding}. It begins:`;
-    notes.textContent = text.notes.join(" ");
+    write(facts, `${whole(text.characters)} characters in ${lines}, read as ${text.encoding}. It begins:`);
+    write(notes, text.notes.join(" "));
     notes.hidden = !text.notes.length;
-    start.textContent = text.start + (text.characters > [...text.start].length ? " …" : "");
-    title.textContent = `${whole(text.vocabulary_size)} different characters; each is one input and one output`;
+    write(start, text.start + (text.characters > [...text.start].length ? " …" : ""), { lines: true });
+    write(title, `${whole(text.vocabulary_size)} different characters; each is one input and one output`);
     tiles.replaceChildren(
       ...text.vocabulary.slice(0, MOST).map((character) => {
         const tile = document.createElement("bdi");
-        tile.textContent = visible(character);
-        tile.title = `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+        write(tile, visible(character));
+        writeAttribute(tile, "title", `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`);
         return tile;
       }),
     );
-    if (text.vocabulary.length > MOST) tiles.append(` and ${whole(text.vocabulary.length - MOST)} more`);
+    if (text.vocabulary.length > MOST) writeMore(tiles, ` and ${whole(text.vocabulary.length - MOST)} more`);
   };
 }

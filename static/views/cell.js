@@ -1,9 +1,11 @@
 // The cell at the cursor: its wiring with the real vectors in it, one signal opened, and what it does to one unit in
 // words and numbers.
 
+import { foreign } from "../data/foreign.js";
 import { number } from "../data/formatting.js";
 import { chosenLayer, chosenUnit, givenBy, statesOf } from "../figures/description.js";
 import { drawnFrom, make, newly, restyle, retext } from "../figures/figure.js";
+import { writeAttribute } from "../figures/writing.js";
 import { drawCell } from "./cell/drawing.js";
 import { numbersAt, sentenceOf, tokensOf } from "./cell/expression.js";
 import { placeCell } from "./cell/layout.js";
@@ -77,11 +79,12 @@ function mount(element, stage) {
     Object.assign(holder.style, { width: `${across}px`, height: `${tall}px` });
     drawn.picture = drawCell(holder, stage, placeCell(wiring, across, tall), (signal) => stage.choose({ signal }));
     drawn.picture.mark(opened, focused);
-    root.setAttribute(
+    writeAttribute(
+      root,
       "aria-label",
-      `${description.title}, ${timeline.layers[layer].title}, unit ${unit} of ` +
+      `${foreign(description.title)}, ${foreign(timeline.layers[layer].title)}, unit ${unit} of ` +
         `${timeline.layers[layer].hidden}: ` +
-        `${description.signals.map(({ equation }) => equation).join("; ")}`,
+        `${description.signals.map(({ equation }) => foreign(equation)).join("; ")}`,
     );
   }
 
@@ -139,7 +142,7 @@ function mount(element, stage) {
       retext(
         sentence,
         lacks(state)
-          ? `The ${state.title} has ${timeline.width(layer, state.id)} units: there is no unit ${unit} of it.`
+          ? `The ${foreign(state.title)} has ${timeline.width(layer, state.id)} units: there is no unit ${unit} of it.`
           : sentenceFrom(read, unit),
       );
       for (const { value, count } of tokens) if (value) retext(count, value(read));
@@ -150,7 +153,7 @@ function mount(element, stage) {
         const slope = timeline.gradientAt(layer, id, t, unit);
         // for the format in which arrays travel
         const tooSmall = slope === 0 && timeline.gradientNorm(layer, id)[t] > 0;
-        return `∂L/\u2060∂${id}\u00a0${tooSmall ? "≈" : "="}\u00a0${number(slope)}`;
+        return foreign(`∂L/∂${id} ${tooSmall ? "≈" : "="} ${number(slope)}`); // one piece, on one line
       });
     retext(
       gradient,

@@ -1,6 +1,7 @@
 // One signal of one layer, every unit at every step; its gradient over it when the gradient comes back, or when asked
 // for.
 
+import { foreign } from "../data/foreign.js";
 import { number } from "../data/formatting.js";
 import { signalChips, wordRow } from "../figures/choices.js";
 import { chosenLayer, chosenUnit, isSigned, shortTitle, signalOf } from "../figures/description.js";
@@ -19,6 +20,7 @@ import {
   turnPlot,
 } from "../figures/figure.js";
 import { watchPointer } from "../figures/pointer.js";
+import { writeAttribute, writeMore } from "../figures/writing.js";
 
 const SHOWN = [
   ["pass", "auto", "values forwards, gradients backwards"],
@@ -104,7 +106,7 @@ function mount(element, stage) {
     Object.assign(label.style, { top: `${height * room}px`, width: `${axis.gutter - 10}px` });
     const name = make(label, "span", "figure-label-name");
     name.style.color = stage.colour.hue(signal.id);
-    if (!narrow) name.append(`${shortTitle(signal)} `);
+    if (!narrow) writeMore(name, `${foreign(shortTitle(signal))} `);
     make(name, "b", "", { text: signal.id });
     if (height > 60)
       make(label, "small", "", {
@@ -123,9 +125,10 @@ function mount(element, stage) {
           ? "no gradient"
           : `∂L/∂${signal.id} not there yet`,
     };
-    body.setAttribute(
+    writeAttribute(
+      body,
       "aria-label",
-      `${signal.title} ${signal.id}, ${title}: ${width} units over ${timeline.steps} steps, from ` +
+      `${foreign(signal.title)} ${signal.id}, ${foreign(title)}: ${width} units over ${timeline.steps} steps, from ` +
         `${number(ends[0])} to ${number(ends[1])}, ` +
         `units ${(state.order ?? "natural") === "mean" ? "sorted by mean" : "in natural order"}; ` +
         `gradients within ±${number(most)}.`,

@@ -1,11 +1,14 @@
 // The network writes: each character as it comes, coloured by the chosen unit, and beside it the gates that wrote it.
 
 import { writeAddress } from "../data/address.js";
-import { inOneLine, number, percent, visible } from "../data/formatting.js";
+import { foreign, visible } from "../data/foreign.js";
+import { number, percent } from "../data/formatting.js";
 import { interventionsOver } from "../data/interventions.js";
 import { stepsOf } from "../data/networks.js";
-import { readEvents } from "../data/stream.js";
+import { patiently } from "../data/patience.js";
+import { asSentence, readEvents } from "../data/stream.js";
 import { decode } from "../data/timeline.js";
+import { write, writeAttribute, writeMore } from "../figures/writing.js";
 
 const SHOW_EVERY = 30; // ms between two characters: quick to wait for, slow enough to follow
 const FIELDS = [
@@ -31,7 +34,7 @@ function mount(element, stage) {
     </form>`;
   const form = element.firstElementChild;
   const prompt = form.querySelector("textarea");
-  const [write, stop, read] = form.querySelectorAll("button");
+  const [begin, stop, read] = form.querySelectorAll("button");
   const notice = form.querySelector(".notice");
   const written = form.querySelector(".written");
   const beside = form.querySelector(".wrote");
@@ -70,7 +73,7 @@ function mount(element, stage) {
   }
 
   const say = (text) => {
-    notice.textContent = text;
+    write(notice, text);
     notice.hidden = !text;
   };
 
@@ -84,49 +87,44 @@ function mount(element, stage) {
     promptOf = prompt.value;
     const given = document.createElement("span");
     given.className = "given";
-    given.textContent = promptOf;
+    write(given, promptOf, { lines: true });
     written.append(given);
     const request = new AbortController();
     running = request;
-    [write.disabled, stop.disabled] = [true, false];
+    [begin.disabled, stop.disabled] = [true, false];
     const body = { model: network.id, prompt: promptOf };
     for (const [id, field] of Object.entries(fields)) body[id] = field.valueAsNumber;
     body.interventions = interventionsOver(stage.state.clamp, stepsOf(promptOf, network) + body.length);
     body.top_k = Math.min(body.top_k, network.vocabulary.length);
     try {
-      await readEvents("/api/generate", {
-        body,
-        signal: request.signal,
-        onEvent: (name, data) => {
-          if (request.signal.aborted || name !== "character") return;
-          characters.push({
-            ...data,
-            layers: data.layers.map((signals) =>
-              Object.fromEntries(Object.entries(signals).map(([id, base64]) => [id, decode(base64)])),
-            ),
-          });
-          showNext();
-        },
+      await ask(body, request, (name, data) => {
+        if (name === "begin") say("");
+        if (name !== "character") return;
+        characters.push({ ...data, layers: data.layers.map(decoded) });
+        showNext();
       });
       if (body.interventions.length) await compare(body, request);
     } catch (problem) {
-      if (problem.name !== "AbortError") say(problem.message);
+      if (problem.name === "Problem") say(asSentence(problem.message));
+      else if (problem.name !== "AbortError") throw problem;
     }
     if (running === request) running = null;
     if (!running) finish();
   }
 
   // While something is held: what the same seed writes when the network is left alone.
-  async function compare(body, { signal }) {
-    await readEvents("/api/generate", {
-      body: { ...body, interventions: [] },
-      signal,
-      onEvent: (name, { text }) => {
-        if (signal.aborted || name !== "end") return;
-        alone.textContent = text.startsWith(promptOf) ? text.slice(promptOf.length) : text;
-        alone.parentElement.hidden = false;
-      },
+  function compare(body, request) {
+    return ask({ ...body, interventions: [] }, request, (name, { text }) => {
+      if (name !== "end") return;
+      write(alone, text.startsWith(promptOf) ? text.slice(promptOf.length) : text, { lines: true });
+      alone.parentElement.hidden = false;
     });
+  }
+
+  // Until the end of what it writes; where there is no place for it yet, that is said and waited for.
+  function ask(body, { signal }, heard) {
+    const onEvent = (name, data) => signal.aborted || heard(name, data);
+    return patiently(() => readEvents("/api/generate", { body, signal, onEvent, last: "end" }), { signal, say });
   }
 
   // Characters may come faster than anybody reads: they are shown one by one, at once for people who asked for less
@@ -147,13 +145,14 @@ function mount(element, stage) {
 
   function finish() {
     if (running || shown < characters.length) return;
-    [write.disabled, stop.disabled] = [false, true];
+    [begin.disabled, stop.disabled] = [false, true];
     read.disabled = !characters.length;
   }
 
   function add(k) {
     const letter = document.createElement("span");
-    letter.textContent = `${apart && (k || promptOf) ? " " : ""}${network.vocabulary[characters[k].token]}`;
+    const token = network.vocabulary[characters[k].token] ?? "";
+    write(letter, `${apart && (k || promptOf) ? " " : ""}${token}`, { lines: true });
     letter.dataset.k = k;
     written.append(letter);
     paint(letter);
@@ -175,8 +174,8 @@ function mount(element, stage) {
     written.querySelector(`[data-k="${k}"]`)?.classList.add("pointed");
     const layer = character.layers[Math.min(stage.state.layer, character.layers.length - 1)];
     const head = document.createElement("p");
-    head.textContent =
-      `“${visible(network.vocabulary[character.token])}” with probability ` + `${percent(character.probability)}`;
+    const token = foreign(visible(network.vocabulary[character.token]));
+    write(head, `“${token}” with probability ${percent(character.probability)}`);
     const { signals } = stage.timeline.layers[Math.min(stage.state.layer, stage.timeline.layers.length - 1)].cell;
     const bars = signals
       .filter((signal) => layer[signal.id])
@@ -189,21 +188,23 @@ function mount(element, stage) {
         const bar = document.createElement("div");
         bar.className = "mean";
         bar.innerHTML = "<b></b><i></i><span></span>";
-        bar.title = `${signal.title}: mean over the units`;
-        bar.children[0].textContent = signal.id;
+        writeAttribute(bar, "title", `${foreign(signal.title)}: mean over the units`);
+        write(bar.children[0], signal.id);
         bar.style.setProperty("--hue", stage.colour.hue(signal.id));
         bar.children[1].style.setProperty("--from", Math.min(place(0), place(mean)));
         bar.children[1].style.setProperty("--to", Math.max(place(0), place(mean)));
-        bar.children[2].textContent = number(mean);
+        write(bar.children[2], number(mean));
         return bar;
       });
     beside.replaceChildren(head, ...bars);
   }
 
-  form.addEventListener("submit", (event) => {
+  // by its click, which Enter in a field makes too: a frame may be forbidden to submit anything
+  begin.addEventListener("click", (event) => {
     event.preventDefault();
     start();
   });
+  form.addEventListener("submit", (event) => event.preventDefault());
   stop.addEventListener("click", () => {
     running?.abort();
     running = null;
@@ -215,8 +216,10 @@ function mount(element, stage) {
       ...(promptOf ? [promptOf] : []),
       ...characters.slice(0, shown).map(({ token }) => network.vocabulary[token]),
     ].join(apart ? " " : "");
-    if (stage.layout === "bench") stage.choose({ text });
-    else window.open(`/?${writeAddress({ ...stage.address, text })}`, "_blank", "noopener");
+    if (stage.layout === "bench") return stage.choose({ text });
+    const opened = window.open(`/?${writeAddress({ ...stage.address, text })}`, "_blank");
+    if (opened) opened.opener = null;
+    else say("This frame may not open the bench: the page around it does not allow that.");
   });
   written.addEventListener("pointerover", (event) => {
     if (event.target.dataset.k) point(+event.target.dataset.k);
@@ -226,10 +229,11 @@ function mount(element, stage) {
   function draw() {
     for (const letter of written.querySelectorAll("[data-k]")) paint(letter);
     const { layer, signal, unit } = stage.state;
-    written.setAttribute(
+    writeAttribute(
+      written,
       "aria-label",
-      `What the network wrote after “${inOneLine(promptOf || prompt.value).slice(-40)}”, coloured by ` +
-        `unit ${unit} of ${signal} in ${stage.timeline.layers[layer].title}`,
+      `What the network wrote after “${foreign((promptOf || prompt.value).slice(-40))}”, coloured by ` +
+        `unit ${unit} of ${signal} in ${foreign(stage.timeline.layers[layer].title)}`,
     );
     if (characters.length) point(shown - 1);
   }
@@ -244,6 +248,8 @@ function mount(element, stage) {
     },
   };
 }
+
+const decoded = (signals) => Object.fromEntries(Object.entries(signals).map(([id, base64]) => [id, decode(base64)]));
 
 // Only what predicts its own next input can go on writing it, and only where the end is not read before it is written.
 function whyNot({ network, task, timeline }) {
@@ -268,7 +274,8 @@ function makeField(parent, { id, label, ...limits }) {
   field.required = true;
   Object.assign(field, limits);
   field.name = id;
-  holder.append(field, ` ${label}`);
+  holder.append(field);
+  writeMore(holder, ` ${label}`);
   parent.append(holder);
   return field;
 }

@@ -1,5 +1,6 @@
 // How much of the gradient is left at every step: norms against time on a log axis, read from right to left.
 
+import { foreign } from "../data/foreign.js";
 import { number, percent } from "../data/formatting.js";
 import { wordRow } from "../figures/choices.js";
 import { chosenLayer, gatesOf, powerOfTen, statesOf } from "../figures/description.js";
@@ -17,6 +18,7 @@ import {
   turnPlot,
 } from "../figures/figure.js";
 import { watchPointer } from "../figures/pointer.js";
+import { write, writeAttribute } from "../figures/writing.js";
 
 const BAR = 28; // px above the drawing
 const SMALLEST_WITH_BAR = 84;
@@ -81,15 +83,16 @@ function mount(element, stage) {
       height,
       y,
     );
-    label.textContent = timeline.layers.length > 1 ? `∂L, ${timeline.layers[layer].title}` : "gradient";
+    write(label, timeline.layers.length > 1 ? `∂L, ${foreign(timeline.layers[layer].title)}` : "gradient");
     nameLines();
-    body.setAttribute(
+    writeAttribute(
+      body,
       "aria-label",
-      `Gradient norms of ${timeline.layers[layer].title} on a log axis, from the last step back: ` +
+      `Gradient norms of ${foreign(timeline.layers[layer].title)} on a log axis, from the last step back: ` +
         lines
           .map(
             (line) =>
-              `${line.name} ${number(line.values[line.start] ?? NaN)} to ` +
+              `${foreign(line.name)} ${number(line.values[line.start] ?? NaN)} to ` +
               `${number(line.values.find((norm) => norm > 0) ?? NaN)}`,
           )
           .join("; "),
@@ -140,7 +143,7 @@ function mount(element, stage) {
   function find(x) {
     const t = stage.axis.at(x);
     if (t === null || !drawn) return null;
-    return { t, text: drawn.lines.map((line) => `${line.name} ${number(line.values[t])}`).join("   ") };
+    return { t, text: inNumbers(drawn.lines, t).join("   ") };
   }
 
   const unwatch = watchPointer(body, stage, find, () => {});
@@ -239,11 +242,12 @@ function lastSeen({ values }, { first, count }) {
   return -1;
 }
 
+const inNumbers = (lines, t) => lines.map(({ name, values }) => `${foreign(name)} ${number(values[t])}`);
+
 /** The gradient at the cursor in words. */
 function said({ lines, norms, task, reverse }, { t, pass }, briefly) {
   if (!lines.length || lines.every(({ start }) => start < 0)) return task.whyNoGradient;
-  if (norms === "weights")
-    return `Share of step ${t + 1}: ${lines.map((line) => `${line.name} ${number(line.values[t])}`).join(", ")}`;
+  if (norms === "weights") return `Share of step ${t + 1}: ${inNumbers(lines, t).join(", ")}`;
   const line = lines[0];
   const here = line.values[t];
   const back = line.start - t;

@@ -1,10 +1,12 @@
 // The text as the plot: each character coloured by one unit of one signal, and what was guessed to come after the one
 // at the cursor.
 
+import { foreign } from "../data/foreign.js";
 import { number, percent, unitName } from "../data/formatting.js";
 import { changedGuesses } from "../data/interventions.js";
 import { inNumbers } from "../data/task.js";
 import { chosenUnit, windowOf } from "../figures/description.js";
+import { write, writeAttribute } from "../figures/writing.js";
 import { drawInput } from "./text/input.js";
 import { pageOf, setInLines } from "./text/lines.js";
 
@@ -45,8 +47,8 @@ function mount(element, stage) {
     const alone = roomy && task.reads !== "values";
     const drawn = roomy && !alone;
     const letters = task.reads === "words" ? stage.axis.letters * 0.7 + 0.6 : 1;
-    what.textContent = task.reads === "values" ? "input" : "text";
-    nextGutter.textContent = task.counts ? "gives" : task.gives === "classes" ? "class" : "next";
+    write(what, task.reads === "values" ? "input" : "text");
+    write(nextGutter, task.counts ? "gives" : task.gives === "classes" ? "class" : "next");
     root.classList.toggle("of-words", task.reads === "words");
     root.classList.toggle("lines", alone);
     element.toggleAttribute("data-own-cursor", alone);
@@ -77,10 +79,12 @@ function mount(element, stage) {
     sight = next;
     painted = null;
     const { task } = stage;
-    where.textContent =
+    write(
+      where,
       sight.count < stage.timeline.steps
         ? `${task.kind}s ${sight.first + 1} to ${sight.first + sight.count} of ${stage.timeline.steps}`
-        : "";
+        : "",
+    );
     while (tiles.length < sight.count) tiles.push(sheet.appendChild(document.createElement("span")));
     const top = lines ? lines.row[sight.first] : 0;
     tiles.forEach((tile, k) => {
@@ -89,8 +93,12 @@ function mount(element, stage) {
       if (tile.hidden) return;
       tile.classList.toggle("changed", changed.has(here));
       tile.classList.toggle("nothing", !task.hasInput(here));
-      tile.textContent = task.reads === "values" ? "" : task.read(here);
-      tile.title = task.reads === "words" ? task.read(here) : "";
+      const token = task.reads === "values" ? "" : task.read(here);
+      write(tile, token);
+      writeAttribute(tile, "title", task.reads === "words" ? token : "");
+      // a symbol of several letters is set as small as it has to be
+      const letters = task.reads === "characters" ? [...token].length : 1;
+      tile.style.fontSize = letters > 1 ? `min(var(--letter), (var(--column) - 4px) / ${0.62 * letters})` : "";
       const [x, y] = lines
         ? [lines.col[here] * lines.column, (lines.row[here] - top) * lines.leading]
         : [k * stage.axis.column, 0];
@@ -119,14 +127,15 @@ function mount(element, stage) {
       const value = values[t * width + unit];
       [least, most] = [Math.min(least, value), Math.max(most, value)];
     }
-    by.textContent = `by ${name}`;
+    write(by, `by ${name}`);
     by.style.color = colour.hue(state.signal);
-    low.textContent = number(scale.low);
+    write(low, number(scale.low));
     ramp.style.background = `linear-gradient(to right, ${scale.plotly.map(([, stop]) => stop).join(", ")})`;
-    high.textContent = `${number(scale.high)} · ${name}: ${number(least)} … ${number(most)}`;
-    root.setAttribute(
+    write(high, `${number(scale.high)} · ${name}: ${number(least)} … ${number(most)}`);
+    writeAttribute(
+      root,
       "aria-label",
-      `The ${stage.task.reads === "values" ? "input" : "text"} “${stage.text.slice(0, 200)}”, each ` +
+      `The ${stage.task.reads === "values" ? "input" : "text"} “${foreign(stage.text.slice(0, 200))}”, each ` +
         `${stage.task.kind} coloured by unit ${unit} of ${state.signal}, which runs from ` +
         `${number(least)} to ${number(most)}.`,
     );
@@ -139,7 +148,7 @@ function mount(element, stage) {
     guessRow.classList.toggle("unjudged", !task.judges(t));
     guessRow.classList.toggle("of-numbers", task.counts);
     if (task.counts) {
-      came.textContent = numbersAt(task, timeline, t);
+      write(came, numbersAt(task, timeline, t));
       return;
     }
     slots.forEach((fill, k) => {
@@ -147,9 +156,9 @@ function mount(element, stage) {
     });
     const outside = next !== undefined && guesses.length && !guesses.some(([token]) => token === next);
     const before = changed.has(t) ? untouched.top[t][0] : null;
-    if (before) came.textContent = `left alone: ${task.named(before[0])} ${percent(before[1])}`;
-    else if (!task.judges(t)) came.textContent = "counts at the last step only";
-    else came.textContent = outside ? `came: ${task.named(next)} ${percent(Math.exp(-timeline.losses[t]))}` : "";
+    if (before) write(came, `left alone: ${task.called(before[0])} ${percent(before[1])}`);
+    else if (!task.judges(t)) write(came, "counts at the last step only");
+    else write(came, outside ? `came: ${task.called(next)} ${percent(Math.exp(-timeline.losses[t]))}` : "");
   }
 
   function step({ t, pass }) {
@@ -222,7 +231,7 @@ function numbersAt(task, timeline, t) {
   const named = task.labels.length
     ? given
         .slice(0, NAMED)
-        .map((value, k) => `${task.labels[k]} ${number(value)}`)
+        .map((value, k) => `${foreign(task.labels[k] ?? `output ${k}`)} ${number(value)}`)
         .join(", ")
     : inNumbers(given);
   return target ? `${named}, wanted ${inNumbers(target)}; squared error ${number(timeline.losses[t])}` : named;
@@ -238,9 +247,12 @@ function makeSlot(parent) {
     slot.classList.toggle("none", !guessed);
     slot.classList.toggle("right", Boolean(guessed) && right);
     if (!guessed) return;
-    glyph.textContent = glyph.title = task.named(guessed[0]);
+    const name = task.named(guessed[0]);
+    write(glyph, name);
+    glyph.classList.toggle("code", task.gives === "next" && task.reads === "characters" && [...name].length > 1);
+    writeAttribute(glyph, "title", name);
     bar.style.setProperty("--share", guessed[1]);
-    share.textContent = percent(guessed[1]);
+    write(share, percent(guessed[1]));
   };
 }
 

@@ -1,6 +1,7 @@
 // The unfolded network: one column a character, the layers' units, their memories' road, gates and guesses; backwards,
 // the gradient coming back.
 
+import { foreign } from "../data/foreign.js";
 import { number, percent } from "../data/formatting.js";
 import { inNumbers } from "../data/task.js";
 import { chosenLayer, chosenUnit, windowOf } from "../figures/description.js";
@@ -18,6 +19,7 @@ import {
   turnPlot,
 } from "../figures/figure.js";
 import { watchPointer } from "../figures/pointer.js";
+import { writeAttribute } from "../figures/writing.js";
 import { firstNumbered, numberTrace, ribbonTrace, widestNorm } from "./unfold/backward.js";
 import { chooseUnits, stackBands } from "./unfold/bands.js";
 import { drawFolded } from "./unfold/folded.js";
@@ -84,7 +86,7 @@ function mount(element, stage) {
       height: root.clientHeight,
       guesses: element.dataset.guesses === "none" ? 0 : 3,
     });
-    root.setAttribute("aria-label", folded.label);
+    writeAttribute(root, "aria-label", folded.label);
   }
 
   function drawFlat(parts) {
@@ -138,11 +140,12 @@ function mount(element, stage) {
     const { timeline, network } = stage;
     const most = widestNorm(stage);
     const layers = timeline.layers.map(
-      ({ title, hidden, cell }) => `${title} of ${hidden} units (${cell.states.join(", ")})`,
+      ({ title, hidden, cell }) => `${foreign(title)} of ${hidden} units (${cell.states.join(", ")})`,
     );
-    root.setAttribute(
+    writeAttribute(
+      root,
       "aria-label",
-      `${timeline.steps} steps of ${network.title ?? network.id}, unfolded: ${layers.join("; ")}. ` +
+      `${timeline.steps} steps of ${foreign(network.title ?? network.id)}, unfolded: ${layers.join("; ")}. ` +
         (timeline.backwardFrom < timeline.steps
           ? `The largest gradient norm coming back is ${number(most)}.`
           : stage.task.whyNoGradient),
@@ -183,7 +186,7 @@ function mount(element, stage) {
     if (band.kind === "gate")
       return {
         t,
-        text: `${band.signal.title}, mean at ${read}: ${number(timeline.mean(band.layer, band.signal.id)[t])}`,
+        text: `${foreign(band.signal.title)}, mean at ${read}: ${number(timeline.mean(band.layer, band.signal.id)[t])}`,
       };
     if (band.kind === "input") return { t, text: `step ${t + 1} reads ${read}` };
     if (band.kind === "guesses") {
@@ -196,7 +199,7 @@ function mount(element, stage) {
                 `${inNumbers(task.outputs(t))}${task.target(t) ? `, wanted ${inNumbers(task.target(t))}` : ""}`,
             }
           : null;
-      const guesses = (timeline.top[t] ?? []).map(([token, share]) => `${task.named(token)} ${percent(share)}`);
+      const guesses = (timeline.top[t] ?? []).map(([token, share]) => `${task.called(token)} ${percent(share)}`);
       return guesses.length ? { t, text: `after ${read}: ${guesses.join("  ")}` } : null;
     }
     const { units } = band;

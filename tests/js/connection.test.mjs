@@ -5,7 +5,7 @@ import { afterEach, test } from "node:test";
 import { Connection } from "../../static/data/connection.js";
 import { breakOff, sendJson, serve, until } from "./server.mjs";
 
-const PAUSES = { together: 1, pull: 5, silence: 60000, again: [1, 2] };
+const PAUSES = { together: 1, pull: 5, silence: 60000, again: [1, 2], trouble: [5, 50] };
 const LIMIT = { timeout: 20000 };
 const entry = (id, event, data = {}) => ({ id, event, data });
 const streamed = (id, event, run) => `id: ${id}\nevent: ${event}\ndata: ${JSON.stringify({ run })}\n\n`;

@@ -4,7 +4,10 @@ import { createServer } from "node:http";
 
 const fetchAnything = globalThis.fetch;
 
-/** Serves `answer(request, response)` until `close()`; `asked` lists the paths that were asked for, in order. */
+/**
+ * Serves `answer(request, response)` until `close()`; `asked` lists the paths that were asked for, in order; `hangUp()`
+ * ends all connections.
+ */
 export async function serve(answer) {
   const asked = [];
   const server = createServer((request, response) => {
@@ -18,7 +21,7 @@ export async function serve(answer) {
     server.closeAllConnections();
     return new Promise((resolve) => server.close(resolve));
   };
-  return { asked, close };
+  return { asked, close, hangUp: () => server.closeAllConnections() };
 }
 
 export function sendJson(response, content, status = 200) {

@@ -113,3 +113,31 @@ test("JSON that breaks off in its body is a Problem of status 0", async () => {
   answer = (_, response) => breakOff(response, '{"events": [');
   await assert.rejects(readJson("/half"), { name: "Problem", status: 0 });
 });
+
+test("how long the service asks to wait is read as seconds, as a moment, and not at all", async () => {
+  const date = new Date(Date.parse("2026-01-01T00:00:00Z")).toUTCString();
+  const later = new Date(Date.parse("2026-01-01T00:00:07Z")).toUTCString();
+  const said = { 5: 5, 0: 0, "-3": 0, soon: 0, [later]: 7, 99999999: 3600 };
+  for (const [header, seconds] of Object.entries(said)) {
+    answer = (_, response) =>
+      response
+        .writeHead(503, { "Retry-After": header, Date: date, "Content-Type": "application/problem+json" })
+        .end("{}");
+    await assert.rejects(readJson("/later"), { status: 503, retryAfter: seconds, own: true });
+  }
+});
+
+test("what is no answer of the service is said to be none", async () => {
+  const html = (_, response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<html>Log in</html>");
+  for (const ask of [() => readJson("/page"), () => readEvents("/page", { onEvent: assert.fail })]) {
+    answer = html;
+    await assert.rejects(ask(), { name: "Problem", status: 0, title: "Nonsense", own: false });
+  }
+});
+
+test("a stream that ends before its last event broke off", async () => {
+  answer = (_, response) =>
+    response.writeHead(200, { "Content-Type": "text/event-stream" }).end("event: begin\ndata: 1\n\n");
+  await assert.rejects(readEvents("/short", { onEvent() {}, last: "end" }), { title: "Broken off" });
+  await readEvents("/short", { onEvent() {}, last: "begin" });
+});

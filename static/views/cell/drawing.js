@@ -1,8 +1,10 @@
 // The wiring as SVG: drawn once for a cell and a size, afterwards only colours and numbers change.
 
+import { foreign } from "../../data/foreign.js";
 import { number, signed } from "../../data/formatting.js";
 import { chosenLayer, isSigned, sampleUnits, signalOf, symbolOf } from "../../figures/description.js";
 import { pulse, retext } from "../../figures/figure.js";
+import { write, writeAttribute } from "../../figures/writing.js";
 import { isUnsquashed } from "./wiring.js";
 
 const ROWS = 12;
@@ -10,8 +12,8 @@ const SPACE = "http://www.w3.org/2000/svg";
 
 function svg(parent, tag, attributes = {}, text) {
   const element = document.createElementNS(SPACE, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  if (text !== undefined) element.textContent = text;
+  for (const [name, value] of Object.entries(attributes)) writeAttribute(element, name, value);
+  if (text !== undefined) write(element, text);
   parent.append(element);
   return element;
 }
@@ -204,7 +206,7 @@ function drawBox(root, box, { box: size, bare }, stage, open, readouts) {
     tabindex: 0,
     role: "button",
     "data-signal": signal,
-    "aria-label": `open ${described?.title ?? signal}${unsquashed ? ", a sum that nothing squashes" : ""}`,
+    "aria-label": `open ${foreign(described?.title ?? signal)}${unsquashed ? ", a sum that nothing squashes" : ""}`,
   });
   element.style.setProperty("--hue", colour.hue(signal));
   svg(element, "rect", { x: left, y: top, width: size.width, height: size.height, rx: 7, class: "cell-case" });

@@ -3,6 +3,7 @@
 import { signed } from "../../data/formatting.js";
 import { isSigned, signalOf } from "../../figures/description.js";
 import { make, restyle, retext } from "../../figures/figure.js";
+import { writeMore } from "../../figures/writing.js";
 import { squashed } from "./expression.js";
 import { isUnsquashed } from "./wiring.js";
 
@@ -19,7 +20,7 @@ export function openSignal(panel, stage, { signal, layer, unit, summands }) {
   panel.replaceChildren();
   panel.style.setProperty("--hue", colour.hue(signal));
   const head = make(panel, "h3", "opened-title");
-  head.append(`Unit ${unit}, `);
+  writeMore(head, `Unit ${unit}, `);
   make(head, "span", "opened-signal", { text: described.title });
   const lines = make(panel, "div", "opened-lines");
   const root = description.graph.findIndex((node) => node.signal === signal);

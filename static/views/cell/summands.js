@@ -1,6 +1,7 @@
 // What adds up inside a sum of matrix maps, for one unit: the maps from the server's arithmetic, products worked out
 // from the graph.
 
+import { foreign } from "../../data/foreign.js";
 import { givenBy, kindOf, signalOf } from "../../figures/description.js";
 import { flattened } from "./expression.js";
 
@@ -60,7 +61,7 @@ function nameOf(stage, { map, others, looked }, layer) {
   const { graph } = description;
   const called = (index) => graph[index].signal ?? graph[index].name;
   const title = (index) => signalOf(description, called(index))?.title;
-  if (looked) return { symbol: `w·${called(others[0])}`, words: `a look at the ${title(others[0])}` };
+  if (looked) return { symbol: `w·${called(others[0])}`, words: `a look at the ${foreign(title(others[0]) ?? "")}` };
   if (map === undefined) return { symbol: others.map(called).join("·"), words: title(others[0]) ?? "" };
   const source = graph[map].reads[0];
   const { op, name, signal } = graph[source];

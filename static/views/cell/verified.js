@@ -1,7 +1,8 @@
 // The mark that the gradients on the page are right: asked once a trace, when the page rests.
 
 import { LONGEST_TEXT } from "../../data/address.js";
-import { postJson } from "../../data/stream.js";
+import { patiently } from "../../data/patience.js";
+import { asSentence, postJson } from "../../data/stream.js";
 import { make, retext } from "../../figures/figure.js";
 
 const REST = 700; // ms without play or a new text before the service is asked
@@ -27,7 +28,8 @@ export function verifiedMark(parent, stage) {
 
   function say(text, right) {
     retext(line, text);
-    line.classList.toggle("is-wrong", !right);
+    line.classList.toggle("is-wrong", right === false);
+    line.classList.toggle("is-unknown", right === null);
   }
 
   async function ask() {
@@ -37,13 +39,15 @@ export function verifiedMark(parent, stage) {
     asking = new AbortController();
     const { signal } = asking;
     try {
-      const found = await postJson("/api/verification", { ...stage.reader.request, loss: stage.state.loss }, signal);
+      const asking = () => postJson("/api/verification", { ...stage.reader.request, loss: stage.state.loss }, signal);
+      const found = await patiently(asking, { signal, say: () => {} });
       if (signal.aborted) return;
       const error = found.relative_error.toExponential(0).replace("-", "−");
       if (found.verified) say(`✓ gradients verified against finite differences (${error})`, true);
       else say(`These gradients differ from finite differences by ${error}: do not trust them.`, false);
-    } catch {
-      // without an answer there is no mark, and nothing to say about it
+    } catch (problem) {
+      // without an answer there is no mark; only what it would have cost is worth a word
+      if (problem.own && problem.status === 422) say(`Not verified. ${asSentence(problem.message)}`, null);
     }
   }
 

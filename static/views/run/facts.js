@@ -1,9 +1,12 @@
 // What a run is, how far it has come, and what its owner may do with it.
 
+import { foreign } from "../../data/foreign.js";
 import { duration, rounded, whole } from "../../data/formatting.js";
 import { ownedRuns, proof } from "../../data/owner.js";
+import { patiently } from "../../data/patience.js";
 import { readJson } from "../../data/stream.js";
 import { make, restyle, retext } from "../../figures/figure.js";
+import { write, writeMore } from "../../figures/writing.js";
 import { hueOf, numberOf } from "./marks.js";
 
 const STATES = {
@@ -47,7 +50,7 @@ function mountRow(root, stage, run) {
   const head = make(row, several ? "h2" : "h1", "run-title");
   const mark = make(head, "b", "run-mark", { text: several ? `${numberOf(run)} ` : "" });
   const link = several ? make(head, "a", "", { href: `/runs/${run.id}` }) : head;
-  link.append(run.facts.title);
+  writeMore(link, run.facts.title);
   const what = make(row, "p", "run-what");
   const bar = make(row, "div", "run-bar", { role: "progressbar", "aria-valuemin": 0, "aria-label": "steps trained" });
   const filled = make(bar, "i", "run-filled");
@@ -79,14 +82,20 @@ function mountRow(root, stage, run) {
   const wrong = make(row, "p", "notice", { role: "alert" });
   wrong.hidden = true;
 
+  const say = (words) => {
+    write(wrong, words);
+    wrong.hidden = !words;
+  };
   const ask = async (path, method) => {
-    wrong.hidden = true;
+    say("");
+    const asking = () => readJson(`/api/runs/${run.id}${path}`, { method, headers: proof(token) });
     try {
-      return (await readJson(`/api/runs/${run.id}${path}`, { method, headers: proof(token) })) ?? {};
+      const answer = await patiently(asking, { say });
+      say("");
+      return answer ?? {};
     } catch (problem) {
       if (problem.name !== "Problem") throw problem;
-      wrong.textContent = problem.message;
-      wrong.hidden = false;
+      say(problem.message);
       return null;
     }
   };
@@ -151,7 +160,7 @@ function mountFrame(parent, row, run) {
       () => true,
       () => false,
     );
-    said.textContent = copied ? "Copied." : "Selected: copy it with your keyboard.";
+    write(said, copied ? "Copied." : "Selected: copy it with your keyboard.");
   });
 }
 
@@ -179,9 +188,9 @@ function mountDelete(parent, remove) {
 function inWords({ cell, recipe: { layers, hidden }, model }, several) {
   const size = `${layers === 1 ? "" : `${layers} layers of `}${whole(hidden)} units`;
   const weights = model?.parameters ? `, ${rounded(model.parameters)} weights` : "";
-  if (several || !weights) return `${cell.title}, ${size}${weights}`;
+  if (several || !weights) return `${foreign(cell.title)}, ${size}${weights}`;
   return (
-    `${cell.title} with ${size}${layers === 1 ? " in one layer" : ""}${weights}; it learns ` +
+    `${foreign(cell.title)} with ${size}${layers === 1 ? " in one layer" : ""}${weights}; it learns ` +
     `${whole(model.training.data.characters)} characters, ${whole(model.vocabulary_size)} of them ` +
     "different."
   );

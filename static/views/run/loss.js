@@ -1,8 +1,10 @@
 // The loss while it falls: every report as it is, a calmer line through them, and what is held out.
 
+import { foreign } from "../../data/foreign.js";
 import { number } from "../../data/formatting.js";
 import { entryAt, thinned } from "../../data/run.js";
 import { clearPlot, drawPlot, make, restyle, retext } from "../../figures/figure.js";
+import { writeAttribute } from "../../figures/writing.js";
 import { DASHES, hueOf, nameEnds, nameTicks, numberOf } from "./marks.js";
 
 const TOP = 22; // px; the readings stand there
@@ -77,7 +79,7 @@ function mount(element, stage) {
     const place = { left: axis.gutter + axis.width + 6, height };
     const limits = blind.map((value) => ({ y: y(value), name: "blind guess", hue: colour.soft, title: BLIND }));
     nameEnds(ends, axis.right < 20 ? [] : [...namesOf(y), ...limits.slice(0, 1)], place);
-    root.setAttribute("aria-label", `Loss: ${stage.runs.map(inWords).join("; ")}.`);
+    writeAttribute(root, "aria-label", `Loss: ${stage.runs.map(inWords).join("; ")}.`);
   }
 
   function namesOf(y) {
@@ -148,7 +150,7 @@ function tickValues(low, high) {
 
 function inWords({ facts, cell, progress }) {
   const [first, last] = [progress[0], progress.at(-1)].map((point) => number(point?.loss));
-  return `${facts.title || cell.title} from ${first} to ${last} nats a character`;
+  return `${foreign(facts.title || cell.title)} from ${first} to ${last} nats a character`;
 }
 
 export default { id: "loss", title: "Loss", mount };

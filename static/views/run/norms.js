@@ -5,6 +5,7 @@ import { entryAt, thinned } from "../../data/run.js";
 import { wordRow } from "../../figures/choices.js";
 import { powerOfTen } from "../../figures/description.js";
 import { clearPlot, drawPlot, make, restyle, retext } from "../../figures/figure.js";
+import { writeAttribute } from "../../figures/writing.js";
 import { DASHES, hueOf, nameEnds, nameTicks, numberOf } from "./marks.js";
 
 const TOP = 26;
@@ -81,7 +82,8 @@ function mount(element, stage) {
         title: "longer gradients are shortened to this before the weights move",
       });
     nameEnds(ends, axis.right < 20 ? [] : entries, { left: axis.gutter + axis.width + 6, height });
-    body.setAttribute(
+    writeAttribute(
+      body,
       "aria-label",
       `Length of the gradient over the training: ${lines
         .filter(({ name }) => name)

@@ -1,11 +1,13 @@
 // Gates opening: how the values of each signal are spread over its range, at every step of the training; a row a
 // signal.
 
+import { foreign } from "../../data/foreign.js";
 import { number, percent } from "../../data/formatting.js";
 import { entryAt, thinned } from "../../data/run.js";
 import { gatesOf, outputOf, shortTitle } from "../../figures/description.js";
 import { clearPlot, drawPlot, make, restyle, retext } from "../../figures/figure.js";
 import { watchPointer } from "../../figures/pointer.js";
+import { writeAttribute, writeMore } from "../../figures/writing.js";
 import { numberOf } from "./marks.js";
 
 const MOST = 400; // columns
@@ -54,10 +56,11 @@ function mount(element, stage) {
     const many = rows.length * (bins + GAP);
     drawPlot(plot, traces, stage, height, { range: [-GAP / 2, many - GAP / 2 + (offset / height) * many] });
     name();
-    root.setAttribute(
+    writeAttribute(
+      root,
       "aria-label",
       "How far the gates are open, over the training: " +
-        `${rows.map((row) => `${row.signal.title} ${sentence(row)}`).join("; ")}.`,
+        `${rows.map((row) => `${foreign(row.signal.title)} ${sentence(row)}`).join("; ")}.`,
     );
   }
 
@@ -105,7 +108,7 @@ function mount(element, stage) {
       ? {
           t,
           text:
-            `${row.signal.title} at step ${t}: mean ${number(here.mean)}, ${percent(here.high)} over ` +
+            `${foreign(row.signal.title)} at step ${t}: mean ${number(here.mean)}, ${percent(here.high)} over ` +
             `0.9 of its range, ${percent(here.low)} under 0.1`,
         }
       : null;
@@ -146,8 +149,8 @@ function nameRow(labels, { axis, runs }, { run, signal, top, tall }, hue) {
   const style = `top:${top + tall / 2}px;width:${axis.gutter - 8}px;color:${hue}`;
   const label = make(labels, "div", "figure-label is-gate", { style, title: signal.title });
   const mark = runs.length > 1 ? `${numberOf(run)} ` : "";
-  if (axis.gutter >= 80 && !mark) label.append(`${shortTitle(signal).replace(/-term memory$/, "-term")} `);
-  label.append(mark);
+  if (axis.gutter >= 80 && !mark) writeMore(label, `${shortTitle(signal).replace(/-term memory$/, "-term")} `);
+  writeMore(label, mark);
   make(label, "b", "", { text: signal.id });
   if (tall <= 34) return;
   const [low, high] = signal.range ?? ["−1", "tanh 1"];

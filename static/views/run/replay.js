@@ -3,6 +3,7 @@
 import { icon } from "../../controls/transport.js";
 import { whole } from "../../data/formatting.js";
 import { make, retext } from "../../figures/figure.js";
+import { writeAttribute } from "../../figures/writing.js";
 
 function mount(element, stage) {
   const { clock } = stage;
@@ -36,14 +37,15 @@ function mount(element, stage) {
 
   function step() {
     const { at, playing, follows } = clock;
-    const { axis, live } = stage;
+    const { axis } = stage;
+    const isLive = stage.live && !stage.trouble;
     toggle.replaceChildren(playing ? icons.pause : icons.play);
-    toggle.setAttribute("aria-label", playing ? "Stop the replay" : "Replay the training");
+    writeAttribute(toggle, "aria-label", playing ? "Stop the replay" : "Replay the training");
     slider.value = at;
-    slider.setAttribute("aria-valuetext", `step ${whole(Math.round(at))} of ${whole(axis.last)}`);
+    writeAttribute(slider, "aria-valuetext", `step ${whole(Math.round(at))} of ${whole(axis.last)}`);
     slider.style.setProperty("--share", at / axis.end);
-    retext(words, follows ? (live ? "● live" : `step ${whole(axis.last)}`) : `step ${whole(Math.round(at))} ▸▸`);
-    words.classList.toggle("is-live", follows && live);
+    retext(words, follows ? (isLive ? "● live" : `step ${whole(axis.last)}`) : `step ${whole(Math.round(at))} ▸▸`);
+    words.classList.toggle("is-live", follows && isLive);
   }
   return {
     draw,

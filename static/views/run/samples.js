@@ -4,6 +4,7 @@
 import { rounded, whole } from "../../data/formatting.js";
 import { placeAt } from "../../data/run.js";
 import { make } from "../../figures/figure.js";
+import { write } from "../../figures/writing.js";
 import { numberOf } from "./marks.js";
 
 const OLDER = 12;
@@ -31,7 +32,7 @@ function mount(element, stage) {
       for (const sample of run.samples.slice(Math.max(0, chosen[k] + 1 - many), chosen[k] + 1).reverse()) {
         const article = make(root, "article", "sample");
         make(article, "p", "age", { text: age(run, sample.step, at) });
-        make(article, "pre", "", { text: sample.text.replace(/^\n+/, "") });
+        write(make(article, "pre", ""), sample.text.replace(/^\n+/, ""), { lines: true });
       }
     });
   }

@@ -1,10 +1,12 @@
 // Saturation: how often each signal is nearly fully open and how often nearly shut; a dot a signal and layer, its way
 // through the training behind it.
 
+import { foreign } from "../../data/foreign.js";
 import { percent } from "../../data/formatting.js";
 import { entryAt, thinned } from "../../data/run.js";
 import { clearPlot, drawPlot, make, restyle } from "../../figures/figure.js";
 import { watchPointer } from "../../figures/pointer.js";
+import { writeAttribute } from "../../figures/writing.js";
 import { numberOf } from "./marks.js";
 
 const LEFT = 44;
@@ -73,9 +75,10 @@ function mount(element, stage) {
     };
     drawPlot(plot, [limit, ...ways], { axis, colour }, height, { range: [0, end] });
     name(end);
-    root.setAttribute(
+    writeAttribute(
+      root,
       "aria-label",
-      `Saturation: ${dots.map((dot) => `${dot.signal.title} ${inWords(dot, dot.run.step)}`).join("; ")}.`,
+      `Saturation: ${dots.map((dot) => `${foreign(dot.signal.title)} ${inWords(dot, dot.run.step)}`).join("; ")}.`,
     );
   }
 
@@ -139,7 +142,7 @@ function mount(element, stage) {
     return {
       t: stage.hovered ?? undefined,
       text:
-        `${stage.runs.length > 1 ? `${numberOf(dot.run)} ` : ""}${dot.signal.title}${layer}: ` +
+        `${stage.runs.length > 1 ? `${numberOf(dot.run)} ` : ""}${foreign(dot.signal.title)}${layer}: ` +
         `${inWords(dot, stage.at)}`,
     };
   }

@@ -1,9 +1,10 @@
 // One step of the network as one painted column: a card of the deck while the network folds, and the folded cell
 // itself.
 
+import { plainly } from "../../data/foreign.js";
 import { percent, shortened } from "../../data/formatting.js";
 import { inNumbers } from "../../data/task.js";
-import { tileGap } from "./paths.js";
+import { fitting, tileGap } from "./paths.js";
 
 const FAINT = 0.38;
 const NAMED = 8; // characters a guess is called by in the folded cell
@@ -107,7 +108,7 @@ function write(pen, text, x, y, { points, align = "center", bold = false, colour
     textBaseline: "middle",
     fillStyle: colour,
   });
-  pen.fillText(text, x, y);
+  pen.fillText(plainly(text), x, y);
 }
 
 function guesses(pen, { timeline, task, colour }, band, t, box, all) {
@@ -156,16 +157,12 @@ function guesses(pen, { timeline, task, colour }, band, t, box, all) {
 
 function input(pen, { task, colour }, t, box, width, all) {
   fill(pen, colour.ghost, { ...box, left: 1, width: width - 2 });
-  const points = task.reads === "characters" ? Math.min(20, box.height / 2 + 3) : all ? 14 : 11;
-  write(
-    pen,
-    shortened(task.read(t), Math.max(1, Math.floor(width / (points * 0.62)))),
-    width / 2,
-    box.top + box.height / 2,
-    {
-      points,
-      bold: true,
-      colour: colour.ink,
-    },
-  );
+  const text = task.read(t);
+  const one = task.reads === "characters";
+  const points = one ? Math.min(20, box.height / 2 + 3, fitting(text, width - 2)) : all ? 14 : 11;
+  write(pen, shortened(text, Math.max(1, Math.floor(width / (points * 0.62)))), width / 2, box.top + box.height / 2, {
+    points,
+    bold: true,
+    colour: colour.ink,
+  });
 }

@@ -1,8 +1,10 @@
 // The network folded: the same cell at every step, what it remembers going round in loops.
 
+import { foreign } from "../../data/foreign.js";
 import { number } from "../../data/formatting.js";
 import { chosenLayer, chosenUnit, shortTitle } from "../../figures/description.js";
 import { make, pulse, restyle, retext } from "../../figures/figure.js";
+import { write, writeMore } from "../../figures/writing.js";
 import { widestNorm } from "./backward.js";
 import { canvasPen, gridOf, paintColumn } from "./column.js";
 import { placeFolded } from "./loops.js";
@@ -124,7 +126,7 @@ export function drawFolded(layer, stage, { width, height, guesses }) {
     const band = place.bands.find(({ top, height: tall }) => y >= top && y < top + tall);
     if (!band?.signal || x < place.left || x >= place.right) return null;
     if (band.kind === "gate")
-      return { text: `${band.signal.title}, mean: ${number(timeline.mean(band.layer, band.signal.id)[t])}` };
+      return { text: `${foreign(band.signal.title)}, mean: ${number(timeline.mean(band.layer, band.signal.id)[t])}` };
     const inset = band.kind === "lane" ? Math.round(band.height * 0.12) : 0;
     const many = timeline.width(band.layer, band.signal.id);
     const { columns, rows } = gridOf(many, place.column, band.height - 2 * inset);
@@ -144,8 +146,8 @@ export function drawFolded(layer, stage, { width, height, guesses }) {
     step,
     find,
     label:
-      `${network.title ?? network.id} folded: one cell of ${description.title}, the same weights at ` +
-      `all ${timeline.steps} steps, ` +
+      `${foreign(network.title ?? network.id)} folded: one cell of ${foreign(description.title)}, ` +
+      `the same weights at all ${timeline.steps} steps, ` +
       `its states ${description.states.join(", ")} going round in loops.`,
     /** The loops draw themselves, from where a state leaves the cell to where it comes in again. */
     unroll(duration, delay) {
@@ -167,13 +169,13 @@ const head = (x, y, way) => `M${x - way * 9} ${y - 6}L${x} ${y}L${x - way * 9} $
 // The name of a band at its left: its title where there is room; of a loop its layer, where there are several.
 function nameBand(tag, { timeline, colour, task }, { kind, layer, signal }, { named, isLoop }) {
   if (!signal) {
-    tag.textContent = kind === "input" ? "input" : task.counts ? "gives" : "guesses";
+    write(tag, kind === "input" ? "input" : task.counts ? "gives" : "guesses");
     return;
   }
   const several = isLoop && timeline.layers.length > 1;
-  if (named) tag.append(several ? `${timeline.layers[layer].title} ` : `${shortTitle(signal)} `);
+  if (named) writeMore(tag, `${foreign(several ? timeline.layers[layer].title : shortTitle(signal))} `);
   make(tag, "b", "", { text: signal.id });
-  if (several && !named) tag.append(` ${layer + 1}`);
+  if (several && !named) writeMore(tag, ` ${layer + 1}`);
   if (kind === "gate") tag.style.color = colour.hue(signal.id);
 }
 

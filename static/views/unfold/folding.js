@@ -1,6 +1,7 @@
 // Folding and unfolding: the columns gather like a deck of cards into the one cell they all are, and are dealt again.
 
 import { make } from "../../figures/figure.js";
+import { write, writeAttribute } from "../../figures/writing.js";
 import { canvasPen, paintColumn } from "./column.js";
 
 const GATHER = 900; // ms a card is under way
@@ -20,11 +21,15 @@ export function foldButton(root, stage) {
       const tall = tiles.height >= LEAST_TILES;
       const place = tall ? tiles : bands.find(({ kind }) => kind === "gate");
       button.hidden = !place;
-      button.textContent = isFolded ? "↔ unfold" : tall && stage.axis.gutter > 80 ? "⟲ fold" : "⟲";
+      write(button, isFolded ? "↔ unfold" : tall && stage.axis.gutter > 80 ? "⟲ fold" : "⟲");
       button.style.top = isFolded ? "2px" : `${place?.top}px`;
       button.setAttribute("aria-pressed", String(isFolded));
       button.setAttribute("aria-label", "Fold the network into one cell");
-      button.title = isFolded ? "One cell a step again" : "All steps are the same cell: fold them into one";
+      writeAttribute(
+        button,
+        "title",
+        isFolded ? "One cell a step again" : "All steps are the same cell: fold them into one",
+      );
     },
   };
 }

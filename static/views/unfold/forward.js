@@ -3,7 +3,7 @@
 import { escapeLabel, shortened } from "../../data/formatting.js";
 import { gatesOf } from "../../figures/description.js";
 import { numberLines } from "./numbers.js";
-import { arrow, halfTile, Path, stub, tileGap } from "./paths.js";
+import { arrow, fitting, halfTile, LETTER, Path, stub, tileGap } from "./paths.js";
 
 /** Traces of what the network did from one step to another. `plan` is {bands, from, to}. */
 export function forwardTraces(stage, plan) {
@@ -97,7 +97,6 @@ function tiles(stage, { bands, from, to }, kind, gap) {
 
 const FAINTEST = 0.3;
 const UNJUDGED = 0.4; // how much of it is left where a guess does not count
-const LETTER = 0.62; // of its size: how wide a letter is at most
 
 function writing(stage, { bands, from, to }, right, half) {
   const { timeline, task, colour, axis } = stage;
@@ -119,7 +118,11 @@ function writing(stage, { bands, from, to }, right, half) {
     if (isOfNumbers(stage, band)) continue;
     if (band.kind === "input") {
       const points = Math.min(task.reads === "words" ? 13 : 18, band.height / 2 + 2);
-      for (let t = from; t < to; t++) write(t, band.middle, task.read(t), { points });
+      for (let t = from; t < to; t++) {
+        const token = task.read(t);
+        const most = task.reads === "characters" ? fitting(token, axis.column - 3) : points;
+        write(t, band.middle, token, { points: Math.min(points, most) });
+      }
     }
     if (band.kind !== "guesses") continue;
     const line = band.height / band.rows;

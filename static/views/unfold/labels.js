@@ -1,8 +1,10 @@
 // The words in the gutter of the unfolded network, and where the arrows' scale is told.
 
+import { foreign } from "../../data/foreign.js";
 import { number } from "../../data/formatting.js";
 import { chosenLayer, shortTitle } from "../../figures/description.js";
 import { make } from "../../figures/figure.js";
+import { writeMore } from "../../figures/writing.js";
 import { widestNorm } from "./backward.js";
 import { spanOf } from "./numbers.js";
 
@@ -62,7 +64,7 @@ function labelSignal({ box, small, narrow }, { timeline, colour }, { kind, layer
   const several = timeline.layers.length > 1;
   const name = make(box, "span", "figure-label-name");
   const crowded = (kind === "lane" && height < CROWDED) || (kind === "tiles" && several && height < 2 * CROWDED);
-  if (!narrow && !crowded) name.append(`${shortTitle(signal)} `);
+  if (!narrow && !crowded) writeMore(name, `${foreign(shortTitle(signal))} `);
   make(name, "b", "", { text: signal.id });
   if (kind === "gate") box.style.color = colour.hue(signal.id);
   if (kind !== "tiles") return;

@@ -44,6 +44,12 @@ const WIDEST_GAP = 22; // px
 export const halfTile = (column) => 0.5 - tileGap(column) / column / 2;
 export const tileGap = (column) => Math.max(3, Math.min(WIDEST_GAP, Math.round(column * 0.34)));
 
+export const LETTER = 0.62; // of its size: how wide a letter is at most
+const SMALLEST = 5; // px
+
+/** How large a text of a few letters may be set to stand within a width. */
+export const fitting = (text, width) => Math.max(SMALLEST, width / (LETTER * [...text].length));
+
 /** An arrow from column t to the next, or back from the next, between the tiles. */
 export function arrow(path, t, middle, column, reverse = false) {
   const long = ((reverse ? -1 : 1) * Math.min(6, tileGap(column) - 1)) / column / 2;

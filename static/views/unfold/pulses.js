@@ -7,7 +7,7 @@ import { make, pulse, restyle, retext } from "../../figures/figure.js";
 import { ribbonBands } from "./backward.js";
 
 const LONGEST = 900; // ms
-const NORM_ROOM = 72; // px left of the cursor that the norm's number needs
+const NORM_ROOM = 72; // px left of the cursor's column that the norm's number needs: else it would reach the labels
 const EDGE = 4; // px
 const HIDE = [{ opacity: 0 }, { opacity: 0 }];
 
@@ -61,7 +61,7 @@ export function movingMarks(layer, stage, { bands, height }) {
     for (const { back, now, norms, reverse } of across) {
       const way = reverse ? -1 : 1;
       restyle(now, "transform", `translate(calc(${x - axis.column / 2 - 16}px - 100%), -50%)`);
-      retext(now, x - axis.gutter > NORM_ROOM ? number(norms[t]) : "");
+      retext(now, x - axis.column / 2 - axis.gutter > NORM_ROOM ? number(norms[t]) : "");
       restyle(back, "left", `${x}px`);
       pulse(
         back,
