@@ -25,9 +25,10 @@ from gatescope.app.api import (
     uploads,
     verification,
 )
+from gatescope.app.api.description import Service
 from gatescope.app.http.body_limits import BodyLimits
 from gatescope.app.http.headers import HouseHeaders, ProblemsOnly
-from gatescope.app.http.problems import SCHEMA, add_handlers, response
+from gatescope.app.http.problems import add_handlers, response
 from gatescope.app.networks.catalog import Networks
 from gatescope.app.pages import pages
 from gatescope.app.pages.paths import STATIC
@@ -49,14 +50,13 @@ NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream", "
 
 def create_app(settings: Settings) -> FastAPI:
     """The service as an ASGI application; raises CannotServe."""
-    app = FastAPI(
+    app = Service(
         title="Gatescope",
         version=version("gatescope"),
         summary="See inside a recurrent network: every gate, forwards and backwards, on your own text.",
         docs_url=None,  # FastAPI's own page loads its parts from elsewhere; pages.docs works offline
         redoc_url=None,
         lifespan=lifespan,
-        responses={422: {"description": "A problem (RFC 9457)", "content": {"application/problem+json": SCHEMA}}},
     )
     try:
         choose_kernel(settings.kernel)

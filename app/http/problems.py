@@ -34,24 +34,6 @@ TITLES = {
     503: "Not now",
     507: "There is no space left",
 }
-SCHEMA = {
-    "schema": {
-        "type": "object",
-        "properties": {
-            "type": {"type": "string"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string"},
-            "errors": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "properties": {"field": {"type": "string"}, "detail": {"type": "string"}},
-                },
-            },
-        },
-    }
-}
 LISTED = 10
 NAME_LENGTH = 60
 
