@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY
+from starlette.routing import Match
 from starlette.status import (
     HTTP_413_CONTENT_TOO_LARGE,
     HTTP_422_UNPROCESSABLE_CONTENT,
@@ -34,6 +35,7 @@ TITLES = {
     503: "Not now",
     507: "There is no space left",
 }
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 LISTED = 10
 NAME_LENGTH = 60
 
@@ -135,9 +137,25 @@ def plain(status: int, scope: Scope, headers: Mapping[str, str] | None = None) -
     return response(status, f"body: {detail}", [("body", detail)], headers)
 
 
+def allowed_methods(request: Request) -> list[str]:
+    """The methods that the request's address takes. Each has a route of its own, and the framework names those of the
+    first alone.
+    """
+    scope = {name: request.scope[name] for name in ("type", "path", "root_path", "headers")}
+    routes = request.app.routes
+    return [
+        method
+        for method in METHODS
+        if any(route.matches(scope | {"method": method})[0] is Match.FULL for route in routes)
+    ]
+
+
 async def on_http_exception(request: Request, error: HTTPException) -> Response:
     """Answer what the framework refuses: unknown paths, methods, unreadable or too large bodies."""
-    return plain(error.status_code, request.scope, error.headers)
+    headers = error.headers
+    if headers and "Allow" in headers:
+        headers = {**headers, "Allow": ", ".join(allowed_methods(request))}
+    return plain(error.status_code, request.scope, headers)
 
 
 async def on_fault(request: Request, error: Exception) -> Response:

@@ -1,0 +1,93 @@
+"""A server in a process of its own, looked at from outside: its memory, its time, its log."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.service import answers
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Process:
+    """A process by its number; figures are read from /proc."""
+
+    def __init__(self, number: int):
+        self.number, self.place = number, Path(f"/proc/{number}")
+
+    def memory(self) -> float:
+        """Megabytes that it holds now."""
+        return self._status("VmRSS")
+
+    def peak(self) -> float:
+        """The most megabytes it ever held, since it began or since `forget_peak`."""
+        return self._status("VmHWM")
+
+    def forget_peak(self) -> None:
+        """Let the peak begin anew at what is held now."""
+        (self.place / "clear_refs").write_text("5")
+
+    def seconds(self) -> float:
+        """How long it has kept processors busy."""
+        fields = (self.place / "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def files(self) -> int:
+        """How many files and sockets it has open."""
+        return len(list((self.place / "fd").iterdir()))
+
+    def children(self) -> list["Process"]:
+        """The processes it started that are there now."""
+        found = (self.place / "task" / str(self.number) / "children").read_text().split()
+        return [Process(int(number)) for number in found]
+
+    def _status(self, name: str) -> float:
+        line = next(line for line in (self.place / "status").read_text().splitlines() if line.startswith(f"{name}:"))
+        return int(line.split()[1]) * 1024 / 1e6
+
+
+class Served(Process):
+    """A server: its address, its process and the file its log goes to."""
+
+    def __init__(self, address: str, number: int, log: Path):
+        super().__init__(number)
+        self.address, self.log = address, log
+
+    def said(self) -> str:
+        """Its log until now."""
+        return self.log.read_text(errors="replace")
+
+
+@contextmanager
+def served(data: Path | None = None, **settings: object) -> Iterator[Served]:
+    """A server with default settings but these, on a free loopback port and a data directory of its own, for the length
+    of a `with` block.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with tempfile.TemporaryDirectory(prefix="gatescope-fire-") as folder:
+        log = Path(folder) / "log"
+        chosen = {f"GATESCOPE_{name.upper()}": str(value) for name, value in settings.items()}
+        command = [sys.executable, "-m", "gatescope", "serve", "--port", str(port), "--data", data or f"{folder}/data"]
+        with log.open("wb") as out, subprocess.Popen(
+            command, stdout=out, stderr=out, env={**os.environ, **chosen}, start_new_session=True
+        ) as process:  # fmt: skip
+            server = Served(f"http://127.0.0.1:{port}", process.pid, log)
+            try:
+                end = time.monotonic() + 60
+                while not answers(server.address):
+                    assert process.poll() is None and time.monotonic() < end, server.said()
+                    time.sleep(0.05)
+                yield server
+            finally:
+                process.terminate()
+                try:
+                    process.wait(30)
+                except subprocess.TimeoutExpired:
+                    process.kill()
