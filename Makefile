@@ -2,6 +2,7 @@
 # make check   the fast half of the tests, in under a minute: no browser, no processes, no long training
 # make test    all tests, in a real Chromium too
 # make bench   the speed figures, side by side; writes build/bench.json
+# make fire    what it stands: 20,000 made-up requests (fuzz), five minutes of a crowd (load), the dearest requests (peaks)
 # Each does its own set-up the first time and reinstalls only when pyproject.toml or constraints.txt change.
 
 PYTHON ?= python3
@@ -24,7 +25,7 @@ export OMP_NUM_THREADS := 1
 # As many workers as there are cores; tests/conftest.py says which tests stay together.
 IN_PARALLEL := -n auto --maxprocesses=4
 
-.PHONY: run check test bench chromium
+.PHONY: run check test bench fire fuzz load peaks chromium
 
 run: $(FOR_RUNNING)
 	@$(BIN)/gatescope serve
@@ -37,6 +38,17 @@ test: $(FOR_TESTING) chromium
 
 bench: $(FOR_TESTING) chromium
 	$(BIN)/python -m tests.bench
+
+fire: fuzz load peaks
+
+fuzz: $(FOR_TESTING)
+	$(BIN)/python -m tests.fire.fuzz
+
+load: $(FOR_TESTING)
+	$(BIN)/python -m tests.fire.load
+
+peaks: $(FOR_TESTING)
+	$(BIN)/python -m tests.fire.peaks
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

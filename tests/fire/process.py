@@ -1,6 +1,7 @@
 """A server in a process of its own, looked at from outside: its memory, its time, its log."""
 
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from tests.service import answers
 
+MOST = 8 * 2**30  # bytes of addresses; a request that asks for all there is takes the server and not the machine
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -48,8 +50,9 @@ class Process:
         return [Process(int(number)) for number in found]
 
     def _status(self, name: str) -> float:
-        line = next(line for line in (self.place / "status").read_text().splitlines() if line.startswith(f"{name}:"))
-        return int(line.split()[1]) * 1024 / 1e6
+        """A figure in megabytes; 0 where the process is over."""
+        lines = (self.place / "status").read_text().splitlines()
+        return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(f"{name}:")), 0.0)
 
 
 class Served(Process):
@@ -78,6 +81,7 @@ def served(data: Path | None = None, **settings: object) -> Iterator[Served]:
         with log.open("wb") as out, subprocess.Popen(
             command, stdout=out, stderr=out, env={**os.environ, **chosen}, start_new_session=True
         ) as process:  # fmt: skip
+            resource.prlimit(process.pid, resource.RLIMIT_AS, (MOST, MOST))
             server = Served(f"http://127.0.0.1:{port}", process.pid, log)
             try:
                 end = time.monotonic() + 60
