@@ -103,5 +103,5 @@ def slow_lessons() -> list[bytes]:
 
 def network_of(size: int) -> bytes:
     """A sound network whose file has about this many bytes."""
-    hidden = int((size / 2 / 8) ** 0.5)
+    hidden = int((size / 2 / 9) ** 0.5)
     return save(lstm(hidden, hidden, fc__weight=(hidden, hidden)))

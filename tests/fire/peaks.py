@@ -23,6 +23,7 @@ from tests.fire.process import Served, served
 from tests.fire.users import TEXT
 
 LONG = (TEXT * 41)[:20_000]
+Sent = tuple[str, str, bytes, str]  # method, path, body and its kind
 SECONDS = 300  # that an answer may take
 NEAR = 1.03  # how near the search comes to what is refused
 ALLOWED = 1.25  # of what one request may hold: what lies between is the allocator's
@@ -35,15 +36,15 @@ class Kind(NamedTuple):
 
     name: str
     most: int
-    request: Callable[[int, str], tuple[str, str, bytes, str]]
+    request: Callable[[int, str], Sent]
     upload: Callable[[], bytes] | None = None
     least: int = 2
 
 
-def posted(path: str, **fields: object) -> Callable[[int, str], tuple[str, str, bytes, str]]:
+def posted(path: str, **fields: object) -> Callable[[int, str], Sent]:
     """A JSON request whose size is the length of its text, or of what `fields` makes of a size."""
 
-    def request(size: int, model: str) -> tuple[str, str, bytes, str]:
+    def request(size: int, model: str) -> Sent:
         chosen = {name: value(size) if callable(value) else value for name, value in fields.items()}
         read = {} if {"tokens", "values", "prompt"} & {*chosen} else {"text": LONG[:size]}
         return "POST", path, json.dumps({"model": model, **read, **chosen}).encode(), "application/json"
@@ -51,12 +52,12 @@ def posted(path: str, **fields: object) -> Callable[[int, str], tuple[str, str, 
     return request
 
 
-def addressed(path: str) -> Callable[[int, str], tuple[str, str, bytes, str]]:
+def addressed(path: str) -> Callable[[int, str], Sent]:
     """An address whose size is the length of its text."""
     return lambda size, model: ("GET", f"{path}model={model}&text={quote(LONG[:size])}", b"", "")
 
 
-def dry_run(path: str, content: Callable[[int], bytes], kind: str) -> Callable[[int, str], tuple[str, str, bytes, str]]:
+def dry_run(path: str, content: Callable[[int], bytes], kind: str) -> Callable[[int, str], Sent]:
     """A body that is only looked at, of about so many bytes."""
     return lambda size, _: ("POST", f"{path}?dry_run=true", content(size), kind)
 
@@ -73,6 +74,16 @@ def text(size: int) -> bytes:
     return ("съешь же ещё этих мягких французских булок, да выпей чаю. " * (size // 100 + 1)).encode()[:size]
 
 
+def pairs(size: int) -> list[int]:
+    """Two tokens in turn."""
+    return [0, 1] * (size // 2)
+
+
+def classes(size: int) -> list[int]:
+    """The first class, again and again."""
+    return [0] * size
+
+
 MIB = 2**20
 KINDS = (
     Kind("trace.json, float64", 20_000, posted("/api/trace.json", precision="float64")),
@@ -86,9 +97,9 @@ KINDS = (
     Kind("trace.json by address", 2000, addressed("/api/trace.json?precision=float64&")),
     Kind("page", 2000, addressed("/?")),
     Kind("embed", 2000, addressed("/embed/unfold?")),
-    Kind("65,536 outputs, forwards", 20_000, posted("/api/trace", tokens=lambda n: [0, 1] * (n // 2), backward=False), files.talkative),
-    Kind("32 layers of 4,096 units", 20_000, posted("/api/trace", tokens=lambda n: [0, 1] * (n // 2)), files.deep),
-    Kind("one input, so many steps", 10_000, posted("/api/trace", values=[[0.5]], targets=lambda n: [0] * n), files.alone),
+    Kind("65,536 outputs, forwards", 20_000, posted("/api/trace", tokens=pairs, backward=False), files.talkative),
+    Kind("32 layers of 4,096 units", 20_000, posted("/api/trace", tokens=pairs), files.deep),
+    Kind("one input, so many steps", 10_000, posted("/api/trace", values=[[0.5]], targets=classes), files.alone),
     Kind("import of a network", 60 * MIB, dry_run("/api/models", files.network_of, BYTES), None, MIB),
     Kind("lessons", 15 * MIB, dry_run("/api/runs", lessons, "text/plain"), None, 1000),
     Kind("text to train on", 16 * MIB, dry_run("/api/runs", text, "text/plain"), None, 1000),
