@@ -73,8 +73,8 @@ def test_the_small_client_tells_what_came_and_sees_a_connection_that_was_cut(ser
         assert answer.status == 200 and b'"ok"' in answer.body and answer.seconds < 30
         assert (await there.post("/api/trace", {"model": "none"})).status == 422
         async with there.connection() as (reader, writer):
-            writer.write(there.head("GET", "/healthz"))  # which asks for the connection to be closed
             assert not is_cut(writer)
+            writer.write(there.head("GET", "/healthz"))  # which asks for the connection to be closed
             await reader.read()
             for _ in range(100):
                 if is_cut(writer):
