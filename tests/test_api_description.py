@@ -58,10 +58,10 @@ def test_every_json_answer_has_a_shape_and_nothing_else_comes_as_json(descriptio
 
 def test_an_address_names_every_method_it_takes(client):
     allowed = {
-        "/api/trace": "GET, POST",
-        "/api/models": "GET, POST",
-        "/api/models/x": "GET, DELETE",
-        "/api/runs/x": "GET, DELETE",
+        "/api/trace": "GET, HEAD, POST",
+        "/api/models": "GET, HEAD, POST",
+        "/api/models/x": "GET, HEAD, DELETE",
+        "/api/runs/x": "GET, HEAD, DELETE",
         "/api/generate": "POST",
     }
     for path, methods in allowed.items():

@@ -35,7 +35,7 @@ TITLES = {
     503: "Not now",
     507: "There is no space left",
 }
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 LISTED = 10
 NAME_LENGTH = 60
 
@@ -139,15 +139,14 @@ def plain(status: int, scope: Scope, headers: Mapping[str, str] | None = None) -
 
 def allowed_methods(request: Request) -> list[str]:
     """The methods that the request's address takes. Each has a route of its own, and the framework names those of the
-    first alone.
+    first alone. What takes GET takes HEAD.
     """
     scope = {name: request.scope[name] for name in ("type", "path", "root_path", "headers")}
-    routes = request.app.routes
-    return [
-        method
-        for method in METHODS
-        if any(route.matches(scope | {"method": method})[0] is Match.FULL for route in routes)
-    ]
+    found = []
+    for method in METHODS:
+        if any(route.matches(scope | {"method": method})[0] is Match.FULL for route in request.app.routes):
+            found += [method, "HEAD"] if method == "GET" else [method]
+    return found
 
 
 async def on_http_exception(request: Request, error: HTTPException) -> Response:

@@ -25,10 +25,10 @@ class Answer(NamedTuple):
 
 
 class Server:
-    """Where requests go."""
+    """Where requests go, and the address of loopback that they come from: each is a person of its own to the server."""
 
-    def __init__(self, address: str):
-        place = urlsplit(address)
+    def __init__(self, address: str, sender: str = "127.0.0.1"):
+        place, self.sender = urlsplit(address), sender
         self.host, self.port, self.name = place.hostname or "", place.port or 80, place.netloc
 
     def head(self, method: str, path: str, length: int | None = None, **headers: str) -> bytes:
@@ -41,7 +41,7 @@ class Server:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         """A connection, which is cut at the end."""
-        reader, writer = await asyncio.open_connection(self.host, self.port, limit=CHUNK)
+        reader, writer = await asyncio.open_connection(self.host, self.port, limit=CHUNK, local_addr=(self.sender, 0))
         try:
             yield reader, writer
         finally:

@@ -38,7 +38,7 @@ class Contract:
         """What a request is for: a documented route (or `others`, methods it does not take), a page, or `elsewhere`."""
         for pattern, documented in self.paths.items():
             if pattern.fullmatch(path):
-                documents = method.lower() in self.operations[documented]
+                documents = method.lower() in self.operations[documented]  # HEAD counts among the others
                 return f"{method if documents else 'others'} {documented}"
         for pattern in PAGES:
             if re.fullmatch(pattern, path):
@@ -48,6 +48,7 @@ class Contract:
     def faults(self, method: str, path: str, response: httpx.Response) -> Iterator[str]:
         """What is wrong with an answer to this method and this decoded path; nothing where it is as documented."""
         status, kind = response.status_code, response.headers.get("content-type", "").partition(";")[0]
+        asked, method = method, "GET" if method == "HEAD" else method  # which may be answered so, and need not
         if status >= 500 and status not in NOT_NOW:
             yield f"answers {status}"
             return
@@ -59,7 +60,12 @@ class Contract:
             yield from self._problem_faults(response, kind)
         found = next((each for pattern, each in self.paths.items() if pattern.fullmatch(path)), None)
         methods = self.operations.get(found, {})
-        if method == "OPTIONS" and "access-control-request-method" in response.request.headers:
+        if (
+            asked == "HEAD"
+            and status == 405
+            or method == "OPTIONS"
+            and "access-control-request-method" in response.request.headers
+        ):
             return
         if found and method.lower() not in methods:
             if status not in HEADS | {405, 404}:
@@ -75,7 +81,7 @@ class Contract:
     def _problem_faults(self, response: httpx.Response, kind: str) -> Iterator[str]:
         if kind != PROBLEM:
             yield f"{response.status_code} as {kind or 'nothing'} and not as {PROBLEM}"
-        elif response.request.method != "HEAD":
+        else:
             shape = {"$ref": "#/components/schemas/ProblemAnswer"}
             yield from self._shape_faults(shape, response)
         if response.status_code in (429, *NOT_NOW) and not response.headers.get("retry-after", "").isdecimal():
@@ -98,6 +104,8 @@ class Contract:
             yield from self._shape_faults(documented.get(kind, {}).get("schema", {}), response)
 
     def _shape_faults(self, schema: dict[str, Any], response: httpx.Response) -> Iterator[str]:
+        if response.request.method == "HEAD":  # has no body
+            return
         key = json.dumps(schema)
         if key not in self._checks:
             self._checks[key] = Draft202012Validator(schema | {"components": self.components}).validate

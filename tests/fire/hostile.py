@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from urllib.parse import quote
 
 import orjson
@@ -33,12 +34,15 @@ DEAR: dict[str, tuple[str, dict[str, object]]] = {
 }
 
 
-class Enemy:
-    """What all kinds share: the server, when to end, the run to look at, and what came, by kind and status."""
+Answers = dict[str, Counter[str]]  # by kind and status
 
-    def __init__(self, server: Server, seconds: float, run: str):
-        self.server, self.end, self.run = server, time.monotonic() + seconds, run
-        self.chance, self.answers = random.Random(1), {}
+
+class Enemy:
+    """A client: the server, when to end, the run to look at, and what came to all of them."""
+
+    def __init__(self, server: Server, end: float, run: str, answers: Answers):
+        self.server, self.end, self.run, self.answers = server, end, run, answers
+        self.chance = random.Random(1)
 
     def note(self, kind: str, status: int | str) -> None:
         """Count what came."""
@@ -197,33 +201,35 @@ class Enemy:
             answer = await self.server.ask("GET", path, limit=30, keep=0)
             self.note("bad addresses", answer.status)
 
-    def kinds(self) -> list[Callable[[], Awaitable[None]]]:
-        """One client of each kind."""
-        dry = "?dry_run=true"
-        return [
-            *((lambda name=name: self.dear(name)) for name in DEAR),
-            self.dear_addresses,
-            self.abandoned,
-            self.huge,
-            self.come_and_go,
-            self.stopped,
-            self.trickled,
-            lambda: self.files_of("slow headers", f"/api/models{dry}", files.slow_headers(), BYTES),
-            lambda: self.files_of("slow metadata", f"/api/models{dry}", files.slow_metadata(), BYTES),
-            lambda: self.files_of("slow lessons", f"/api/runs{dry}", files.slow_lessons(), "text/plain"),
-            self.addresses,
-        ]
+
+DRY = "?dry_run=true"
+# One client of each kind, each with an address of its own.
+KINDS: list[Callable[[Enemy], Awaitable[None]]] = [
+    *(partial(Enemy.dear, name=name) for name in DEAR),
+    Enemy.dear_addresses,
+    Enemy.abandoned,
+    Enemy.huge,
+    Enemy.come_and_go,
+    Enemy.stopped,
+    Enemy.trickled,
+    lambda each: each.files_of("slow headers", f"/api/models{DRY}", files.slow_headers(), BYTES),
+    lambda each: each.files_of("slow metadata", f"/api/models{DRY}", files.slow_metadata(), BYTES),
+    lambda each: each.files_of("slow lessons", f"/api/runs{DRY}", files.slow_lessons(), "text/plain"),
+    Enemy.addresses,
+]
 
 
 async def attack(address: str, seconds: float, run: str) -> dict[str, object]:
     """All kinds at once."""
-    enemy, lateness = Enemy(Server(address), seconds, run), Lateness()
+    answers: Answers = {}
+    lateness, end = Lateness(), time.monotonic() + seconds
+    enemies = [Enemy(Server(address, f"127.0.2.{place}"), end, run, answers) for place in range(1, len(KINDS) + 1)]
     watching = asyncio.create_task(lateness.watch())
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds + 30):
-            await at_once([kind() for kind in enemy.kinds()])
+            await at_once([kind(enemy) for kind, enemy in zip(KINDS, enemies, strict=True)])
     watching.cancel()
-    return {"answers": enemy.answers} | lateness.report()
+    return {"answers": answers} | lateness.report()
 
 
 if __name__ == "__main__":

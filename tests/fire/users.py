@@ -28,6 +28,7 @@ TEXT = (
 READ_TEXT = ("shakespeare-lstm", "shakespeare-gru", "shakespeare-elman", "shakespeare-lstm-2x256")
 READ_NUMBERS = ("signal", "adding-lstm", "gestures")
 PAGES = ("/", "/train", "/docs", "/docs/traces", "/embed/unfold", "/api/models", "/static/bench.js", "/api/cells")
+PEOPLE = 20  # addresses that usual requests come from
 LONGEST = 30  # seconds that anybody waits for an answer
 
 
@@ -56,14 +57,14 @@ async def reader(server: Server, runs: str, end: float, seen: dict[str, list[flo
         await asyncio.sleep(1)
 
 
-async def readers(server: Server, seconds: float, count: int, runs: str) -> dict[str, object]:
+async def readers(servers: list[Server], seconds: float, count: int, runs: str) -> dict[str, object]:
     """So many readers, who come within two seconds; each watches one of the runs."""
     end, seen = time.monotonic() + seconds, {"first": [], "events": [], "refused": [], "cut": []}
     named = runs.split(",")
 
     async def later(place: int) -> None:
         await asyncio.sleep(2 * place / count)
-        await reader(server, named[place % len(named)], end, seen)
+        await reader(servers[place % len(servers)], named[place % len(named)], end, seen)
 
     await at_once([later(place) for place in range(count)])
     events: list[float] = seen.pop("events")
@@ -86,14 +87,14 @@ def trace_of(chance: random.Random) -> tuple[str, str, bytes]:
     return "POST", "/api/trace", orjson.dumps({"model": model, "text": text})
 
 
-async def traces(server: Server, seconds: float, rate: float) -> dict[str, object]:
+async def traces(servers: list[Server], seconds: float, rate: float) -> dict[str, object]:
     """So many traces a second, whatever becomes of those before, and a page each second."""
     chance, began, count = random.Random(0), time.monotonic(), 0
     found: list[tuple[str, Answer]] = []
     async with asyncio.TaskGroup() as group:
 
         async def ask(kind: str, method: str, path: str, body: bytes = b"") -> None:
-            answer = await server.ask(method, path, body, limit=LONGEST, keep=0)
+            answer = await chance.choice(servers).ask(method, path, body, limit=LONGEST, keep=0)
             found.append((kind, answer))
 
         while (now := time.monotonic()) < began + seconds:
@@ -112,8 +113,9 @@ async def traces(server: Server, seconds: float, rate: float) -> dict[str, objec
     return seen
 
 
-async def health(server: Server, seconds: float, rate: float) -> dict[str, object]:
+async def health(servers: list[Server], seconds: float, rate: float) -> dict[str, object]:
     """Whether it lives, so many times a second."""
+    server = servers[0]
     end, times, answered = time.monotonic() + seconds, [], Counter()
     while await until(end, 1 / rate):
         answer = await server.ask("GET", "/healthz", limit=LONGEST)
@@ -124,12 +126,12 @@ async def health(server: Server, seconds: float, rate: float) -> dict[str, objec
 
 async def observed(kind: str, address: str, seconds: float, *rest: str) -> dict[str, object]:
     """What one kind of user saw, and how late and busy this process was itself."""
-    server, lateness = Server(address), Lateness()
+    servers, lateness = [Server(address, f"127.0.1.{place}") for place in range(1, PEOPLE + 1)], Lateness()
     watching = asyncio.create_task(lateness.watch())
     if kind == "readers":
-        seen = await readers(server, seconds, int(rest[0]), rest[1])
+        seen = await readers(servers, seconds, int(rest[0]), rest[1])
     else:
-        seen = await {"traces": traces, "health": health}[kind](server, seconds, float(rest[0]))
+        seen = await {"traces": traces, "health": health}[kind](servers, seconds, float(rest[0]))
     watching.cancel()
     return seen | lateness.report()
 
