@@ -22,7 +22,7 @@ def measured() -> Measured:
 
 @pytest.mark.slow
 def test_nobody_is_answered_a_fault(measured):
-    assert measured.faults() == {} and measured.tracebacks == 0, measured.last_words
+    assert (measured.faults(), measured.exceptions) == ({}, {})
 
 
 @pytest.mark.slow
@@ -63,7 +63,10 @@ def test_the_memory_of_a_server_is_seen_from_outside(server):
     assert 20 < server.memory() <= server.peak() < 1000 and server.seconds() > 0 and server.files() > 5
     server.forget_peak()
     assert server.peak() < server.memory() + 20
-    assert "Uvicorn running" in server.said()
+    assert "Uvicorn running" in server.said() and server.exceptions() == {}
+    with server.log.open("a") as log:
+        log.write("Traceback (most recent call last):\n  File x\n    y\nKeyError: 'x'\nINFO: on\n" * 2)
+    assert server.exceptions() == {"KeyError: 'x'": 2}
 
 
 def test_the_small_client_tells_what_came_and_sees_a_connection_that_was_cut(server):

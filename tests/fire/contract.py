@@ -4,7 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TextIO
 
 import httpx
 from jsonschema import Draft202012Validator, ValidationError
@@ -122,11 +122,15 @@ def _no_number(word: str) -> None:
 
 
 class Tally:
-    """How many requests each route got, what it answered, and every fault with the request that showed it first."""
+    """How many requests each route got, what it answered, and every fault with the request that showed it first.
 
-    def __init__(self) -> None:
+    news: where to say now and then how far it is. peak: the most megabytes that the server held.
+    """
+
+    def __init__(self, news: TextIO | None = None):
         self.answers: dict[str, Counter[str]] = {}
         self.faults: dict[tuple[str, str], str] = {}
+        self.news, self.peak = news, 0.0
 
     @property
     def requests(self) -> int:
@@ -136,6 +140,8 @@ class Tally:
     def add(self, route: str, answer: int | str) -> None:
         """Count a request and its status, or what came in place of an answer."""
         self.answers.setdefault(route, Counter())[str(answer)] += 1
+        if self.news and self.requests % 1000 == 0:
+            print(f"{self.requests:,} requests, {len(self.faults)} faults", file=self.news)
 
     def fault(self, route: str, words: str, request: str) -> None:
         """Keep a fault, and the request that showed it where it is the first to."""
@@ -148,5 +154,6 @@ class Tally:
             said = "  ".join(f"{answer}×{count:,}" for answer, count in sorted(counter.items()))
             yield f"{route:<42} {counter.total():>8,}  {said}"
         yield f"{'together':<42} {self.requests:>8,}  {len(self.faults)} faults"
+        yield f"{'peak of the memory, MB':<42} {self.peak:>8,.0f}"
         for (route, words), request in self.faults.items():
             yield f"  FAULT {route}: {words}\n        {request[:600]}"

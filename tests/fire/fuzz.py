@@ -7,9 +7,10 @@ Most come from the schema itself (schemathesis: examples, coverage, fuzzing, sta
 """
 
 import argparse
+import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -218,11 +219,8 @@ def by_hand(client: httpx.Client, contract: Contract, there: There, tally: Tally
             drawn(strategy, number, until_enough)
 
 
-def fuzz(most: int, first: int = 1) -> Iterator[str]:
-    """Send so many requests, drawn from this seed on, to a server of its own; gives the table, and at last the number
-    of faults.
-    """
-    tally = Tally()
+def fuzz(tally: Tally, most: int, first: int = 1) -> None:
+    """Send so many requests, drawn from this seed on, to a server of its own."""
     # nobody is to be refused for being many: what is behind the refusal is to be tried
     with (
         served(runs_per_minute=100_000, upload_count=5000, workers=1) as server,
@@ -233,23 +231,24 @@ def fuzz(most: int, first: int = 1) -> Iterator[str]:
         by_hand(client, contract, there, tally, most - tally.requests, first)
         if client.get("/healthz").json() != {"status": "ok"}:
             tally.fault("GET /healthz", "is not alive any more", "")
-        for place, line in enumerate(server.said().splitlines()):
-            if line.startswith("Traceback"):
-                tally.fault("log", "a traceback", "\n".join(server.said().splitlines()[place:][:40])[-600:])
-        yield from tally.rows()
-        yield f"peak of the server's memory {server.peak():.0f} MB"
-    yield str(len(tally.faults))
+        for words in server.exceptions():
+            tally.fault("log", f"a traceback: {words}", "")
+        tally.peak = server.peak()
 
 
 def main() -> None:
-    """Fuzz, and print the table."""
+    """Fuzz, and print the table, also where it is cut short."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
-    *table, faults = fuzz(chosen.requests, chosen.seed)
-    print("\n".join(table))
-    sys.exit(faults != "0")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    tally = Tally(sys.stderr)
+    try:
+        fuzz(tally, chosen.requests, chosen.seed)
+    finally:
+        print("\n".join(tally.rows()))
+    sys.exit(len(tally.faults) > 0)
 
 
 if __name__ == "__main__":

@@ -137,8 +137,7 @@ class Measured:
             self.seen = self._watched(server, commands)
             self.busy = (server.seconds() - busy) / (time.monotonic() - began)
             self.peak, self.states = max(server.peak(), *self.memory.server), [self._state(server, id) for id in runs]
-            self.log, self.tracebacks = len(server.said()), server.said().count("Traceback (most recent")
-            self.last_words = server.said()[-2000:]
+            self.log, self.exceptions, self.last_words = len(server.said()), server.exceptions(), server.said()[-2000:]
 
     def _state(self, server: Served, run: str) -> str:
         """How a training stands; a word of its own where the server does not answer."""
@@ -206,7 +205,7 @@ class Measured:
         yield Row(
             "memory: peak of the server", self.peak, 1500, f"its children {max(self.memory.children):.0f} MB", "MB"
         )
-        yield Row("log of the server", self.log / 1000, None, f"{self.tracebacks} tracebacks", "kB")
+        yield Row("log of the server", self.log / 1000, None, f"{self.exceptions.total()} tracebacks", "kB")
         clients = {
             name: f"{seen['busy'] / self.seconds:.0%} busy, {1000 * seen['late']:.0f} ms late"
             for name, seen in self.seen.items()
@@ -249,7 +248,9 @@ def main() -> None:
     print("\n".join(map(str, rows)))
     for kind, answers in sorted(measured.hostile_answers().items()):
         print(f"       hostile: {kind:<20} {say(answers)}")
-    if "no answer" in measured.states or measured.tracebacks:
+    for words, count in measured.exceptions.most_common():
+        print(f"       log: {count:,} × {words}")
+    if "no answer" in measured.states:
         print(measured.last_words)
     sys.exit(not all(row.held for row in rows))
 

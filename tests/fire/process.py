@@ -1,12 +1,14 @@
 """A server in a process of its own, looked at from outside: its memory, its time, its log."""
 
 import os
+import re
 import resource
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,8 @@ from pathlib import Path
 from tests.service import answers
 
 MOST = 8 * 2**30  # bytes of addresses; a request that asks for all there is takes the server and not the machine
+# what ends a traceback: the first line after it that is not moved to the right
+ENDS = re.compile(r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*(\S.*)", re.M)
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -65,6 +69,10 @@ class Served(Process):
     def said(self) -> str:
         """Its log until now."""
         return self.log.read_text(errors="replace")
+
+    def exceptions(self) -> Counter[str]:
+        """The last line of every traceback in its log, with how often it stands there."""
+        return Counter(line[:200] for line in ENDS.findall(self.said()))
 
 
 @contextmanager
