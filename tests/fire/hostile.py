@@ -100,6 +100,29 @@ class Enemy:
                 page = await self.server.ask("GET", f"/?model={id}", limit=30, keep=0)
                 self.note("huge pages", page.status)
 
+    async def races(self) -> None:
+        """Networks that are deleted while they are read in every way."""
+        content = files.network_of(100_000)
+        while await self.going_on():
+            said = await self.post("races", "/api/models", content, BYTES)
+            with suppress(ValueError, KeyError, TypeError):
+                made = orjson.loads(said)
+                path, owner = f"/api/models/{made['id']}", f"Bearer {made['owner_token']}"
+                gets = [path, f"{path}/weights", f"{path}/weights", f"/api/trace?model={made['id']}&values=1;2", path]
+
+                async def get(path: str) -> None:
+                    self.note("races", (await self.server.ask("GET", path, limit=30, keep=0)).status)
+
+                async def delete(path: str = path, owner: str = owner) -> None:
+                    async with self.server.connection() as (reader, writer):
+                        writer.write(self.server.head("DELETE", path, Authorization=owner))
+                        self.note(
+                            "races", (await reader.readuntil(b" ") + await reader.readuntil(b" "))[-4:-1].decode()
+                        )
+
+                with suppress(ExceptionGroup):  # a connection was cut
+                    await at_once([*map(get, gets[:3]), delete(), *map(get, gets[3:]), delete()])
+
     async def come_and_go(self) -> None:
         """Event streams that are left as soon as they are asked for, some with a reset."""
         while await self.going_on(0.02):
@@ -190,6 +213,7 @@ class Enemy:
             f"/?layer={'9' * 4000}",
             f"/embed/unfold?model={'%00' * 60}",
             f"/?model={BIG}&text={quote(LONG[:1900])}",
+            f"/embed/unfold?model={BIG}&text={quote(LONG[:1900])}",
             f"/runs/{','.join(['0' * 32] * 100)}",
             f"/api/events?runs={','.join(['0' * 32] * 50)}",
             f"/static/{'../' * 1000}etc/passwd",
@@ -209,6 +233,8 @@ KINDS: list[Callable[[Enemy], Awaitable[None]]] = [
     Enemy.dear_addresses,
     Enemy.abandoned,
     Enemy.huge,
+    Enemy.races,
+    lambda each: each.files_of("dear imports", f"/api/models{DRY}", [files.network_of(50_000_000)], BYTES),
     Enemy.come_and_go,
     Enemy.stopped,
     Enemy.trickled,
