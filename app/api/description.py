@@ -13,9 +13,10 @@ from gatescope.app.http.problems import MEDIA_TYPE, TITLES
 
 Description = dict[str, Any]  # an object of an OpenAPI document
 JSON = "application/json"
-# What any request may be answered: its head or its body is none or never comes, or everything is taken.
-ALWAYS = (400, 408, 413, 414, 431, 503)
-PROBLEMS = (*ALWAYS, 403, 404, 409, 415, 422, 429, 507)
+# What any request may be answered: its head or its body is none or never comes, another site's page sends it, or
+# everything is taken.
+ALWAYS = (400, 403, 408, 413, 414, 415, 431, 503)
+PROBLEMS = (*ALWAYS, 404, 405, 409, 422, 429, 507)
 UNUSED = ("HTTPValidationError", "ValidationError")  # FastAPI's own problems, which this service never answers
 RETRY_AFTER = {
     "description": "seconds after which asking again may help",
@@ -35,21 +36,17 @@ class Service(FastAPI):
 
 
 def problem_statuses(path: str, method: str, operation: Description) -> list[int]:
-    """The statuses of the problems that an operation may answer."""
+    """The statuses of the problems that an operation may answer; 405 where a server that only reads does not."""
     named = {parameter["name"] for parameter in operation.get("parameters", [])}
     found = {*ALWAYS}
-    if "requestBody" in operation:
-        found |= {415, 422}
-    if named - {"id"}:
+    if named - {"id"} or "requestBody" in operation:
         found |= {422}
     if "{id}" in path or "runs" in named:
         found |= {404}
-    if "authorization" in named:
-        found |= {403}
     if method == "post" and path in ("/api/models", "/api/runs"):
-        found |= {403, 429, 507}
+        found |= {405, 429, 507}
     elif "authorization" in named and method != "get":
-        found |= {409, 507}
+        found |= {405, 409, 507}
     return sorted(found)
 
 

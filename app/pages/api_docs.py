@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from gatescope.app.api.description import ALWAYS
 from gatescope.app.pages.documentation import anchor
 
 MEDIA_TYPE = "application/json"
@@ -22,7 +23,7 @@ class Field(NamedTuple):
 
 class Operation(NamedTuple):
     """One method of one path. `answers` are (status, what comes) pairs, without those that go without saying, and
-    `problems` the statuses with which it may refuse.
+    `problems` the statuses with which it may refuse, without those that any request may be answered.
     """
 
     method: str
@@ -48,7 +49,7 @@ def operations(schema: Schema) -> list[Operation]:
             operation["description"],
             (*parameters(operation), *body_fields(operation, bodies)),
             tuple(answers(operation)),
-            tuple(status for status, answer in operation["responses"].items() if "$ref" in answer),
+            tuple(problems(operation)),
         )
         for path, methods in schema["paths"].items()
         for method, operation in methods.items()
@@ -60,6 +61,13 @@ def answers(operation: Schema) -> Iterator[tuple[str, str]]:
     for status, answer in operation["responses"].items():
         if answer.get("description", "Successful Response") != "Successful Response":
             yield status, answer["description"]
+
+
+def problems(operation: Schema) -> Iterator[str]:
+    """The statuses with which an operation may refuse, and others do not."""
+    for status, answer in operation["responses"].items():
+        if "$ref" in answer and int(status) not in ALWAYS:
+            yield status
 
 
 def parameters(operation: Schema) -> Iterator[Field]:
