@@ -27,8 +27,11 @@ from gatescope.app.api import (
 )
 from gatescope.app.api.description import Service
 from gatescope.app.http.body_limits import BodyLimits
-from gatescope.app.http.headers import HouseHeaders, ProblemsOnly
-from gatescope.app.http.problems import add_handlers, response
+from gatescope.app.http.headers import HouseHeaders
+from gatescope.app.http.methods import HeadAsGet
+from gatescope.app.http.places import Places
+from gatescope.app.http.problems import ProblemsOnly, add_handlers, response
+from gatescope.app.http.streams import Streams
 from gatescope.app.networks.catalog import Networks
 from gatescope.app.pages import pages
 from gatescope.app.pages.paths import STATIC
@@ -76,8 +79,10 @@ def create_app(settings: Settings) -> FastAPI:
         seconds=settings.worker_hours * 3600,
     )
     app.state.admission = Admission(app.state.store, settings)
-    app.state.viewers = Viewers(app.state.store, settings.viewer_limit)
-    app.state.metrics = health.Metrics(app.state.store, app.state.viewers)
+    app.state.viewers = Viewers(app.state.store)
+    app.state.streams = Streams(settings.viewer_limit)
+    app.state.places = Places(settings.computations, settings.memory_at_once, settings.computation_wait)
+    app.state.metrics = health.Metrics(app.state.store, app.state.streams)
     add_handlers(app)
     app.exception_handler(StoreFault)(on_store_fault)
     for part in (
@@ -104,6 +109,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=NOT_COMPRESSED)
     app.add_middleware(ProblemsOnly)
     app.add_middleware(HouseHeaders, frame_ancestors=settings.frame_ancestors)
+    app.add_middleware(HeadAsGet)
     return app
 
 

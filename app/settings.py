@@ -40,7 +40,7 @@ class Settings(BaseSettings):
         max(2, os.cpu_count() or 2), ge=1, le=256, description="readings of networks computed at the same time"
     )
     computation_memory: int = Field(640 * 2**20, ge=2**20, description="most bytes of memory that one of them may hold")
-    computation_work: int = Field(400_000_000_000, ge=1, description="most multiply-adds of one of them")
+    computation_work: int = Field(1_000_000_000_000, ge=1, description="most multiply-adds of one of them")
     computation_wait: float = Field(
         5.0, ge=0, description="seconds that a reading waits for its turn before it gets 503"
     )

@@ -10,22 +10,21 @@ from contextlib import contextmanager
 
 import httpx
 import orjson
-import uvicorn
 from fastapi import FastAPI
 
-from gatescope.app.http.connection import Connection
+from gatescope.app.http.connection import Limits
+from gatescope.app.http.serving import Server
 from gatescope.app.server import create_app
 from gatescope.app.settings import Settings
 
 
 @contextmanager
-def serve(settings: Settings, app: FastAPI | None = None) -> Iterator[str]:
+def serve(settings: Settings, app: FastAPI | None = None, limits: Limits | None = None) -> Iterator[str]:
     """Serve on a free loopback port, in a thread, for the length of a `with` block; gives the address.
 
-    app: made from the settings already, for tests that look inside.
+    app: made from the settings already, for tests that look inside; limits: of a connection, the real ones else.
     """
-    options = {"host": "127.0.0.1", "port": 0, "log_level": "warning", "http": Connection}
-    server = uvicorn.Server(uvicorn.Config(app or create_app(settings), **options))
+    server = Server(app or create_app(settings), settings, limits, port=0, log_level="warning")
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
@@ -41,9 +40,9 @@ def serve(settings: Settings, app: FastAPI | None = None) -> Iterator[str]:
 
 
 @contextmanager
-def a_server(arguments: list, command: list | None = None, **options) -> Iterator[str]:
+def a_process(arguments: list, command: list | None = None, **options) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The command `serve` in a process of its own on a free loopback port, until the end of a `with` block; gives the
-    address.
+    address and the process, whose standard error can be read once it has ended.
 
     command: what to start, `python -m gatescope` unless said; options: as `subprocess.Popen` takes them.
     """
@@ -57,10 +56,18 @@ def a_server(arguments: list, command: list | None = None, **options) -> Iterato
             while not answers(address):
                 assert process.poll() is None and time.monotonic() < end, process.communicate(timeout=5)[1]
                 time.sleep(0.05)
-            yield address
+            yield address, process
         finally:
-            process.terminate()
-            process.communicate(timeout=30)
+            if process.poll() is None:
+                process.terminate()
+                process.communicate(timeout=30)
+
+
+@contextmanager
+def a_server(arguments: list, command: list | None = None, **options) -> Iterator[str]:
+    """The same where its address is enough."""
+    with a_process(arguments, command, **options) as (address, _):
+        yield address
 
 
 def answers(address: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from gatescope.app.api import events
+from gatescope.app.http.connection import Limits, counts
 from gatescope.app.runs import viewers
 from gatescope.app.server import create_app
 from gatescope.app.settings import Settings
@@ -31,6 +31,14 @@ def store(app):
 def here(app) -> Iterator[httpx.Client]:
     with serve(app.state.settings, app) as address, httpx.Client(base_url=address, timeout=20) as client:
         yield client
+
+
+@pytest.fixture
+def impatient(app) -> Iterator[httpx.Client]:
+    """A server that waits for its readers no longer than half a second."""
+    with serve(app.state.settings, app, Limits(reader=0.5)) as address:
+        with httpx.Client(base_url=address, timeout=20) as client:
+            yield client
 
 
 def run_of(store, steps: int = 3, over: bool = True) -> str:
@@ -178,8 +186,8 @@ def test_viewers_who_come_late_leave_and_return_see_one_log(here, store):
         assert len(times) <= 2 * ((times[-1] - times[0]) / viewers.PAUSE + 3)
 
 
-def test_who_stops_reading_is_cut_off_and_the_others_go_on(here, app, store, monkeypatch):
-    monkeypatch.setattr(events, "PATIENCE", 0.5)
+def test_who_stops_reading_is_cut_off_and_the_others_go_on(impatient, app, store):
+    here, before = impatient, counts["cut"]
     run, (host, port) = run_of(store, steps=1, over=False), (here.base_url.host, here.base_url.port)
     with socket.socket() as stopped:
         stopped.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -190,11 +198,14 @@ def test_who_stops_reading_is_cut_off_and_the_others_go_on(here, app, store, mon
         thread.start()
         deadline = time.monotonic() + 20
         step = 2
-        while not app.state.viewers.dropped and time.monotonic() < deadline:
+        while counts["cut"] == before and time.monotonic() < deadline:
             store.append(run, "sample", {"step": step, "text": long}, step)
             step += 1
             time.sleep(0.05)
-        assert app.state.viewers.dropped == 1 and app.state.viewers.count == 1
+        assert counts["cut"] == before + 1
+        while app.state.viewers.count > 1 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert app.state.viewers.count == app.state.streams.count == 1
         store.move(run, ["running"], "finished")
         thread.join(timeout=20)
         assert ids_of(other[0][0]) == [event.id for event in store.events(0, [run])]

@@ -3,19 +3,21 @@ import json
 import pytest
 
 from gatescope.app.networks.catalog import Networks
-from gatescope.app.pages.first_paint import TEXT, first_paint
+from gatescope.app.pages.first_paint import TEXT, FirstPaint
 from gatescope.models.cells import cells
+from gatescope.models.inspection.price import Purse
 from gatescope.models.inspection.trace import trace
 from gatescope.models.network.network import Network, untrained
 from gatescope.models.network.task import Task
 
+PURSE = Purse(2**30, 10**11)
 GRU, WORDS = cells()["gru"], ["the", "wolf", "sleeps", "in", "a", "wood"]
 KINDS = Task("values", "classes", "many-to-one", ("calm", "wave"))
 ROWS = ((0.5, -1.0), (0.25, 2.0))
 
 
 def light(data, limit=2000, **query):
-    carried = first_paint(Networks(data), query, limit)
+    carried = FirstPaint(Networks(data), query, limit, PURSE).content()
     assert "<" not in carried
     return json.loads(carried)
 

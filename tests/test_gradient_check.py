@@ -5,6 +5,7 @@ import pytest
 
 from gatescope.models.cells import cells
 from gatescope.models.inspection import gradient_check as verification
+from gatescope.models.inspection.computation import Computation, Pieces
 from gatescope.models.inspection.gradient_check import check_gradients
 from gatescope.models.inspection.trace import Trace, trace
 from gatescope.models.network.network import untrained
@@ -22,8 +23,9 @@ def test_a_right_gradient_is_verified(cell, loss):
 
 
 def test_a_gradient_with_a_small_fault_is_not(monkeypatch):
-    def faulty(*args, **options) -> Trace:
-        found = trace(*args, **options)
+    @Computation
+    def faulty(*args, **options) -> Pieces[Trace]:
+        found = yield from trace.pieces(*args, **options)
         found.tensors["grad.parameters.rnn.weight_hh_l0"] = found.tensors["grad.parameters.rnn.weight_hh_l0"] * 1.01
         return found
 

@@ -6,10 +6,11 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from gatescope.app.api.answers import answer
+from gatescope.app.api.computing import computed
 from gatescope.app.api.fields import ArithmeticBody, ArithmeticQuery
-from gatescope.app.api.resolve import compute, resolve_inputs
 from gatescope.app.http.encoding import json_response
 from gatescope.models.inspection.preactivations import preactivations
+from gatescope.models.inspection.price import price_of_preactivations
 
 router = APIRouter(prefix="/api", tags=["trace"])
 JSON = answer("terms by signal")
@@ -17,17 +18,17 @@ JSON = answer("terms by signal")
 
 def summed(request: Request, fields: ArithmeticQuery | ArithmeticBody) -> Response:
     """The arithmetic that was asked for."""
-    network, inputs, options = resolve_inputs(request, fields)
-    return json_response(compute(fields, preactivations, network, inputs, fields.layer, fields.unit, **options))
+    compute, place = preactivations.pieces, (fields.layer, fields.unit)
+    return computed(request, fields, price_of_preactivations, compute, json_response, *place)
 
 
 @router.get("/arithmetic", responses=JSON)
-def read_arithmetic(request: Request, query: Annotated[ArithmeticQuery, Query()]) -> Response:
+async def read_arithmetic(request: Request, query: Annotated[ArithmeticQuery, Query()]) -> Response:
     """What each matrix map and bias adds to one unit's sums, at every step of a text or of numbers."""
     return summed(request, query)
 
 
 @router.post("/arithmetic", responses=JSON)
-def read_posted_arithmetic(request: Request, body: ArithmeticBody) -> Response:
+async def read_posted_arithmetic(request: Request, body: ArithmeticBody) -> Response:
     """The same of a longer text, of tokens or numbers, with signals overwritten."""
     return summed(request, body)

@@ -1,23 +1,17 @@
 """The log of events: as one live stream for many runs, and in pages."""
 
-from functools import partial
 from typing import Annotated
 
-import anyio
 import orjson
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
-from fastapi.sse import EventSourceResponse, format_sse_event
-from starlette.status import HTTP_503_SERVICE_UNAVAILABLE
-from starlette.types import Message, Receive, Scope, Send
+from fastapi.sse import format_sse_event
 
 from gatescope.app.api.answers import Answers, answer
 from gatescope.app.api.run_fields import EventsQuery, PageQuery
 from gatescope.app.api.runs import get_run
-from gatescope.app.http import problems
-from gatescope.app.http.connection import EXTENSION, Connection
-from gatescope.app.http.encoding import NO_BUFFERING, json_response
-from gatescope.app.runs.viewers import Viewers
+from gatescope.app.http.encoding import json_response
+from gatescope.app.http.streams import EventStream
 
 router = APIRouter(prefix="/api", tags=["runs"])
 STREAM: Answers = {
@@ -25,45 +19,8 @@ STREAM: Answers = {
     204: {"description": "The runs are over and everything has been sent: come back no more"},
 }
 PAGE = answer("events in rising order of their ids")
-PATIENCE = 15.0  # seconds in which a viewer must take what it is sent
-MORE_LATER = {"Retry-After": "10"}
 LONGEST_ID = 18  # digits; every id of the log has fewer
 LOST = "The place to go on from is not in this log: it comes again from its start."
-
-
-class LogStream(EventSourceResponse):
-    """The log as server-sent events, for one viewer; who does not read for 15 s is cut off."""
-
-    def __init__(self, viewers: Viewers, runs: tuple[str, ...], after: int, preface: bytes = b""):
-        self.viewers, self.events = viewers, viewers.watch(runs, after, preface)
-        super().__init__(self.events, headers=NO_BUFFERING)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the log. The viewer is counted here and nowhere else: a response that never begins holds no place."""
-        if not self.viewers.join():
-            full = "Too many are watching now; the log can be had in pages meanwhile."
-            refusal = problems.response(HTTP_503_SERVICE_UNAVAILABLE, full, headers=MORE_LATER)
-            return await refusal(scope, receive, send)
-        connection = scope.get("extensions", {}).get(EXTENSION)
-        if connection:
-            connection.when_leaving = self.viewers.close
-            connection.hold_little()
-        try:
-            await super().__call__(scope, receive, partial(self._send, send, connection))
-        finally:
-            await self.events.aclose()
-            self.viewers.leave()
-
-    async def _send(self, send: Send, connection: Connection | None, message: Message) -> None:
-        try:
-            with anyio.fail_after(PATIENCE):
-                await send(message)
-        except TimeoutError:
-            self.viewers.dropped += 1
-            if connection is None:
-                raise
-            connection.cut()
-            await anyio.sleep_forever()  # until the connection is seen to be gone
 
 
 @router.get("/events", responses=STREAM)
@@ -87,7 +44,7 @@ def stream_events(
             after = 0
     if after and all(run.is_over for run in watched) and not store.events(after, runs, 1):
         return Response(status_code=204)
-    return LogStream(viewers, runs, after, preface)
+    return EventStream(request.app.state.streams, viewers.watch(runs, after, preface), viewers.close)
 
 
 @router.get("/runs/{id}/events.json", responses=PAGE)

@@ -1,23 +1,48 @@
 """A network writing on."""
 
+from collections.abc import Iterator
+from functools import partial
+
 from fastapi import APIRouter, Request
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response
 
 from gatescope.app.api.answers import answer
+from gatescope.app.api.computing import Work, computed_pieces, purse_of
 from gatescope.app.api.fields import GenerateBody
-from gatescope.app.http.encoding import event_stream
+from gatescope.app.http.encoding import server_sent
+from gatescope.app.http.places import address_of
+from gatescope.app.http.streams import EventStream
 from gatescope.app.networks.inputs import tokens_of
 from gatescope.models.inspection.generate import generate
+from gatescope.models.inspection.price import price_of_generation
+from gatescope.models.refused import Refused
 
 router = APIRouter(prefix="/api", tags=["generate"])
 STREAM = answer("`begin`, `forward`, `character` …, `end`", "text/event-stream")
+SENT = {"tokens": "length"}
 
 
-@router.post("/generate", responses=STREAM)
-def stream_generation(request: Request, body: GenerateBody) -> StreamingResponse:
-    """Continue a text: events `begin`, `forward` (the prompt), `character` for each one written, `end`."""
+def planned_writing(request: Request, body: GenerateBody) -> Work[Iterator[bytes]]:
+    """What is to be written, at which price; a Problem, or Refused, where it cannot be."""
     network = request.app.state.networks.get(body.model)
     prompt = tokens_of(network, body.prompt, request.app.state.settings.text_limit_post, "prompt")
     interventions = [each.intervention() for each in body.interventions]
-    events = generate(network, prompt, body.length, body.temperature, body.top_k, body.seed, interventions)
-    return event_stream(events, body.encoding)
+    try:
+        price = purse_of(request).pay(
+            lambda length: price_of_generation(network, len(prompt), length, interventions), body.length
+        )
+    except Refused as refused:
+        raise refused.called(SENT) from None
+
+    def begin() -> Iterator[bytes]:
+        events = generate(network, prompt, body.length, body.temperature, body.top_k, body.seed, interventions)
+        return server_sent(events, body.encoding)
+
+    return Work(price, begin, {})
+
+
+@router.post("/generate", responses=STREAM)
+async def stream_generation(request: Request, body: GenerateBody) -> Response:
+    """Continue a text: events `begin`, `forward` (the prompt), `character` for each one written, `end`."""
+    state, plan = request.app.state, partial(planned_writing, request, body)
+    return EventStream(state.streams, computed_pieces(state.places, address_of(request), plan))

@@ -11,8 +11,9 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from gatescope.app.api.answers import answer
+from gatescope.app.http.connection import counts
+from gatescope.app.http.streams import Streams
 from gatescope.app.runs.store import Store
-from gatescope.app.runs.viewers import Viewers
 
 router = APIRouter(tags=["service"])
 STATES = ("queued", "running", "paused", "finished", "stopped", "failed")
@@ -22,8 +23,8 @@ METRICS = answer("Prometheus' text format", "text/plain")
 class Metrics(Collector):
     """What is counted, read when it is asked for."""
 
-    def __init__(self, store: Store, viewers: Viewers):
-        self.store, self.viewers = store, viewers
+    def __init__(self, store: Store, streams: Streams):
+        self.store, self.streams = store, streams
         self.registry = CollectorRegistry()
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
@@ -40,12 +41,12 @@ class Metrics(Collector):
             runs.add_metric([state], count[state])
         yield runs
         yield CounterMetricFamily("gatescope_events", "Events ever logged, of all runs.", self.store.last_id())
-        yield GaugeMetricFamily("gatescope_viewers", "Event streams open now.", self.viewers.count)
-        yield CounterMetricFamily("gatescope_viewers_dropped", "Viewers that stopped reading.", self.viewers.dropped)
+        yield GaugeMetricFamily("gatescope_viewers", "Event streams open now.", self.streams.count)
+        yield CounterMetricFamily("gatescope_viewers_dropped", "Viewers that stopped reading.", counts["cut"])
 
 
 @router.get("/healthz")
-def health() -> dict[str, str]:
+async def health() -> dict[str, str]:
     """Whether the service answers."""
     return {"status": "ok"}
 

@@ -14,6 +14,7 @@ from gatescope.app.api.answers import Answers
 from gatescope.app.api.run_fields import RunQuery, RunsQuery
 from gatescope.app.http.encoding import json_response
 from gatescope.app.http.owners import bearer, check_owner, is_at_home, refuse_other_sites, token_hash
+from gatescope.app.http.places import address_of
 from gatescope.app.http.problems import Problem
 from gatescope.app.networks.text_decoding import read_text
 from gatescope.app.runs.run import Run
@@ -23,6 +24,7 @@ from gatescope.models.training.plan import plan
 from gatescope.models.training.recipe import Cost
 
 router = APIRouter(prefix="/api/runs", tags=["runs"])
+IN_MEMORY = 8  # times its length that a text takes while it is decoded and looked at
 BODY = {"requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string"}}}}}
 CREATED: Answers = {
     200: {"description": "`dry_run`: what the network would see, the recipe, the cost; nothing is stored"},
@@ -49,9 +51,11 @@ async def create_run(
         raise Problem(
             ("content-encoding", "must not be there: send the text as it is"), status=HTTP_415_UNSUPPORTED_MEDIA_TYPE
         )
-    return await run_in_threadpool(
-        started, request, query, await request.body(), bearer(authorization), idempotency_key
-    )
+    places, token = request.app.state.places, bearer(authorization)
+    async with places.body(request, request.app.state.settings.run_text_limit):
+        content = await request.body()
+        async with places.room(IN_MEMORY * len(content), address_of(request)):
+            return await run_in_threadpool(started, request, query, content, token, idempotency_key)
 
 
 @router.get("")

@@ -1,15 +1,27 @@
 """What a network does while it reads, forwards and backwards: as an event stream or as a file."""
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from gatescope.app.api.answers import answer
+from gatescope.app.api.computing import computed, computed_pieces, planned
 from gatescope.app.api.fields import FileBody, FileQuery, StreamBody, StreamQuery
-from gatescope.app.api.resolve import compute, resolve_inputs
-from gatescope.app.http.encoding import as_safetensors, download, event_stream, json_response
+from gatescope.app.http.encoding import (
+    Encoding,
+    download,
+    json_pieces,
+    safetensors_header,
+    safetensors_pieces,
+    server_sent,
+)
+from gatescope.app.http.places import address_of
+from gatescope.app.http.streams import EventStream
 from gatescope.app.networks.inputs import signal_names
+from gatescope.models.inspection.price import price_of_stream, price_of_trace
 from gatescope.models.inspection.trace import Trace, stream, trace
 
 router = APIRouter(prefix="/api", tags=["trace"])
@@ -19,65 +31,74 @@ JSON = answer("metadata and tensors")
 
 
 def options_of(fields: FileQuery | FileBody) -> dict[str, Any]:
-    """How a trace is to be made."""
-    signals = signal_names(fields.signals)
-    return {"loss": fields.loss, "backward": fields.backward, "precision": fields.precision, "signals": signals}
+    """What of the options of a trace decides its price."""
+    return {"backward": fields.backward, "precision": fields.precision, "signals": signal_names(fields.signals)}
 
 
-def whole_trace(request: Request, fields: FileQuery | FileBody) -> Trace:
-    """The whole trace of what a request says."""
-    network, inputs, options = resolve_inputs(request, fields)
-    return compute(fields, trace, network, inputs, **options, **options_of(fields))
+def whole_trace(request: Request, fields: FileQuery | FileBody, as_file: bool) -> Response:
+    """The whole trace of what a request says, as a safetensors file or as JSON lists."""
+    compute = partial(trace.pieces, loss=fields.loss)
+    return computed(
+        request, fields, price_of_trace, compute, file_response if as_file else lists_response, told=options_of(fields)
+    )
 
 
-def streamed(request: Request, fields: StreamQuery | StreamBody) -> StreamingResponse:
+def streamed(request: Request, fields: StreamQuery | StreamBody) -> Response:
     """The trace of what a request says, as an event stream."""
-    network, inputs, options = resolve_inputs(request, fields)
-    events = compute(fields, stream, network, inputs, **options, **options_of(fields))
-    return event_stream(events, fields.encoding)
+    state, compute = request.app.state, partial(events, fields.encoding, loss=fields.loss)
+    plan = partial(planned, request, fields, price_of_stream, compute, told=options_of(fields))
+    return EventStream(state.streams, computed_pieces(state.places, address_of(request), plan))
+
+
+def events(encoding: Encoding, *values: Any, **options: Any) -> Iterator[bytes]:
+    """The events of a trace as they travel; values and options are those of `stream`. Raises Refused at once."""
+    return server_sent(stream(*values, **options), encoding)
 
 
 def file_response(whole: Trace) -> Response:
     """A trace as a safetensors file."""
-    return download(as_safetensors(whole.tensors, whole.metadata), f"{whole.metadata['model']}.trace.safetensors")
+    length = len(safetensors_header(whole.tensors, whole.metadata))
+    length += sum(array.nbytes for array in whole.tensors.values())
+    pieces = safetensors_pieces(whole.tensors, whole.metadata)
+    return download(pieces, f"{whole.metadata['model']}.trace.safetensors", length)
 
 
 def lists_response(whole: Trace) -> Response:
     """A trace as JSON lists."""
-    return json_response({"metadata": whole.metadata, "tensors": whole.tensors})
+    return StreamingResponse(json_pieces(whole.tensors, whole.metadata), media_type="application/json")
 
 
 @router.get("/trace", responses=STREAM)
-def stream_trace(request: Request, query: Annotated[StreamQuery, Query()]) -> StreamingResponse:
+async def stream_trace(request: Request, query: Annotated[StreamQuery, Query()]) -> Response:
     """Read a text, or numbers: events `begin`, `forward` in rising t, `backward` in falling t, `end`."""
     return streamed(request, query)
 
 
 @router.post("/trace", responses=STREAM)
-def stream_posted_trace(request: Request, body: StreamBody) -> StreamingResponse:
+async def stream_posted_trace(request: Request, body: StreamBody) -> Response:
     """Read a longer text, tokens, or numbers: the same events."""
     return streamed(request, body)
 
 
 @router.get("/trace.safetensors", responses=FILE)
-def trace_file(request: Request, query: Annotated[FileQuery, Query()]) -> Response:
+async def trace_file(request: Request, query: Annotated[FileQuery, Query()]) -> Response:
     """Read a text, or numbers: everything recorded, as tensors in a file."""
-    return file_response(whole_trace(request, query))
+    return whole_trace(request, query, as_file=True)
 
 
 @router.post("/trace.safetensors", responses=FILE)
-def posted_trace_file(request: Request, body: FileBody) -> Response:
+async def posted_trace_file(request: Request, body: FileBody) -> Response:
     """Read a longer text, tokens, or numbers: everything recorded, as tensors in a file."""
-    return file_response(whole_trace(request, body))
+    return whole_trace(request, body, as_file=True)
 
 
 @router.get("/trace.json", responses=JSON)
-def trace_lists(request: Request, query: Annotated[FileQuery, Query()]) -> Response:
+async def trace_lists(request: Request, query: Annotated[FileQuery, Query()]) -> Response:
     """Read a text, or numbers: everything recorded, as JSON lists."""
-    return lists_response(whole_trace(request, query))
+    return whole_trace(request, query, as_file=False)
 
 
 @router.post("/trace.json", responses=JSON)
-def posted_trace_lists(request: Request, body: FileBody) -> Response:
+async def posted_trace_lists(request: Request, body: FileBody) -> Response:
     """Read a longer text, tokens, or numbers: everything recorded, as JSON lists."""
-    return lists_response(whole_trace(request, body))
+    return whole_trace(request, body, as_file=False)

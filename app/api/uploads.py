@@ -10,11 +10,13 @@ from gatescope.app.api.answers import Answers, answer
 from gatescope.app.api.fields import UploadQuery
 from gatescope.app.http.encoding import BYTES, json_response
 from gatescope.app.http.owners import check_owner
+from gatescope.app.http.places import address_of
 from gatescope.app.http.problems import Problem
 from gatescope.models.formats.safetensors import LENGTH, check_start
 from gatescope.models.formats.torch_module import recognise
 from gatescope.models.network.network import BadNetwork
 
+IN_MEMORY = 5  # times its length that a file takes while it is looked at
 BODY = {"requestBody": {"required": True, "content": {BYTES: {"schema": {"type": "string", "format": "binary"}}}}}
 STORED: Answers = {
     **answer("what was recognised; nothing is stored"),
@@ -35,9 +37,12 @@ async def upload_model(request: Request, query: Annotated[UploadQuery, Query()])
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != BYTES:
         raise Problem(("content-type", f"must be {BYTES}, the bytes of a safetensors file"), status=415)
+    state = request.app.state
     try:
-        content = await received(request)
-        return await run_in_threadpool(accepted, request, content, query.dry_run)
+        async with state.places.body(request, state.settings.upload_limit):
+            content = await received(request)
+            async with state.places.room(IN_MEMORY * len(content), address_of(request)):
+                return await run_in_threadpool(accepted, request, content, query.dry_run)
     except BadNetwork as bad:
         raise Problem(("body", str(bad).encode(errors="backslashreplace").decode())) from None
 

@@ -2,21 +2,21 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import uvicorn
 from pydantic import ValidationError
 from uvicorn.config import LOGGING_CONFIG
 
 from gatescope.app.commands.lessons_command import lessons
 from gatescope.app.commands.train_command import train
 from gatescope.app.files import atomic_write
-from gatescope.app.http.connection import Connection
-from gatescope.app.http.encoding import as_safetensors, to_json
+from gatescope.app.http.encoding import json_pieces, safetensors_pieces
 from gatescope.app.http.problems import Problem
+from gatescope.app.http.serving import Server, raise_open_files, run_to_the_end
 from gatescope.app.networks.catalog import Networks
 from gatescope.app.networks.inputs import IN_TEXTS, inputs_of, signal_names, targets_of
 from gatescope.app.server import create_app
@@ -52,17 +52,10 @@ def serve(
     """Serve the pages and the API."""
     flags: dict[str, Any] = {"host": host, "port": port, "data": data}
     settings = Settings(**{name: value for name, value in flags.items() if value is not None})
+    raise_open_files()
     app = create_app(settings)
     app.state.store.open()  # before the server starts, so that a refusal is one line
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        http=Connection,
-        access_log=False,  # its lines would hold the texts that people type
-        log_config=log_config(),
-        timeout_graceful_shutdown=2,
-    )
+    run_to_the_end(Server(app, settings, log_config=log_config()))
 
 
 def log_config() -> dict[str, Any]:
@@ -121,11 +114,17 @@ def trace_command(
     except Refused as refused:
         raise refused.called(IN_TEXTS | {"targets": "--target", "signals": "--signals"}) from None
     if out and out.suffix == ".safetensors":
-        out.write_bytes(as_safetensors(whole.tensors, whole.metadata))
+        write_pieces(out, safetensors_pieces(whole.tensors, whole.metadata))
     elif out:
-        out.write_bytes(to_json({"metadata": whole.metadata, "tensors": whole.tensors}))
+        write_pieces(out, json_pieces(whole.tensors, whole.metadata))
     else:
-        sys.stdout.buffer.write(to_json({"metadata": whole.metadata, "tensors": whole.tensors}) + b"\n")
+        sys.stdout.buffer.writelines([*json_pieces(whole.tensors, whole.metadata), b"\n"])
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write a file piece by piece."""
+    with path.open("wb") as file:
+        file.writelines(pieces)
 
 
 @cli.command("convert")

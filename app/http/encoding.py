@@ -1,20 +1,27 @@
-"""How arrays and events travel: base64 of little-endian float16, JSON lists, server-sent events, safetensors."""
+"""How arrays and events travel: base64 of little-endian float16, JSON lists, server-sent events, safetensors; what is
+large is written piece by piece, so that nobody holds it whole.
+"""
 
 import base64
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 from urllib.parse import quote
 
 import numpy as np
 import orjson
-from fastapi.responses import Response
-from fastapi.sse import EventSourceResponse, format_sse_event
-from safetensors.numpy import save
+from fastapi.responses import Response, StreamingResponse
+from fastapi.sse import format_sse_event
 
 Encoding = Literal["float16", "json"]
 BYTES = "application/octet-stream"
 QUOTED = str.maketrans({'"': r"\"", "\\": r"\\"})  # what a name in quotation marks cannot hold as it is
 NO_BUFFERING = {"X-Accel-Buffering": "no"}
+PIECE = 2**20  # bytes that are sent at once
+A_NUMBER = 16  # characters of one in JSON, about
+DTYPES = {"float32": "F32", "float64": "F64"}  # as safetensors calls them
+LENGTH = 8  # bytes in which such a file says how long its header is
+Tensors = Mapping[str, np.ndarray]
 
 
 def packed(value: Any) -> Any:
@@ -47,26 +54,61 @@ def server_sent(events: Iterable[tuple[str, Mapping[str, Any]]], encoding: Encod
         yield format_sse_event(event=name, data_str=to_json(data, encoding).decode())
 
 
-def event_stream(events: Iterable[tuple[str, Mapping[str, Any]]], encoding: Encoding) -> EventSourceResponse:
-    """(name, data) pairs as an event stream; each is computed in a worker thread when the one before has been sent."""
-    return EventSourceResponse(server_sent(events, encoding), headers=NO_BUFFERING)
-
-
 def json_response(value: Any, status: int = 200) -> Response:
     """A value with arrays in it as a JSON response."""
     return Response(to_json(value), status, media_type="application/json")
 
 
-def download(content: bytes, name: str) -> Response:
-    """Bytes as a file of this name to be kept; the name, in any script, as RFC 6266 has it."""
+def download(content: bytes | Iterable[bytes], name: str, length: int | None = None) -> Response:
+    """Bytes, or pieces of `length` bytes together, as a file of this name to be kept; the name, in any script, as RFC
+    6266 has it.
+    """
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
     if name.isascii() and name.isprintable():
         headers = {"Content-Disposition": f'attachment; filename="{name.translate(QUOTED)}"'}
-    return Response(content, media_type=BYTES, headers=headers)
+    if isinstance(content, bytes):
+        return Response(content, media_type=BYTES, headers=headers)
+    if length is not None:
+        headers["Content-Length"] = str(length)
+    return StreamingResponse(content, media_type=BYTES, headers=headers)
 
 
-def as_safetensors(tensors: dict[str, np.ndarray], metadata: Mapping[str, Any]) -> bytes:
-    """Tensors as the bytes of a safetensors file; metadata that is not text is written as JSON."""
+def safetensors_header(tensors: Tensors, metadata: Mapping[str, Any]) -> bytes:
+    """What a safetensors file of these tensors, in the order of their names, begins with; metadata that is not text is
+    written as JSON.
+    """
     texts = {key: value if isinstance(value, str) else to_json(value).decode() for key, value in metadata.items()}
-    content: bytes = save({name: np.ascontiguousarray(array) for name, array in tensors.items()}, texts)
-    return content
+    entries: dict[str, Any] = {"__metadata__": dict(sorted(texts.items()))}
+    end = 0
+    for name, array in sorted(tensors.items()):
+        begin, end = end, end + array.nbytes
+        entries[name] = {"dtype": DTYPES[array.dtype.name], "shape": array.shape, "data_offsets": [begin, end]}
+    header = orjson.dumps(entries)
+    header += b" " * (-len(header) % LENGTH)  # so that the numbers are aligned
+    return len(header).to_bytes(LENGTH, "little") + header
+
+
+def safetensors_pieces(tensors: Tensors, metadata: Mapping[str, Any]) -> Iterator[bytes]:
+    """A safetensors file piece by piece."""
+    yield safetensors_header(tensors, metadata)
+    for _, array in sorted(tensors.items()):
+        for rows in _pieces_of(array, array.itemsize):
+            yield rows.tobytes()
+
+
+def json_pieces(tensors: Tensors, metadata: Mapping[str, Any]) -> Iterator[bytes]:
+    """`{"metadata": …, "tensors": {name: lists}}` piece by piece."""
+    yield b'{"metadata":' + to_json(metadata) + b',"tensors":{'
+    for number, (name, array) in enumerate(tensors.items()):
+        yield (b"," if number else b"") + to_json(name) + b":["
+        for first, rows in enumerate(_pieces_of(array, A_NUMBER)):
+            yield (b"," if first else b"") + to_json(np.ascontiguousarray(rows))[1:-1]
+        yield b"]"
+    yield b"}}"
+
+
+def _pieces_of(array: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """As many rows of an array at a time as make a piece, where a number takes so many bytes."""
+    rows = max(1, PIECE // max(1, size * math.prod(array.shape[1:])))
+    for first in range(0, len(array), rows):
+        yield array[first : first + rows]

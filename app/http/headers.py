@@ -3,12 +3,20 @@
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gatescope.app.http import problems
-
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     "font-src 'self'; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors "
 )
+
+
+def house_headers(frame_ancestors: str = "'none'") -> dict[str, str]:
+    """The headers of every response; only these origins may show it in a frame."""
+    return {
+        "Content-Security-Policy": POLICY + frame_ancestors,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",  # the address holds the person's text
+        "Cache-Control": "no-cache",
+    }
 
 
 class HouseHeaders:
@@ -16,7 +24,7 @@ class HouseHeaders:
 
     def __init__(self, app: ASGIApp, frame_ancestors: str):
         self.app = app
-        self.frame_ancestors = frame_ancestors
+        self.framed, self.alone = house_headers(frame_ancestors), house_headers()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         framed = scope["type"] == "http" and scope["path"].startswith("/embed/")
@@ -24,32 +32,11 @@ class HouseHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = POLICY + (self.frame_ancestors if framed else "'none'")
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers["Referrer-Policy"] = "same-origin"  # the address holds the person's text
-                headers.setdefault("Cache-Control", "no-cache")
+                for name, value in (self.framed if framed else self.alone).items():
+                    if name == "Cache-Control":
+                        headers.setdefault(name, value)
+                    else:
+                        headers[name] = value
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
-
-
-class ProblemsOnly:
-    """Turns the plain-text errors of other middleware (unknown host, too large a body) into problem+json."""
-
-    def __init__(self, app: ASGIApp):
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        replaced = False
-
-        async def send_problem(message: Message) -> None:
-            nonlocal replaced
-            if message["type"] == "http.response.start" and message["status"] >= 400:
-                headers = MutableHeaders(scope=message)
-                replaced = headers.get("content-type", "").startswith("text/plain")
-                if replaced:
-                    await problems.plain(message["status"], scope)(scope, receive, send)
-            if not replaced:
-                await send(message)
-
-        await self.app(scope, receive, send_problem)

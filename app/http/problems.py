@@ -2,22 +2,29 @@
 
 import unicodedata
 from collections.abc import Iterable, Mapping
+from errno import EMFILE, ENFILE
 
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic_core import ErrorDetails
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 from starlette.status import (
+    HTTP_400_BAD_REQUEST,
+    HTTP_408_REQUEST_TIMEOUT,
     HTTP_413_CONTENT_TOO_LARGE,
     HTTP_422_UNPROCESSABLE_CONTENT,
     HTTP_500_INTERNAL_SERVER_ERROR,
+    HTTP_503_SERVICE_UNAVAILABLE,
 )
-from starlette.types import Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gatescope.app.http.headers import house_headers
 from gatescope.models.refused import Refused
 
 MEDIA_TYPE = "application/problem+json"
@@ -26,11 +33,14 @@ TITLES = {
     403: "This is not allowed",
     404: "There is nothing here",
     405: "This address does not take this method",
+    408: "The request did not come in time",
     409: "This does not fit the state it is in",
     413: "The request is too large",
+    414: "The address is too long",
     415: "The request is of another kind than this address takes",
     422: "A value is not allowed",
     429: "Too many requests",
+    431: "The headers are too large",
     500: "Something went wrong here",
     503: "Not now",
     507: "There is no space left",
@@ -38,6 +48,8 @@ TITLES = {
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 LISTED = 10
 NAME_LENGTH = 60
+LATE = "must not stand still for 30 seconds, and must have 16 KiB a second in the long run"
+SPENT = "The machine has no more files, threads or memory to give just now."
 
 
 class Problem(Exception):
@@ -131,6 +143,8 @@ async def on_validation_error(request: Request, error: RequestValidationError) -
 def plain(status: int, scope: Scope, headers: Mapping[str, str] | None = None) -> Response:
     """A problem+json response of which no more than its status is known, and how long a body may be."""
     limit = scope.get(MAX_BODY_SIZE_SCOPE_KEY)
+    if status == HTTP_408_REQUEST_TIMEOUT:
+        return response(status, f"body: {LATE}", [("body", LATE)], headers)
     if status != HTTP_413_CONTENT_TOO_LARGE or limit is None:
         return response(status, TITLES.get(status, "The request failed"), headers=headers)
     detail = f"must have at most {limit:,} bytes"
@@ -157,9 +171,23 @@ async def on_http_exception(request: Request, error: HTTPException) -> Response:
     return plain(error.status_code, request.scope, headers)
 
 
+async def on_disconnect(request: Request, error: ClientDisconnect) -> Response:
+    """Who left in the middle of a request gets no answer; that is no fault, and not worth a line of the log."""
+    return response(HTTP_400_BAD_REQUEST, "The request ended before its body did.")
+
+
+async def on_spent(request: Request, error: Exception) -> Response:
+    """Answer where the machine has nothing left to work with; every other error goes on its way."""
+    files = isinstance(error, OSError) and error.errno in (EMFILE, ENFILE)
+    threads = isinstance(error, RuntimeError) and str(error) == "can't start new thread"
+    if not (files or threads or isinstance(error, MemoryError)):
+        raise error
+    return response(HTTP_503_SERVICE_UNAVAILABLE, SPENT, headers={"Retry-After": "5"})
+
+
 async def on_fault(request: Request, error: Exception) -> Response:
     """Answer a fault of ours; the log has the traceback, the response has none of it."""
-    headers = {"X-Content-Type-Options": "nosniff"}  # a fault's response passes no middleware
+    headers = house_headers()  # a fault's response passes no middleware
     return response(HTTP_500_INTERNAL_SERVER_ERROR, "The fault is in the server's log.", headers=headers)
 
 
@@ -169,4 +197,29 @@ def add_handlers(app: FastAPI) -> None:
     app.exception_handler(Refused)(on_refused)
     app.exception_handler(RequestValidationError)(on_validation_error)
     app.exception_handler(HTTPException)(on_http_exception)
+    app.exception_handler(ClientDisconnect)(on_disconnect)
+    for spent in (OSError, RuntimeError, MemoryError):
+        app.exception_handler(spent)(on_spent)
     app.exception_handler(Exception)(on_fault)
+
+
+class ProblemsOnly:
+    """Turns the plain-text errors of other middleware (unknown host, too large a body) into problem+json."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        replaced = False
+
+        async def send_problem(message: Message) -> None:
+            nonlocal replaced
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                headers = MutableHeaders(scope=message)
+                replaced = headers.get("content-type", "").startswith("text/plain")
+                if replaced:
+                    await plain(message["status"], scope)(scope, receive, send)
+            if not replaced:
+                await send(message)
+
+        await self.app(scope, receive, send_problem)

@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -13,8 +15,9 @@ from gatescope.app.api.cells import descriptions
 from gatescope.app.http.encoding import to_json
 from gatescope.app.http.problems import Problem, field_error
 from gatescope.app.networks.catalog import Networks
-from gatescope.app.networks.inputs import IN_ADDRESSES, format_rows, inputs_of, targets_of
+from gatescope.app.networks.inputs import IN_ADDRESSES, Inputs, Targets, format_rows, inputs_of, targets_of
 from gatescope.models.inspection.preactivations import preactivations
+from gatescope.models.inspection.price import Price, Purse, count_of_steps, price_of_preactivations, price_of_stream
 from gatescope.models.inspection.trace import stream
 from gatescope.models.network.network import Network
 from gatescope.models.refused import Refused
@@ -61,24 +64,54 @@ def can_read(network: Network, inputs: str | Sequence[Sequence[float]]) -> bool:
         return False
 
 
-def first_picture(networks: Networks, address: Address, limit: int) -> dict[str, Any]:
-    """The trace and the unit's arithmetic that an address asks for; a Problem where it asks for what there is not."""
+@dataclass(frozen=True)
+class Picture:
+    """What the picture of a page is to show, and its price. notice: why it is the example and not what was asked."""
+
+    network: Network
+    address: Address
+    fields: dict[str, str]
+    inputs: Inputs
+    targets: Targets | None
+    price: Price
+    notice: str = ""
+
+
+def _picture(networks: Networks, address: Address, limit: int, purse: Purse) -> Picture:
     network = networks.get(address.model)
     fields = address.model_dump(include={"text", "values"}, exclude_none=True) or example_input(network)
     inputs = inputs_of(network, limit, **fields)
     targets = targets_of(network, address.target, limit, "target")
+    network.layer_spec(address.layer)
     try:
-        network.layer_spec(address.layer)
-        events = list(stream(network, inputs, loss=address.loss, targets=targets))
+        steps = count_of_steps(network, inputs, targets)
+        price = purse.pay(partial(_price, network), steps, "values" if network.channels else "tokens")
+    except Refused as refused:
+        raise refused.called(IN_ADDRESSES) from None
+    return Picture(network, address, fields, inputs, targets, price)
+
+
+def _price(network: Network, steps: int) -> Price:
+    """A trace, one unit's sums, and all of it in words: base64 of two bytes a number, some four times over."""
+    recorded, sums = price_of_stream(network, steps), price_of_preactivations(network, steps)
+    numbers = 2 * steps * sum(len(spec.cell.graph().signals) * spec.hidden for spec in network.layer_specs)
+    return Price(recorded.memory + 12 * numbers, recorded.work + sums.work)
+
+
+def drawn(picture: Picture) -> dict[str, Any]:
+    """The trace and the unit's arithmetic of a picture; raises Refused, by the names of an address."""
+    network, address, targets = picture.network, picture.address, picture.targets
+    try:
+        events = list(stream(network, picture.inputs, loss=address.loss, targets=targets))
         unit = liveliest_unit(events, address.layer) if address.unit is None else address.unit
-        summands = preactivations(network, inputs, address.layer, unit, targets=targets)
+        summands = preactivations(network, picture.inputs, address.layer, unit, targets=targets)
     except Refused as refused:
         raise refused.called(IN_ADDRESSES) from None
     return {
         "events": events,
         "arithmetic": orjson.Fragment(to_json(summands)),
-        "address": address.model_dump(exclude_none=True) | fields | {"unit": unit},
-    }
+        "address": address.model_dump(exclude_none=True) | picture.fields | {"unit": unit},
+    } | ({"notice": picture.notice} if picture.notice else {})
 
 
 def liveliest_unit(events: list[tuple[str, dict[str, Any]]], layer: int) -> int:
@@ -87,24 +120,36 @@ def liveliest_unit(events: list[tuple[str, dict[str, Any]]], layer: int) -> int:
     return int(np.concatenate([frame[next(iter(frame))] for frame in frames]).std(axis=0).argmax())
 
 
-def first_paint(networks: Networks, query: Mapping[str, str], limit: int) -> Markup:
-    """The JSON for a page, safe inside a script element: the networks, the cells and the picture its address asks for.
-
-    A bad address gives the example and a notice that says what was wrong.
+class FirstPaint:
+    """What one page carries: the networks, the cells and the picture its address asks for; the example, with a notice
+    that says why, where it asks for what there is not or what is too dear. purse: what a page may cost.
     """
-    content = {
-        "models": [network.details() for network in offered_networks(networks, query)],
-        "cells": descriptions(),
-    }
-    try:
-        content |= first_picture(networks, Address.model_validate(dict(query)), limit)
-    except ValidationError as error:
-        content |= first_picture(networks, Address(), limit) | {"notice": notice(*field_error(error.errors()[0]))}
-    except Problem as problem:
-        content |= first_picture(networks, Address(), limit) | {"notice": notice(*problem.errors[0])}
-    except Refused as refused:
-        content |= first_picture(networks, Address(), limit) | {"notice": notice(refused.field, refused.detail)}
-    return json_in_html(content)
+
+    def __init__(self, networks: Networks, query: Mapping[str, str], limit: int, purse: Purse):
+        self.networks, self.query, self.limit, self.purse = networks, query, limit, purse
+        try:
+            self.picture = _picture(networks, Address.model_validate(dict(query)), limit, purse)
+        except ValidationError as error:
+            self.picture = self._example(*field_error(error.errors()[0]))
+        except Problem as problem:
+            self.picture = self._example(*problem.errors[0])
+        except Refused as refused:
+            self.picture = self._example(refused.field, refused.detail)
+
+    def _example(self, field: str, detail: str) -> Picture:
+        example = _picture(self.networks, Address(), self.limit, self.purse)
+        return replace(example, notice=notice(field, detail))
+
+    def content(self) -> Markup:
+        """All of it as JSON, safe inside a script element."""
+        content = {
+            "models": [network.details() for network in offered_networks(self.networks, self.query)],
+            "cells": descriptions(),
+        }
+        try:
+            return json_in_html(content | drawn(self.picture))
+        except Refused as refused:
+            return json_in_html(content | drawn(self._example(refused.field, refused.detail)))
 
 
 def json_in_html(content: dict[str, Any]) -> Markup:

@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, Response
 from fastapi.templating import Jinja2Templates
 from starlette.exceptions import HTTPException
 
 from gatescope.app.api.cells import descriptions
+from gatescope.app.http.places import SMALL, address_of
 from gatescope.app.pages.api_docs import operations
 from gatescope.app.pages.documentation import Heading, documentation, markdown_html
-from gatescope.app.pages.first_paint import first_paint, json_in_html
+from gatescope.app.pages.first_paint import FirstPaint, json_in_html
 from gatescope.app.pages.paths import STATIC, TEMPLATES
+from gatescope.models.inspection.price import Purse
 
 router = APIRouter(include_in_schema=False)
 templates = Jinja2Templates(directory=TEMPLATES)
@@ -25,6 +28,8 @@ templates.env.globals |= {"version": GATESCOPE, "plotly_version": PLOTLY}
 templates.env.filters["markdown"] = markdown_html
 # What is read off the programs and follows the text of a page, by the page's id; it is drawn by docs_<id>.html.
 APPENDED = {"api": Heading(2, "every-operation", "Every operation"), "cells": Heading(2, "every-cell", "Every cell")}
+# What the picture of a page may take, about half a second; a dearer one gives way to the example, and says so.
+PAGE_WORK = 20_000_000_000
 FOR_A_YEAR = "public, max-age=31536000, immutable"
 
 
@@ -43,11 +48,22 @@ def plotly(compressed: bool) -> bytes:
     return gzip.compress(content, compresslevel=6) if compressed else content
 
 
-def trace_page(request: Request, template: str, view: str | None = None) -> HTMLResponse:
-    """A page that carries its first picture."""
-    state = request.app.state
-    carried = first_paint(state.networks, request.query_params, state.settings.text_limit_get)
-    return templates.TemplateResponse(request, template, {"first_light": carried, "view": view})
+async def trace_page(request: Request, template: str, view: str | None = None) -> Response:
+    """A page that carries its first picture, computed at a place of its own unless it is dear."""
+    state, who = request.app.state, address_of(request)
+    purse = Purse(state.settings.computation_memory, min(PAGE_WORK, state.settings.computation_work))
+    arguments = state.networks, request.query_params, state.settings.text_limit_get, purse
+    paint = await run_in_threadpool(FirstPaint, *arguments)
+
+    def page() -> Response:
+        made: Response = templates.TemplateResponse(request, template, {"first_light": paint.content(), "view": view})
+        return made
+
+    price, places = paint.picture.price, state.places
+    async with places.room(price.memory if price.memory > SMALL else 0, who) as until:
+        async with places.place(price.work, who, until, page=True):
+            made: Response = await places.in_thread(page)
+            return made
 
 
 def training_page(request: Request, template: str) -> HTMLResponse:
@@ -56,10 +72,10 @@ def training_page(request: Request, template: str) -> HTMLResponse:
     return templates.TemplateResponse(request, template, {"first_light": carried})
 
 
-@router.get("/")
-def bench(request: Request) -> HTMLResponse:
+@router.get("/", response_class=HTMLResponse)
+async def bench(request: Request) -> Response:
     """The bench: every view over one text."""
-    return trace_page(request, "bench.html")
+    return await trace_page(request, "bench.html")
 
 
 @router.get("/train")
@@ -80,12 +96,12 @@ def embed_run(request: Request) -> HTMLResponse:
     return training_page(request, "embed_run.html")
 
 
-@router.get("/embed/{view}")
-def embed(request: Request, view: str) -> HTMLResponse:
+@router.get("/embed/{view}", response_class=HTMLResponse)
+async def embed(request: Request, view: str) -> Response:
     """One view alone, to be framed."""
     if view not in views():
         raise HTTPException(404)
-    return trace_page(request, "embed.html", view)
+    return await trace_page(request, "embed.html", view)
 
 
 @router.get("/docs")

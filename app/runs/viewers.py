@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from anyio import to_thread
@@ -29,24 +30,17 @@ class Page:
 
 
 class Viewers:
-    """Everyone who watches; at most `limit` at once."""
+    """Everyone who watches."""
 
-    def __init__(self, store: Store, limit: int):
-        self.store, self.limit = store, limit
-        self.count, self.dropped, self.leaving = 0, 0, False
+    def __init__(self, store: Store):
+        self.store = store
+        self.count, self.leaving = 0, False
         self._known = 0
         self._news = asyncio.Event()
         self._following: asyncio.Task[None] | None = None
         self._pages: OrderedDict[tuple[int, int, tuple[str, ...]], asyncio.Future[Page]] = OrderedDict()
 
-    def join(self) -> bool:
-        """Count one more viewer, unless there are too many."""
-        if self.count >= self.limit:
-            return False
-        self.count += 1
-        return True
-
-    def leave(self) -> None:
+    def _leave(self) -> None:
         """Count one viewer less; without any, nobody follows the log."""
         self.count -= 1
         if not self.count and self._following:
@@ -61,6 +55,15 @@ class Viewers:
 
     async def watch(self, runs: tuple[str, ...], after: int, preface: bytes = b"") -> AsyncGenerator[bytes, None]:
         """What a viewer of these runs is sent, after a preface, from the event after this id until all are over."""
+        self.count += 1
+        try:
+            async with aclosing(self._watched(runs, after, preface)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        finally:
+            self._leave()
+
+    async def _watched(self, runs: tuple[str, ...], after: int, preface: bytes) -> AsyncGenerator[bytes, None]:
         yield retry() + preface
         going = await to_thread.run_sync(self._going, runs)
         if self._following is None:

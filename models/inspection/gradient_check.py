@@ -8,10 +8,11 @@ from typing import TypedDict
 
 import numpy as np
 
+from gatescope.models.inspection.computation import Computation, Pieces
 from gatescope.models.inspection.interventions import Intervention
 from gatescope.models.inspection.recorder import Recorder, RecorderOptions
 from gatescope.models.inspection.trace import trace
-from gatescope.models.network.bptt import NetworkWeights
+from gatescope.models.network.bptt import NetworkWeights, time_chunks
 from gatescope.models.network.network import Network
 from gatescope.models.network.task import Rows
 from gatescope.models.refused import Refused
@@ -31,6 +32,7 @@ class Verification(TypedDict):
     verified: bool
 
 
+@Computation
 def check_gradients(
     network: Network,
     inputs: Rows,
@@ -38,7 +40,7 @@ def check_gradients(
     seed: int = 0,
     interventions: Sequence[Intervention] = (),
     targets: Rows | None = None,
-) -> Verification:
+) -> Pieces[Verification]:
     """Compare the gradient along one random direction through all weights at once with (L(θ+εv) − L(θ−εv)) / 2ε.
 
     In float64; loss, interventions and targets are those of a trace. The error is relative to the gradient's norm, the
@@ -53,13 +55,15 @@ def check_gradients(
         "interventions": interventions,
         "targets": targets,
     }
-    gradients = trace(network, inputs, **options).tensors
-    if "grad.parameters.readout.weight" not in gradients:
+    recorded = yield from trace.pieces(network, inputs, **options)
+    if "grad.parameters.readout.weight" not in recorded.tensors:
         raise Refused("targets", "are needed; without them there is no loss to differentiate")
     direction = {name: random.standard_normal(array.shape) for name, array in network.parameters.items()}
-    slopes = {name: gradients[f"grad.parameters.{name}"] for name in direction}
+    slopes = {name: recorded.tensors[f"grad.parameters.{name}"] for name in direction}
+    del recorded  # its records are not needed any more
     analytic = float(sum(np.vdot(slopes[name], direction[name]) for name in direction))
-    ahead, behind = (_loss(network, inputs, options, direction, sign * STEP) for sign in (1, -1))
+    ahead = yield from _loss(network, inputs, options, direction, STEP)
+    behind = yield from _loss(network, inputs, options, direction, -STEP)
     numeric = (ahead - behind) / (2 * STEP)
     size = math.sqrt(sum(float(np.vdot(slope, slope)) for slope in slopes.values()))
     error = abs(analytic - numeric) / max(size, 1e-12)
@@ -68,15 +72,17 @@ def check_gradients(
 
 def _loss(
     network: Network, inputs: Rows, options: RecorderOptions, direction: dict[str, np.ndarray], step: float
-) -> float:
+) -> Pieces[float]:
     """The loss with all weights moved along the direction."""
     moved = {name: array.astype(np.float64) + step * direction[name] for name, array in network.parameters.items()}
     weights = NetworkWeights(network.cell, network.layers, network.hidden, moved, np.dtype("float64"), network.channels)
     alone: RecorderOptions = {**options, "backward": False}
     recorder = Recorder(network, inputs, **alone)
     recorder.work.use(weights)
-    recorder.forward(0, recorder.steps)
-    recorder.score(0, recorder.steps)
+    for first, last in time_chunks(recorder.steps):
+        recorder.forward(first, last)
+        recorder.score(first, last)
+        yield
     loss = recorder.summary()["loss"]
     assert loss is not None  # the network has a readout
     return loss

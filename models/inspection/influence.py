@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gatescope.models.compiler.denormals import flushed
+from gatescope.models.inspection.computation import Computation, Pieces
 from gatescope.models.inspection.interventions import Intervention, intervention_records
 from gatescope.models.network.bptt import NetworkPass, time_chunks
 from gatescope.models.network.inputs import LayerInput
@@ -23,6 +24,7 @@ AT_ONCE = 4
 LONGEST = 1000
 
 
+@Computation
 def influence(
     network: Network,
     inputs: Rows,
@@ -31,7 +33,7 @@ def influence(
     precision: str = "float32",
     interventions: Sequence[Intervention] = (),
     targets: Rows | None = None,
-) -> np.ndarray:
+) -> Pieces[np.ndarray]:
     """‖∂L_t/∂s‖ for the loss L_t of each step (row) and a state s of one layer at each step (column), (N, N).
 
     layer: which of the network's parts; signal: one of its states, its output unless said. There is zero where no loss
@@ -58,10 +60,12 @@ def influence(
         gradient_window=gradient_window,
         adjoints=steps,
     )
-    with flushed():
-        for first, last in time_chunks(steps):
+    for first, last in time_chunks(steps):
+        with flushed():
             work.forward(example.inputs[first:last, None], first)
-        return _sweep(work, _blame(network, work, example.targets[:, None]), layer, signal)
+        yield
+    found: np.ndarray = yield from _sweep(work, _blame(network, work, example.targets[:, None]), layer, signal)
+    return found
 
 
 def _blame(network: Network, work: NetworkPass, targets: np.ndarray) -> np.ndarray:
@@ -73,25 +77,32 @@ def _blame(network: Network, work: NetworkPass, targets: np.ndarray) -> np.ndarr
     return blame
 
 
-def _sweep(work: NetworkPass, blame: np.ndarray, layer: int, signal: str) -> np.ndarray:
+def _sweep(work: NetworkPass, blame: np.ndarray, layer: int, signal: str) -> Pieces[np.ndarray]:
     found = np.zeros((work.steps, work.steps), blame.dtype)
     for each in work.layers:
         each.begin_backward()
         for gradient in each.gradients.values():
             gradient[:] = 0  # a loss that has not joined yet sends nothing back
     for first, last in reversed(time_chunks(work.steps, work.layers[0].gradient_window)):
-        own = np.arange(last - first)
-        for each in work.layers:
-            each.shift_window(first, last)
-        joining = np.zeros((last - first, work.steps - first, blame.shape[1]), blame.dtype)
-        joining[own, own] = blame[first:last]
-        work.output.add_gradient(joining, first, last, first)
-        for index in reversed(range(layer, len(work.layers))):
-            adjoint = work.layers[index].backward(first, last, first)["weight_ih"]
-            if index > layer:
-                above = work.layer_inputs[index]
-                assert isinstance(above, LayerInput)  # only the lowest layer reads something else
-                above.propagate(adjoint, first, last, first)
+        with flushed():
+            _send_back(work, blame, layer, first, last)
         gradient = work.layers[layer].gradient_at(signal, first, last)[:, first:]
         found[first:, first:last] = np.sqrt(np.vecdot(gradient, gradient)).T
+        yield
     return found
+
+
+def _send_back(work: NetworkPass, blame: np.ndarray, layer: int, first: int, last: int) -> None:
+    """Take the losses of steps first…last−1 in and send all of them back over these steps, down to a layer."""
+    own = np.arange(last - first)
+    for each in work.layers:
+        each.shift_window(first, last)
+    joining = np.zeros((last - first, work.steps - first, blame.shape[1]), blame.dtype)
+    joining[own, own] = blame[first:last]
+    work.output.add_gradient(joining, first, last, first)
+    for index in reversed(range(layer, len(work.layers))):
+        adjoint = work.layers[index].backward(first, last, first)["weight_ih"]
+        if index > layer:
+            above = work.layer_inputs[index]
+            assert isinstance(above, LayerInput)  # only the lowest layer reads something else
+            above.propagate(adjoint, first, last, first)

@@ -8,8 +8,10 @@ from typing import Any, TypedDict
 import numpy as np
 
 from gatescope.models.graph.node import Node
+from gatescope.models.inspection.computation import Computation, Pieces
 from gatescope.models.inspection.interventions import Intervention
 from gatescope.models.inspection.recorder import Recorder
+from gatescope.models.network.bptt import time_chunks
 from gatescope.models.network.inputs import VectorInput
 from gatescope.models.network.layer import Layer
 from gatescope.models.network.network import Network
@@ -24,6 +26,7 @@ class Term(TypedDict):
     values: np.ndarray
 
 
+@Computation
 def preactivations(
     network: Network,
     inputs: Rows,
@@ -31,7 +34,7 @@ def preactivations(
     unit: int = 0,
     interventions: Sequence[Intervention] = (),
     targets: Rows | None = None,
-) -> dict[str, Any]:
+) -> Pieces[dict[str, Any]]:
     """For each signal with a matrix map, its summands for one unit: {"layer", "unit", "terms": {signal: [{"reads",
     "values"}, …]}}.
 
@@ -43,7 +46,9 @@ def preactivations(
     if not 0 <= unit < spec.hidden:
         raise Refused("unit", f"must be between 0 and {spec.hidden - 1}")
     recorder = Recorder(network, inputs, backward=False, interventions=interventions, targets=targets)
-    recorder.forward(0, recorder.steps)
+    for first, last in time_chunks(recorder.steps):
+        recorder.forward(first, last)
+        yield
     cell, work, weights = spec.cell, recorder.work.layers[layer], spec.parameters(network.parameters)
     found: dict[str, list[Term]] = {}
     layout = work.program.layout

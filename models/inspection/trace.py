@@ -15,6 +15,7 @@ import numpy as np
 
 from gatescope.models.compiler.backend import chosen_kernel
 from gatescope.models.graph.description import describe
+from gatescope.models.inspection.computation import Computation, Pieces
 from gatescope.models.inspection.recorder import Recorder, RecorderOptions
 from gatescope.models.network.architecture import LayerSpec
 from gatescope.models.network.bptt import time_chunks
@@ -23,6 +24,7 @@ from gatescope.models.network.network import Network
 from gatescope.models.network.task import Rows
 
 FRAME = 32
+LARGEST_FRAME = 2**20  # numbers
 GUESSES = 5
 Event = tuple[str, dict[str, Any]]  # its name, and data as JSON can hold it but for NumPy's arrays
 
@@ -39,7 +41,8 @@ class Trace:
     metadata: dict[str, Any]
 
 
-def trace(network: Network, inputs: Rows, **options: Unpack[RecorderOptions]) -> Trace:
+@Computation
+def trace(network: Network, inputs: Rows, **options: Unpack[RecorderOptions]) -> Pieces[Trace]:
     """Read a sequence and record everything; the options and the errors are those of `Recorder`.
 
     Gradients of states are total derivatives, through every path.
@@ -49,8 +52,10 @@ def trace(network: Network, inputs: Rows, **options: Unpack[RecorderOptions]) ->
         recorder.forward(first, last)
         if not recorder.wants_backward:
             recorder.score(first, last)
+        yield
     for first, last in reversed(time_chunks(recorder.steps)) if recorder.wants_backward else ():
         recorder.backward(first, last)
+        yield
     names = [spec.name for spec in network.layer_specs]
 
     def named(prefix: str, layers: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -106,9 +111,9 @@ def begin_event(network: Network, inputs: np.ndarray, steps: int | None = None) 
 
 def _events(recorder: Recorder) -> Iterator[Event]:
     """The events of `stream`, made while somebody asks for them."""
-    work = recorder.work
+    work, frame_length = recorder.work, length_of_frames(recorder)
     yield begin_event(recorder.network, recorder.inputs)
-    for first, last in time_chunks(recorder.steps, FRAME):
+    for first, last in time_chunks(recorder.steps, frame_length):
         recorder.forward(first, last)
         outputs = recorder.score(first, last)[:, 0]
         frame = {
@@ -121,7 +126,7 @@ def _events(recorder: Recorder) -> Iterator[Event]:
             yield "forward", frame | {"outputs": outputs}
         else:
             yield "forward", frame | {"top": [top_guesses(expected) for expected in outputs]}
-    for first, last in reversed(time_chunks(recorder.steps, FRAME)) if recorder.wants_backward else ():
+    for first, last in reversed(time_chunks(recorder.steps, frame_length)) if recorder.wants_backward else ():
         recorder.backward(first, last)
         layers = [
             {signal: values[::-1] for signal, values in layer.items()} for layer in recorder.layers(first, last, True)
@@ -137,6 +142,12 @@ def _events(recorder: Recorder) -> Iterator[Event]:
         yield "backward", frame
     targets = None if recorder.network.task.gives == "next" else targets_json(recorder)
     yield "end", {**recorder.summary(), "targets": targets}
+
+
+def length_of_frames(recorder: Recorder) -> int:
+    """How many steps a frame carries: fewer where a step has so many numbers that a frame would be too large."""
+    numbers = sum(values.shape[-1] for layer in recorder.layers(0, 1) for values in layer.values())
+    return max(1, min(FRAME, LARGEST_FRAME // max(int(numbers), 1)))
 
 
 def targets_json(recorder: Recorder) -> list[Any]:
@@ -156,5 +167,10 @@ def _plain(sizes: np.ndarray) -> list[float]:
 
 def top_guesses(probabilities: np.ndarray) -> list[list[int | float]]:
     """The likeliest next tokens with their probabilities, likeliest first: [[token, probability], …]."""
-    best = np.argsort(-probabilities, kind="stable")[:GUESSES]
+    if len(probabilities) > GUESSES:  # sorting all of a large vocabulary would take longer than the network
+        lowest = np.partition(probabilities, -GUESSES)[-GUESSES]
+        among = np.flatnonzero(~(probabilities < lowest))  # what is no number counts as likely, as in sorting
+        best = among[np.argsort(-probabilities[among], kind="stable")[:GUESSES]]
+    else:
+        best = np.argsort(-probabilities, kind="stable")
     return [[int(token), round(float(probabilities[token]), 4)] for token in best]

@@ -38,12 +38,22 @@ class TokenTable:
         self, maps: list[InputMap], bias: np.ndarray, embedding: np.ndarray | None, matmul: Matmul = NUMPY_MATMUL
     ):
         self.maps, self.embedding, self.matmul = maps, embedding, matmul
-        made = [each.forward if embedding is None else matmul.multiply(embedding, each.forward) for each in maps]
-        self.tables = [np.concatenate([table, np.zeros_like(table[:1])]) for table in made]
+        self.tables = [self._table(each) for each in maps]
         self.tables[0] += bias
         # the length of what each token gives: its embedding, or a single one
-        lengths = np.ones(len(made[0]), bias.dtype) if embedding is None else norm(embedding)
+        lengths = np.ones(len(self.tables[0]) - 1, bias.dtype) if embedding is None else norm(embedding)
         self.lengths = np.append(lengths, lengths.dtype.type(0))
+
+    def _table(self, each: InputMap) -> np.ndarray:
+        """What one map makes of every token, written where it stays: there may be many tokens."""
+        tokens = each.forward if self.embedding is None else self.embedding
+        table = np.empty((len(tokens) + 1, each.forward.shape[1]), each.forward.dtype)
+        if self.embedding is None:
+            table[:NO_TOKEN] = each.forward
+        else:
+            self.matmul.multiply(self.embedding, each.forward, table[:NO_TOKEN])
+        table[NO_TOKEN] = 0
+        return table
 
     def read(self, tokens: np.ndarray) -> TokenInput:
         """These tokens as the input of a pass, with room for their gradient."""

@@ -20,6 +20,7 @@ READS = ("characters", "words", "values")
 GIVES = ("next", "classes", "values")
 PATTERNS = ("many-to-many", "many-to-one", "one-to-many")
 LONGEST = 10_000
+MOST_NUMBERS = 2**24
 LABEL_LENGTH = 200
 LISTED = 20  # names, in a sentence about a target
 WHOLE = re.compile(r"[0-9]{1,9}")
@@ -118,6 +119,7 @@ def example_of(
     steps = len(rows)
     first = steps - 1 if task.pattern == "many-to-one" else 0
     last = steps - 1 if task.gives == "next" else steps
+    _check_size("targets", steps, outputs if task.is_regression else 1)
     wanted = np.full((steps, outputs), np.nan) if task.is_regression else np.full(steps, NO_TOKEN)
     if targets is not None:
         wanted[first:last] = _targets(task, targets, outputs, classes, last - first)
@@ -129,13 +131,23 @@ def example_of(
 def _going_on_alone(task: Task, rows: np.ndarray, targets: Rows | None) -> np.ndarray:
     """One input followed by steps at which there is nothing: as many as are judged, else as the task says."""
     reads_numbers = rows.ndim == 2
+    width = rows.shape[1] if reads_numbers else 1
     if len(rows) != 1:
         raise Refused("values" if reads_numbers else "tokens", "this network reads one input and goes on alone")
     steps = task.steps if targets is None else len(targets)
     if not 1 <= steps <= LONGEST:
         raise Refused("targets", f"must have 1 to {LONGEST} steps")
-    nothing = np.zeros((steps - 1, rows.shape[1])) if reads_numbers else np.full(steps - 1, NO_TOKEN)
+    _check_size("targets", steps, width)
+    nothing = np.zeros((steps - 1, width)) if reads_numbers else np.full(steps - 1, NO_TOKEN)
     return np.concatenate([rows, nothing])
+
+
+def _check_size(name: str, steps: int, width: int) -> None:
+    """Raise Refused for more numbers than are ever held: a few bytes of a file or a request may speak of millions."""
+    if steps * width > MOST_NUMBERS:
+        raise Refused(
+            name, f"{steps:,} steps of {width:,} numbers are too many; at most {MOST_NUMBERS:,} numbers are held"
+        )
 
 
 def _targets(task: Task, targets: Rows, outputs: int, classes: Mapping[str, int], steps: int) -> np.ndarray:

@@ -1,0 +1,168 @@
+"""Where computations wait for their turn: so many at a time, so much memory in all, and of those who wait one address
+after the other, so that nobody's crowd stops the others.
+"""
+
+import asyncio
+import math
+import random
+from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from anyio import CapacityLimiter, to_thread
+from starlette.requests import Request
+from starlette.status import HTTP_503_SERVICE_UNAVAILABLE
+
+from gatescope.app.http.problems import Problem
+
+# What is dearer, about a quarter of a second, may take half of the places at most: the others stay for what is quick.
+DEAR = 10_000_000_000  # multiply-adds
+PAGES = 2
+# What the picture of a page may hold without waiting for memory; PAGES of them are computed at a time.
+SMALL = 64 << 20
+Result = TypeVar("Result")
+
+
+class Share:
+    """So much of something. Who wants more of it than is free waits, the addresses taking turns; each: what one address
+    may have of it at most, unless it asks for more at once.
+    """
+
+    def __init__(self, capacity: int, each: int | None = None):
+        self.capacity = self.free = capacity
+        self.each = capacity if each is None else each
+        self._held: Counter[str] = Counter()
+        self._waiting: OrderedDict[str, deque[tuple[int, asyncio.Future[None]]]] = OrderedDict()
+
+    @asynccontextmanager
+    async def taken(self, amount: int, who: str) -> AsyncIterator[None]:
+        """Take so much (all of it at most) as soon as it is there, for the length of an `async with` block."""
+        amount = min(amount, self.capacity)
+        await self._take(amount, who)
+        try:
+            yield
+        finally:
+            self._give(amount, who)
+
+    async def _take(self, amount: int, who: str) -> None:
+        granted = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(who, deque()).append((amount, granted))
+        self._grant()
+        try:
+            await granted
+        except asyncio.CancelledError:
+            if granted.done() and not granted.cancelled():
+                self._give(amount, who)
+            else:
+                self._forget(who, amount, granted)
+            raise
+
+    def _forget(self, who: str, amount: int, granted: asyncio.Future[None]) -> None:
+        """Wait no longer. Who was cancelled may have been passed over already: that future is in no queue any more."""
+        theirs = self._waiting.get(who, deque())
+        if (amount, granted) in theirs:
+            theirs.remove((amount, granted))
+        if not theirs:
+            self._waiting.pop(who, None)
+        self._grant()
+
+    def _give(self, amount: int, who: str) -> None:
+        self.free += amount
+        self._held[who] -= amount
+        if not self._held[who]:
+            del self._held[who]
+        self._grant()
+
+    def _grant(self) -> None:
+        """Give to those whose turn it is as long as there is enough."""
+        while (who := self._next()) is not None:
+            amount, granted = self._waiting[who].popleft()
+            self._waiting.move_to_end(who)
+            if not self._waiting[who]:
+                del self._waiting[who]
+            if granted.cancelled():  # its task has not noticed yet
+                continue
+            self.free -= amount
+            self._held[who] += amount
+            granted.set_result(None)
+
+    def _next(self) -> str | None:
+        """Whose turn it is, if there is enough for them; who has had their part is passed over."""
+        for who, theirs in self._waiting.items():
+            amount, _ = theirs[0]
+            if not self._held[who] or self._held[who] + amount <= self.each:
+                return who if amount <= self.free else None
+        return None
+
+
+class Places:
+    """computations: how many are computed at a time. memory: bytes that all of them hold together, and half as many
+    that bodies on their way may. wait: seconds that one waits for its turn.
+    """
+
+    def __init__(self, computations: int, memory: int, wait: float):
+        self.wait, self.memory, self._bodies = wait, Share(memory, memory // 2), Share(memory // 2, memory // 4)
+        self._every, self._dear = Share(computations), Share(max(1, computations // 2))
+        self._pages = Share(PAGES)
+        self._threads = CapacityLimiter(math.inf)  # the shares say how many there are
+
+    @asynccontextmanager
+    async def room(self, memory: int, who: str) -> AsyncIterator[float]:
+        """Hold so much memory for the length of an `async with` block; gives until when to wait for a place (see
+        `place`). Raises Problem (503) where there is no room in time.
+        """
+        until = asyncio.get_running_loop().time() + self.wait
+        async with _in_time(self.memory, memory, who, until):
+            yield until
+
+    @asynccontextmanager
+    async def body(self, request: Request, limit: int) -> AsyncIterator[None]:
+        """Hold what a request's body takes on its way (as long as it says, else as long as it may be) for the length of
+        an `async with` block. Raises Problem (503).
+        """
+        said = request.headers.get("content-length", "")
+        length = min(int(said), limit) if said.isdecimal() else limit
+        until = asyncio.get_running_loop().time() + self.wait
+        async with _in_time(self._bodies, length, address_of(request), until):
+            yield
+
+    @asynccontextmanager
+    async def place(self, work: int, who: str, until: float = math.inf, page: bool = False) -> AsyncIterator[None]:
+        """Have a place to compute so much for the length of an `async with` block; a quick picture of a page has places
+        of its own. Raises Problem (503) where there is none until then.
+        """
+        if page and work <= DEAR:
+            async with _in_time(self._pages, 1, who, until):
+                yield
+        elif work <= DEAR:
+            async with _in_time(self._every, 1, who, until):
+                yield
+        else:
+            async with _in_time(self._dear, 1, who, until), _in_time(self._every, 1, who, until):
+                yield
+
+    async def in_thread(self, function: Callable[[], Result], abandon: bool = False) -> Result:
+        """What a function gives, computed in a thread of its own; abandon: who is cancelled does not wait for it."""
+        return await to_thread.run_sync(function, abandon_on_cancel=abandon, limiter=self._threads)
+
+
+@asynccontextmanager
+async def _in_time(share: Share, amount: int, who: str, until: float) -> AsyncIterator[None]:
+    taking = share.taken(amount, who)
+    try:
+        async with asyncio.timeout_at(None if until == math.inf else until):
+            await taking.__aenter__()
+    except TimeoutError:
+        headers = {"Retry-After": str(random.randint(2, 6))}
+        detail = "is busy with what others asked for; nothing was computed, try again in a few seconds"
+        raise Problem(("service", detail), status=HTTP_503_SERVICE_UNAVAILABLE, headers=headers) from None
+    try:
+        yield
+    finally:
+        await taking.__aexit__(None, None, None)
+
+
+def address_of(request: Request) -> str:
+    """By what those who wait are told apart."""
+    return request.client.host if request.client else ""

@@ -1,0 +1,147 @@
+"""Who computes when, and how much memory is held: turns among addresses, limits, nothing lost by those who leave."""
+
+import asyncio
+import time
+
+import pytest
+
+from gatescope.app.http.places import DEAR, Places, Share
+from gatescope.app.http.problems import Problem
+
+
+async def waits(share: Share, amount: int, who: str, order: list, seconds: float = 0.0) -> None:
+    async with share.taken(amount, who):
+        order.append(who)
+        await asyncio.sleep(seconds)
+
+
+def test_addresses_take_turns():
+    async def crowd() -> list[str]:
+        share, order = Share(1), []
+        async with asyncio.TaskGroup() as group:
+            for who in ["crowd"] * 6 + ["one", "two"]:
+                group.create_task(waits(share, 1, who, order))
+        assert share.free == 1
+        return order
+
+    assert asyncio.run(crowd()) == ["crowd", "crowd", "one", "two", *["crowd"] * 4]
+
+
+def test_one_address_has_its_part_and_the_rest_is_for_others():
+    async def shared() -> list[str]:
+        share, order = Share(10, each=5), []
+        async with asyncio.TaskGroup() as group:
+            for who, amount in [("crowd", 5), ("crowd", 1), ("other", 5)]:
+                group.create_task(waits(share, amount, who, order, 0.01))
+        assert share.free == 10
+        return order
+
+    assert asyncio.run(shared()) == ["crowd", "other", "crowd"]
+
+
+@pytest.mark.parametrize("amount", [7, 10, 1000])
+def test_more_than_a_part_is_had_at_once_where_it_is_asked_for_at_once(amount):
+    async def alone() -> None:
+        share = Share(10, each=5)
+        async with asyncio.timeout(5):
+            await waits(share, amount, "somebody", [])
+        assert share.free == 10
+
+    asyncio.run(alone())
+
+
+def test_who_leaves_while_waiting_or_just_when_it_is_granted_takes_nothing():
+    async def left() -> None:
+        share = Share(1)
+        for moment in range(6):
+            first = asyncio.create_task(waits(share, 1, "first", [], 0.01))
+            await asyncio.sleep(0)
+            second = asyncio.create_task(waits(share, 1, "second", [], 0.01))
+            for _ in range(moment):
+                await asyncio.sleep(0.004)
+            second.cancel()
+            await asyncio.gather(first, second, return_exceptions=True)
+            assert share.free == 1
+            assert not share._waiting and not share._held
+
+    asyncio.run(left())
+
+
+def test_a_large_wish_is_not_starved_by_small_ones():
+    async def mixed() -> list[str]:
+        share, order = Share(4), []
+        async with asyncio.TaskGroup() as group:
+            group.create_task(waits(share, 3, "first", order, 0.01))
+            await asyncio.sleep(0)
+            group.create_task(waits(share, 4, "large", order, 0.01))
+            await asyncio.sleep(0)
+            for number in range(5):
+                group.create_task(waits(share, 1, f"small {number}", order))
+        return order
+
+    assert asyncio.run(mixed())[:2] == ["first", "large"]
+
+
+async def computes(places: Places, work: int, who: str, running: list, seconds: float = 0.05, page: bool = False):
+    async with places.room(1, who) as until, places.place(work, who, until, page):
+        running.append(work)
+        most = max(sum(each > DEAR for each in running), 0), len(running)
+        await places.in_thread(lambda: time.sleep(seconds))
+        running.remove(work)
+        return most
+
+
+def test_what_is_dear_leaves_places_for_what_is_quick():
+    async def together():
+        places, running = Places(4, 1000, 10), []
+        dear = [computes(places, 2 * DEAR, f"d{number}", running) for number in range(6)]
+        quick = [computes(places, 1, f"q{number}", running) for number in range(6)]
+        return await asyncio.gather(*dear, *quick)
+
+    found = asyncio.run(together())
+    assert max(dear for dear, _ in found) == 2 and max(every for _, every in found) == 4
+
+
+def test_a_page_never_waits_behind_computations():
+    async def busy() -> float:
+        places = Places(1, 1000, 10)
+        dear = asyncio.create_task(computes(places, 2 * DEAR, "somebody", [], 1.0))
+        await asyncio.sleep(0.1)
+        began = time.monotonic()
+        async with places.place(1, "reader", page=True):
+            waited = time.monotonic() - began
+        await dear
+        return waited
+
+    assert asyncio.run(busy()) < 0.5
+
+
+@pytest.mark.parametrize("memory", [1, 1000])
+def test_who_waits_too_long_is_told_when_to_come_again(memory):
+    async def refused() -> Problem:
+        places = Places(1, 1000, 0.05)
+        async with places.room(1000, "somebody"), places.place(2 * DEAR, "somebody"):
+            with pytest.raises(Problem) as problem:
+                async with places.room(0 if memory == 1 else memory, "other") as until, places.place(1, "other", until):
+                    pass
+        assert places.memory.free == 1000
+        return problem.value
+
+    problem = asyncio.run(refused())
+    assert problem.status == 503 and 1 <= int(problem.headers["Retry-After"]) <= 10
+
+
+def test_who_leaves_in_the_moment_in_which_it_would_be_its_turn_takes_nothing_along():
+    async def left() -> list[str]:
+        share, order = Share(1), []
+        async with share.taken(1, "first"):
+            leaving = [asyncio.create_task(waits(share, 1, "leaving", order)) for _ in range(3)]
+            staying = asyncio.create_task(waits(share, 1, "staying", order))
+            await asyncio.sleep(0)
+            for each in leaving:
+                each.cancel()  # which they notice in the loop's next round: it is their turn before
+        await staying
+        assert await asyncio.gather(*leaving, return_exceptions=True) and share.free == 1
+        return order
+
+    assert asyncio.run(left()) == ["staying"]
