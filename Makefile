@@ -3,6 +3,7 @@
 # make test    all tests, in a real Chromium too
 # make bench   the speed figures, side by side; writes build/bench.json
 # make audit   what is known against the pinned packages (asks PyPI; AUDIT="-s osv" asks osv.dev)
+# make fire    what it stands: 20,000 made-up requests (fuzz), five minutes of a crowd (load), the dearest requests (peaks)
 # Each does its own set-up the first time and reinstalls only when pyproject.toml or constraints.txt change.
 
 PYTHON ?= python3
@@ -25,7 +26,7 @@ export OMP_NUM_THREADS := 1
 # As many workers as there are cores; tests/conftest.py says which tests stay together.
 IN_PARALLEL := -n auto --maxprocesses=4
 
-.PHONY: run check test bench audit chromium
+.PHONY: run check test bench audit fire fuzz load peaks chromium
 
 run: $(FOR_RUNNING)
 	@$(BIN)/gatescope serve
@@ -44,6 +45,17 @@ audit: | $(BIN)/python
 	@test -x build/audit/bin/pip-audit || \
 	  { $(BIN)/python -m venv build/audit && build/audit/bin/python -m pip install --quiet pip-audit; }
 	build/audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off $(AUDIT) -r constraints.txt
+
+fire: fuzz load peaks
+
+fuzz: $(FOR_TESTING)
+	$(BIN)/python -m tests.fire.fuzz
+
+load: $(FOR_TESTING)
+	$(BIN)/python -m tests.fire.load
+
+peaks: $(FOR_TESTING)
+	$(BIN)/python -m tests.fire.peaks
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -25,13 +25,14 @@ from gatescope.app.api import (
     uploads,
     verification,
 )
+from gatescope.app.api.description import Service
 from gatescope.app.http.body_limits import BodyLimits
 from gatescope.app.http.faults import Requests
 from gatescope.app.http.headers import HouseHeaders
 from gatescope.app.http.methods import HeadAsGet
 from gatescope.app.http.other_sites import OtherSites
 from gatescope.app.http.places import Places
-from gatescope.app.http.problems import SCHEMA, ProblemsOnly, add_handlers, response
+from gatescope.app.http.problems import ProblemsOnly, add_handlers, response
 from gatescope.app.http.reads_only import ChangesNothing
 from gatescope.app.http.streams import Streams
 from gatescope.app.networks.catalog import Networks
@@ -57,14 +58,13 @@ NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream", "
 
 def create_app(settings: Settings) -> FastAPI:
     """The service as an ASGI application; raises CannotServe."""
-    app = FastAPI(
+    app = Service(
         title="Gatescope",
         version=version("gatescope"),
         summary="See inside a recurrent network: every gate, forwards and backwards, on your own text.",
         docs_url=None,  # FastAPI's own page loads its parts from elsewhere; pages.docs works offline
         redoc_url=None,
         lifespan=lifespan,
-        responses={422: {"description": "A problem (RFC 9457)", "content": {"application/problem+json": SCHEMA}}},
     )
     settings.refuse_every_host()
     try:

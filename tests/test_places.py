@@ -129,3 +129,19 @@ def test_who_waits_too_long_is_told_when_to_come_again(memory):
 
     problem = asyncio.run(refused())
     assert problem.status == 503 and 1 <= int(problem.headers["Retry-After"]) <= 10
+
+
+def test_who_leaves_in_the_moment_in_which_it_would_be_its_turn_takes_nothing_along():
+    async def left() -> list[str]:
+        share, order = Share(1), []
+        async with share.taken(1, "first"):
+            leaving = [asyncio.create_task(waits(share, 1, "leaving", order)) for _ in range(3)]
+            staying = asyncio.create_task(waits(share, 1, "staying", order))
+            await asyncio.sleep(0)
+            for each in leaving:
+                each.cancel()  # which they notice in the loop's next round: it is their turn before
+        await staying
+        assert await asyncio.gather(*leaving, return_exceptions=True) and share.free == 1
+        return order
+
+    assert asyncio.run(left()) == ["staying"]

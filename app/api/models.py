@@ -3,12 +3,14 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 
+from gatescope.app.api.answers import answer
 from gatescope.app.http.encoding import BYTES, download, json_response
 from gatescope.app.http.opened_file import OpenedFile
 from gatescope.app.networks.catalog import Networks
 from gatescope.app.networks.shown import network_for
 
 router = APIRouter(prefix="/api/models", tags=["models"])
+FILE = answer("A safetensors file", BYTES)
 
 
 @router.get("")
@@ -25,7 +27,7 @@ def read_model(request: Request, id: str) -> Response:
     return json_response({**network.details(), "training": network.card})
 
 
-@router.get("/{id}/weights", response_class=FileResponse)
+@router.get("/{id}/weights", response_class=FileResponse, responses=FILE)
 def read_weights(request: Request, id: str) -> Response:
     """A network's weights, a run's as its latest checkpoint has them: a safetensors file with PyTorch's parameter
     names.

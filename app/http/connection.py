@@ -5,6 +5,7 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from fcntl import ioctl
 from http import HTTPStatus
@@ -138,7 +139,8 @@ class Connection(H11Protocol):
         if self._goodbye or self.transport.is_closing():
             return
         self.flow.resume_reading()
-        self.transport.write_eof()
+        with suppress(OSError):  # the other side has reset the connection meanwhile
+            self.transport.write_eof()
         self._goodbye = self.loop.call_later(self.limits.farewell, self.transport.close)
 
     def drop_the_rest(self, cycle: RequestResponseCycle) -> None:

@@ -59,9 +59,12 @@ class Share:
             raise
 
     def _forget(self, who: str, amount: int, granted: asyncio.Future[None]) -> None:
-        self._waiting[who].remove((amount, granted))
-        if not self._waiting[who]:
-            del self._waiting[who]
+        """Wait no longer. Who was cancelled may have been passed over already: that future is in no queue any more."""
+        theirs = self._waiting.get(who, deque())
+        if (amount, granted) in theirs:
+            theirs.remove((amount, granted))
+        if not theirs:
+            self._waiting.pop(who, None)
         self._grant()
 
     def _give(self, amount: int, who: str) -> None:
@@ -78,6 +81,8 @@ class Share:
             self._waiting.move_to_end(who)
             if not self._waiting[who]:
                 del self._waiting[who]
+            if granted.cancelled():  # its task has not noticed yet
+                continue
             self.free -= amount
             self._held[who] += amount
             granted.set_result(None)

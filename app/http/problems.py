@@ -14,6 +14,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 from starlette.status import (
     HTTP_400_BAD_REQUEST,
     HTTP_408_REQUEST_TIMEOUT,
@@ -45,24 +46,7 @@ TITLES = {
     503: "Not now",
     507: "There is no space left",
 }
-SCHEMA = {
-    "schema": {
-        "type": "object",
-        "properties": {
-            "type": {"type": "string"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string"},
-            "errors": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "properties": {"field": {"type": "string"}, "detail": {"type": "string"}},
-                },
-            },
-        },
-    }
-}
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 LISTED = 10
 LATE = "must not stand still for 30 seconds, and must have 16 KiB a second in the long run"
 SPENT = "The machine has no more files, threads or memory to give just now."
@@ -163,9 +147,24 @@ def plain(status: int, scope: Scope, headers: Mapping[str, str] | None = None) -
     return response(status, f"body: {detail}", [("body", detail)], headers)
 
 
+def allowed_methods(request: Request) -> list[str]:
+    """The methods that the request's address takes. Each has a route of its own, and the framework names those of the
+    first alone. What takes GET takes HEAD.
+    """
+    scope = {name: request.scope[name] for name in ("type", "path", "root_path", "headers")}
+    found = []
+    for method in METHODS:
+        if any(route.matches(scope | {"method": method})[0] is Match.FULL for route in request.app.routes):
+            found += [method, "HEAD"] if method == "GET" else [method]
+    return found
+
+
 async def on_http_exception(request: Request, error: HTTPException) -> Response:
     """Answer what the framework refuses: unknown paths, methods, unreadable or too large bodies."""
-    return plain(error.status_code, request.scope, error.headers)
+    headers = error.headers
+    if headers and "Allow" in headers:
+        headers = {**headers, "Allow": ", ".join(allowed_methods(request))}
+    return plain(error.status_code, request.scope, headers)
 
 
 async def on_disconnect(request: Request, error: ClientDisconnect) -> Response:

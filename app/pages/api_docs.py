@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from gatescope.app.api.description import ALWAYS
 from gatescope.app.pages.documentation import anchor
 
 MEDIA_TYPE = "application/json"
@@ -21,13 +22,16 @@ class Field(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """One method of one path. `answers` are (status, what comes) pairs, without those that go without saying."""
+    """One method of one path. `answers` are (status, what comes) pairs, without those that go without saying, and
+    `problems` the statuses with which it may refuse, without those that any request may be answered.
+    """
 
     method: str
     path: str
     description: str
     fields: tuple[Field, ...]
     answers: tuple[tuple[str, str], ...]
+    problems: tuple[str, ...]
 
     @property
     def anchor(self) -> str:
@@ -45,6 +49,7 @@ def operations(schema: Schema) -> list[Operation]:
             operation["description"],
             (*parameters(operation), *body_fields(operation, bodies)),
             tuple(answers(operation)),
+            tuple(problems(operation)),
         )
         for path, methods in schema["paths"].items()
         for method, operation in methods.items()
@@ -52,10 +57,17 @@ def operations(schema: Schema) -> list[Operation]:
 
 
 def answers(operation: Schema) -> Iterator[tuple[str, str]]:
-    """What comes at which status; a problem may always come, and a success that is not described speaks for itself."""
+    """What comes at which status; a success that is not described speaks for itself."""
     for status, answer in operation["responses"].items():
-        if status != "422" and answer["description"] != "Successful Response":
+        if answer.get("description", "Successful Response") != "Successful Response":
             yield status, answer["description"]
+
+
+def problems(operation: Schema) -> Iterator[str]:
+    """The statuses with which an operation may refuse, and others do not."""
+    for status, answer in operation["responses"].items():
+        if "$ref" in answer and int(status) not in ALWAYS:
+            yield status
 
 
 def parameters(operation: Schema) -> Iterator[Field]:
