@@ -37,7 +37,7 @@ def too_long(trial: Trial) -> None:
                 taken = pushed(connection, start + bytes(limit + 1 - len(start)), chunked=not announced)
                 more = 0 if announced and taken < limit else pushed_on(connection)
                 trial.status(first(connection), *refusals(path), what=f"{path} {length}")
-                trial.holds(is_closed(connection, 3), f"{path}: stays open after 413")
+                trial.holds(is_closed(connection, 1), f"{path}: stays open after 413")
                 most = max(most, more)
         whole = head("POST", path, f"Content-Length: {300_000_000}", kind)
         with connected(server.port) as connection:
@@ -153,7 +153,7 @@ def long_heads(trial: Trial) -> None:
     many += [["Cookie: " + "a=b; " * 14_000], ["X: " + "a" * 70_000], [f"X-{n}: {'a' * 700}" for n in range(60)]]
     many += [["X" * 40_000 + ": a"], ["Accept: */*"] * 200, ["X: a"] * 150]
     for path, lines in itertools.product(("/", "/api/models", STYLE, "/none", "/healthz"), many):
-        answer = asked(trial.server.port, head("GET", path, *lines), closing=3)
+        answer = asked(trial.server.port, head("GET", path, *lines), closing=1)
         trial.status(answer, 431, what=f"{path} {len(lines)} lines of {len(lines[0])}")
         trial.holds(answer.closed, "stays open")
     for path in ("/", "/api/models"):
@@ -173,7 +173,7 @@ def long_addresses(trial: Trial) -> None:
             "/runs/",
             "/docs/",
         ):
-            answer = asked(trial.server.port, head("GET", start + "a" * size), closing=3)
+            answer = asked(trial.server.port, head("GET", start + "a" * size), closing=1)
             trial.status(answer, 414, 431, 400, what=f"{start} {size}")
             trial.holds(answer.closed, f"{start} {size}: stays open")
     text = quote("ü€😀 " * 500)  # 2,000 characters, 20 KB

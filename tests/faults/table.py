@@ -14,6 +14,11 @@ from tests.faults.server import Server, a_quick_server
 from tests.faults.sockets import Answer
 
 KEPT = 12  # faults of one row that are told
+MOST = 30  # after which a row is given up
+
+
+class Enough(Exception):
+    """A row holds so badly that nothing is learnt by going on."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,8 @@ class Trial:
             self.came[came] += 1
             if not holds:
                 self.faults.append(f"{what}: {came}" if what else came)
+        if len(self.faults) > MOST:
+            raise Enough("so many that no more were tried")
 
     def status(self, answer: Answer | httpx.Response, *allowed: int, what: str = "") -> None:
         """Count an answer by its status. A refusal must be a problem that no browser takes for something else."""
@@ -149,6 +156,7 @@ def place_of(fault: BaseException) -> str:
 GROUPS: dict[str, dict[str, object]] = {
     "parsing": {},
     "heads": {"body_limit": 2**20, "upload_limit": 2**21, "run_text_limit": 2**21},
+    "files": {"runs_per_owner": 100},
     "texts": {},
     "jobs": {"runs_per_owner": 100, "workers": 2},
 }
