@@ -7,9 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 
+from gatescope.models.cells import cells
+from gatescope.models.network.network import untrained
 from tests.faults.server import Server, a_quick_server
 from tests.faults.sockets import Answer
 
@@ -152,10 +155,17 @@ def place_of(fault: BaseException) -> str:
     return f"{here[-1].filename.rsplit('/', 1)[-1]}:{here[-1].lineno}" if here else "?"
 
 
+def private_network(data: Path) -> None:
+    """Puts a network of the machine's own into a data directory."""
+    network = untrained(cells()["gru"], 1, 4, list("abc"), title="Private")
+    (data / "private.safetensors").write_bytes(network.to_bytes())
+
+
 # The groups that share a server, with its settings; the rows of others start their own.
 GROUPS: dict[str, dict[str, object]] = {
     "parsing": {},
     "heads": {"body_limit": 2**20, "upload_limit": 2**21, "run_text_limit": 2**21},
+    "web": {"prepare": private_network},
     "files": {"runs_per_owner": 100},
     "texts": {},
     "jobs": {"runs_per_owner": 100, "workers": 2},
