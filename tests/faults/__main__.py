@@ -27,6 +27,7 @@ from tests.faults import (  # noqa: F401 – their rows are put into the table
     deadlines,
     disks,
     jobs,
+    logs,
     pages,
     parsing,
     resources,

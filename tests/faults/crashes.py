@@ -135,7 +135,8 @@ POSTS = """
 import sys, urllib.request, json
 for n in range(40):
     try:
-        with urllib.request.urlopen(sys.argv[1] + "/api/runs?cell=gru&hidden=2&steps=1", ("one two " * 20 + str(n)).encode()) as got:
+        text = ("one two " * 20 + str(n)).encode()
+        with urllib.request.urlopen(sys.argv[1] + "/api/runs?cell=gru&hidden=2&steps=1", text) as got:
             print(json.loads(got.read())["id"], flush=True)
     except OSError:
         break
@@ -241,7 +242,8 @@ def asked_to_end(trial: Trial) -> None:
 ASKS = """
 import sys, json, urllib.request
 body = json.dumps({"model": "shakespeare-lstm-2x256", "text": sys.argv[2][:12000]}).encode()
-urllib.request.urlopen(urllib.request.Request(sys.argv[1] + "/api/verification", body, {"Content-Type": "application/json"}))
+kind = {"Content-Type": "application/json"}
+urllib.request.urlopen(urllib.request.Request(sys.argv[1] + "/api/verification", body, kind))
 """
 
 

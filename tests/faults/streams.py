@@ -20,7 +20,6 @@ LAST_IDS = (
     "-1",
     "1" + "0" * 30,
     "",
-    " ",
     "0",
     "00",
     "1.5",
@@ -31,7 +30,6 @@ LAST_IDS = (
     "0x1",
     "1;2",
     "%00",
-    "1 ",
     "+1",
     "9223372036854775807",
     "9223372036854775808",
@@ -125,7 +123,9 @@ def after_the_end(trial: Trial) -> None:
 def through_proxies(trial: Trial) -> None:
     with trial.own_server(workers=1) as server:
         made = started(server.client, TEXT, **LIVELY)
-        in_state(server.client, made, "running")
+        assert comes_true(
+            lambda: (server.client.get(made["links"]["self"]).json()["progress"] or {}).get("step", 0) > 99
+        )
         server.client.post(f"{made['links']['self']}/pause", headers=owned(made))
         in_state(server.client, made, "paused")
         comments, began = [], time.monotonic()

@@ -166,6 +166,7 @@ GROUPS: dict[str, dict[str, object]] = {
     "parsing": {},
     "heads": {"body_limit": 2**20, "upload_limit": 2**21, "run_text_limit": 2**21},
     "web": {"prepare": private_network},
+    "pages": {"workers": 2, "runs_per_owner": 100},
     "files": {"runs_per_owner": 100},
     "texts": {},
     "jobs": {"runs_per_owner": 100, "workers": 2},

@@ -2,13 +2,9 @@
 
 import itertools
 import json
-import os
 import re
-from pathlib import Path
 
 import httpx
-import numpy as np
-from safetensors.numpy import save
 
 from tests.faults.parsing import TRACE
 from tests.faults.sockets import asked, head
@@ -43,10 +39,28 @@ SITES = (
 def origins(trial: Trial) -> None:
     client, server = trial.server.client, trial.server
     made = client.post("/api/models", content=Theirs("gru").saved(), headers=BYTES).json()["id"]
-    private = ("/api/models", "/api/runs", "/api/models/private", "/api/models/private/weights", "/api/trace?model=private&text=abc",
-               "/metrics", "/openapi.json", "/docs", "/", "/train", f"/api/models/{made}/weights", "/readyz")  # fmt: skip
-    public = ("/api/trace.json?model=reber-lstm&text=BTX", "/api/models/reber-lstm", f"/api/trace?model={made}&text=abc",
-              "/static/embed.js", "/plotly.min.js", "/api/cells")  # fmt: skip
+    private = (
+        "/api/models",
+        "/api/runs",
+        "/api/models/private",
+        "/api/models/private/weights",
+        "/api/trace?model=private&text=abc",
+        "/metrics",
+        "/openapi.json",
+        "/docs",
+        "/",
+        "/train",
+        f"/api/models/{made}/weights",
+        "/readyz",
+    )
+    public = (
+        "/api/trace.json?model=reber-lstm&text=BTX",
+        "/api/models/reber-lstm",
+        f"/api/trace?model={made}&text=abc",
+        "/static/embed.js",
+        "/plotly.min.js",
+        "/api/cells",
+    )
     for path, origin in itertools.product((*private, *public), SITES):
         answer = client.get(path, headers={"Origin": origin})
         said = answer.headers.get("access-control-allow-origin")
@@ -102,6 +116,13 @@ def oembed(trial: Trial) -> None:
             trial.status(trial.server.client.get("/oembed", params={"url": url, **more}), 404, what=url[:20])
 
 
+@row(35, "texts that begin with =, +, -, @, tab in a table for spreadsheets", "quoted", "web", missing="CSV export")
+def tables(trial: Trial) -> None:
+    for path in ("/api/trace.csv", f"/api/runs/{'0' * 32}/events.csv", "/export.csv", "/api/models.csv"):
+        answer = trial.server.client.get(path, params={"model": "reber-lstm", "text": "=cmd|x"})
+        trial.status(answer, 404, 405, what=path)
+
+
 @row(
     72,
     "/docs, /openapi.json, /metrics, /healthz, /readyz asked by anybody",
@@ -137,8 +158,12 @@ def numbers_only(trial: Trial) -> None:
     client.delete(run["links"]["self"], headers=owned(run))
 
 
-HEADERS = {"content-security-policy": "default-src 'none'", "x-content-type-options": "nosniff", "referrer-policy": "same-origin",
-           "cache-control": ""}  # fmt: skip
+HEADERS = {
+    "content-security-policy": "default-src 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cache-control": "",
+}
 
 
 def headed(trial: Trial, headers: dict[str, str] | httpx.Headers, status: int, what: str) -> None:
@@ -228,65 +253,3 @@ def frames(trial: Trial) -> None:
             ):
                 policy = server.client.get(path).headers["content-security-policy"]
                 trial.count("not framed", policy.endswith("frame-ancestors 'none'"), f"{path}: {policy[-60:]}")
-
-
-ODD = (
-    "line\nGET / HTTP/1.1 200",
-    "\x1b[31mred\x1b[0m",
-    "\u202egnp.exe",
-    "a\x00b".replace("\x00", "\x01"),
-    "\r\nINFO: all is well",
-    "\x9b2J",
-)
-
-
-def odd_files(data: Path) -> None:
-    """Files whose names and tensors would write lines of their own into a log."""
-    for n, name in enumerate(ODD):
-        (data / f"{name}.safetensors").write_bytes(b"nothing" * 9)
-        tensors = save({f"{name}.weight": np.zeros((2, 2), np.float32)}, {"title": name, "cell": name})
-        (data / f"odd{n}.safetensors").write_bytes(tensors)
-    (Path(os.fsdecode(os.fsencode(data) + b"/\xff\xfe\x1b[31m.safetensors"))).write_bytes(b"nothing")
-
-
-@row(75, "line ends, ANSI and direction controls in names of files and tensors, addresses, headers, titles, texts",
-     "one line an event, escaped; as JSON each line is an object", "addresses")  # fmt: skip
-def logs(trial: Trial) -> None:
-    for kind in ("text", "json"):
-        with trial.own_server(prepare=odd_files, log_format=kind, workers=1) as server:
-            client, marker = server.client, "Quux-marker"
-            for name in ODD:
-                said = f"{name} {marker}"
-                client.get("/api/models")
-                client.get("/", params={"text": said, "model": said})
-                client.get(f"/api/models/{httpx.URL('http://x').copy_with(params={'a': said}).query.decode()}")
-                client.get("/api/trace", params={"model": said, "text": said})
-                client.post("/api/models", content=save({said: np.zeros(2)}, {"title": said}), headers=BYTES)
-                asked(
-                    server.port, head("GET", "/healthz", f"X-Odd: {name!r}", f"User-Agent: {marker}\x1b[31m"), closing=0
-                )
-                made = client.post("/api/runs", params={**QUICK, "steps": 1, "title": said}, content=f"{said} " * 30)
-                trial.count(str(made.status_code), made.status_code == 202, "a run")
-            server.end()
-            lines = server.log.read_text(errors="surrogateescape").split("\n")
-            trial.holds(not [line for line in lines if marker in line], f"{kind}: what was sent is in the log")
-            if kind == "json":
-                objects = [line for line in lines if line]
-                broken = [line for line in objects if not is_object(line)]
-                trial.count(f"{len(objects)} lines", bool(objects) and not broken, f"no JSON: {ascii(broken[:1])}")
-                trial.holds(
-                    all({"time", "level", "message"} <= set(json.loads(l)) for l in objects if is_object(l)),
-                    "no time or level",
-                )
-            else:
-                forged = [line for line in lines if line.startswith(("GET / HTTP/1.1 200", "INFO: all is well"))]
-                trial.count(f"{len(lines)} lines", not forged, "a line of somebody else's making")
-            server.start()
-
-
-def is_object(line: str) -> bool:
-    """Whether a line is a JSON object."""
-    try:
-        return isinstance(json.loads(line), dict)
-    except ValueError:
-        return False
