@@ -125,7 +125,7 @@ def posted_again(server: Server, text: str, headers: dict[str, str], hidden: int
 
 
 @row(42, "200 POSTs in a second; 500 people behind one address; 600 questions meanwhile",
-     "429 or 503 with Retry-After beyond the limits; a class gets in; questions are never refused", "crashes")  # fmt: skip
+     "429 or 503 with Retry-After beyond the limits; a class gets in; questions always", "crashes")  # fmt: skip
 def in_a_second(trial: Trial) -> None:
     with trial.own_server(workers=1) as server, ThreadPoolExecutor(8) as pool:
         start = lambda n: server.client.post("/api/runs?cell=gru&hidden=4&steps=2", content=TEXT + str(n))  # noqa: E731

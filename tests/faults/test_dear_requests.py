@@ -137,7 +137,8 @@ LESSONS = {
     "numbers": '{"lessons": {"reads": "values", "gives": "next"}}\n' + '{"input":[1,2]}\n' * 5000
     + json.dumps({"input": [1] * 40_000}),
     "classes": '{"lessons": {"reads": "characters", "gives": "classes", "pattern": "many-to-one"}}\n'
-    + "".join(f'{{"input":"ab","target":"{n}"}}\n' for n in range(4000)) + json.dumps({"input": "ab" * 30_000, "target": "x"}),
+    + "".join(f'{{"input":"ab","target":"{n}"}}\n' for n in range(4000))
+    + json.dumps({"input": "ab" * 30_000, "target": "x"}),
 }  # fmt: skip
 
 
