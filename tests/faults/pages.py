@@ -95,15 +95,10 @@ def inert(trial: Trial) -> None:
     with chromium() as browser, watched_page(browser) as (page, wrong):
         for payload in PAYLOADS:
             escaped = "".join(f"%{byte:02x}" for byte in payload.encode())
-            paths += [
-                f"/?text={escaped}",
-                f"/?model={escaped}",
-                f"/runs/{escaped.replace('%2f', '')}",
-                f"/embed/text?text={escaped}",
-            ]
+            paths += [f"/?text={escaped}&model={escaped}", f"/embed/text?text={escaped}"]
         for path in paths:
             page.goto(server.address + path)
-            waited(page, DRAWN, 4)
+            waited(page, DRAWN, 1.5)
             found = page.evaluate(FOREIGN)
             trial.count("inert" if not found else "alive", not found and not wrong, f"{path[:50]}: {found} {wrong[:1]}")
             wrong.clear()
