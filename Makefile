@@ -1,6 +1,7 @@
 # make run     serve Gatescope on http://127.0.0.1:8000 (HOST=…, PORT=… and every GATESCOPE_… variable pass through)
 # make check   the fast half of the tests, in under a minute: no browser, no processes, no long training
 # make test    all tests, in a real Chromium too
+# make faults  bad inputs and faults, each tried on real servers, as a table (ROWS='12 15' tries these); some minutes
 # make bench   the speed figures, side by side; writes build/bench.json
 # Each does its own set-up the first time and reinstalls only when pyproject.toml or constraints.txt change.
 
@@ -24,7 +25,7 @@ export OMP_NUM_THREADS := 1
 # As many workers as there are cores; tests/conftest.py says which tests stay together.
 IN_PARALLEL := -n auto --maxprocesses=4
 
-.PHONY: run check test bench chromium
+.PHONY: run check test bench faults chromium
 
 run: $(FOR_RUNNING)
 	@$(BIN)/gatescope serve
@@ -34,6 +35,9 @@ check: $(FOR_TESTING)
 
 test: $(FOR_TESTING) chromium
 	$(BIN)/python -m pytest $(IN_PARALLEL)
+
+faults: $(FOR_TESTING) chromium
+	$(BIN)/python -m tests.faults $(ROWS)
 
 bench: $(FOR_TESTING) chromium
 	$(BIN)/python -m tests.bench

@@ -14,7 +14,7 @@ from safetensors.numpy import load
 from tests.faults.server import Server, comes_true, lives
 from tests.faults.streams import every_event
 from tests.faults.table import Trial, row
-from tests.house import HOUSE, seeing
+from tests.house import HOUSE
 from tests.runs import TEXT
 from tests.runs_over_http import ENDLESS, QUICK, in_state, owned, started
 
@@ -275,7 +275,7 @@ def refused(data: Path, **variables: str) -> subprocess.CompletedProcess[bytes]:
         "1" + str(os.getpid())[-4:].zfill(4),
     ]
     return subprocess.run(
-        command, capture_output=True, env=seeing(HOUSE, GATESCOPE_DATA=data, **variables), cwd=data.parent
+        command, capture_output=True, env={**os.environ, "GATESCOPE_DATA": str(data), **variables}, cwd=data.parent
     )
 
 

@@ -1,5 +1,6 @@
 """Real servers to be tried: `python -m gatescope serve` in a process of its own, its log kept, its pulse taken."""
 
+import os
 import re
 import resource
 import shutil
@@ -16,8 +17,6 @@ from functools import partial
 from pathlib import Path
 
 import httpx
-
-from tests.house import HOUSE, seeing
 
 START_SECONDS = 60.0
 # what must never stand in a log: controls but the line's end, direction controls, half surrogates
@@ -72,7 +71,7 @@ class Server:
     def begin(self) -> None:
         """Start the process, and wait for nothing."""
         command = [sys.executable, "-m", "gatescope", "serve", "--port", str(self.port)]
-        environment = seeing(HOUSE, **{"GATESCOPE_DATA": self.data, **self.variables})
+        environment = {**os.environ, "GATESCOPE_DATA": str(self.data), **self.variables}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,

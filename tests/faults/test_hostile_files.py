@@ -22,7 +22,6 @@ from gatescope.models.network.network import untrained
 from tests.faults.server import Server, a_quick_server, comes_true
 from tests.faults.texts import matrices, twice
 from tests.foreign import Theirs
-from tests.house import HOUSE, seeing
 
 pytestmark = pytest.mark.slow
 BYTES = {"Content-Type": "application/octet-stream"}
@@ -225,7 +224,12 @@ def converted(folder: Path, file: Path) -> subprocess.CompletedProcess[str]:
     """What `gatescope convert` does with a file."""
     command = [sys.executable, "-m", "gatescope", "convert", file]
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=120, cwd=folder, env=seeing(HOUSE, GATESCOPE_DATA=folder)
+        command,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=folder,
+        env={**os.environ, "GATESCOPE_DATA": str(folder)},
     )
 
 

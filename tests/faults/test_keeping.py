@@ -19,7 +19,6 @@ import pytest
 from tests.faults.crashes import step_of, training
 from tests.faults.server import Server, a_quick_server, comes_true
 from tests.foreign import Theirs
-from tests.house import HOUSE, seeing
 from tests.runs import TEXT
 from tests.runs_over_http import ENDLESS, QUICK, in_state, owned, posted, started
 
@@ -249,7 +248,7 @@ def told(server: Server, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command of the operator on a server's data directory."""
     command = [sys.executable, "-m", "gatescope", *arguments]
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=60, env=seeing(HOUSE, GATESCOPE_DATA=server.data)
+        command, capture_output=True, text=True, timeout=60, env={**os.environ, "GATESCOPE_DATA": str(server.data)}
     )
 
 

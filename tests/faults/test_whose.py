@@ -213,7 +213,7 @@ def test_many_first_askers_at_once_all_get_their_picture():
 def test_a_second_server_and_a_folder_in_the_database_s_place_are_sentences(tmp_path):
     (tmp_path / "runs.sqlite").mkdir()
     command = [sys.executable, "-m", "gatescope", "serve", "--port", "1"]
-    environment = seeing(HOUSE, GATESCOPE_DATA=tmp_path)
+    environment = {**os.environ, "GATESCOPE_DATA": str(tmp_path)}
     ended = subprocess.run(
         command, capture_output=True, text=True, timeout=60, env=environment, cwd=os.fspath(tmp_path)
     )
