@@ -114,7 +114,7 @@ def bad_lengths(trial: Trial) -> None:
     ]
     wrong += [("Transfer-Encoding: chunked", f"Content-Length: {length}"), ("Transfer-Encoding: chunked, identity",)]
     wrong += [("Transfer-Encoding: gzip, chunked",), ("Transfer-Encoding: xchunked",), ("Content-Length : 3",)]
-    wrong += [("Transfer-Encoding: chunked", "Transfer-Encoding: chunked"), ("Content-Length: +5",), (" folded: 1",)]
+    wrong += [("Transfer-Encoding: chunked", "Transfer-Encoding: chunked"), ("Content-Length: +5",)]
     for path, lines in itertools.product(("/api/trace.json", "/api/runs", "/"), wrong):
         request = head("POST" if path != "/" else "GET", path, JSON, *lines) + TRACE + SMUGGLED
         refused(trial, request, " + ".join(lines), 400, 413, 501)
@@ -122,7 +122,7 @@ def bad_lengths(trial: Trial) -> None:
         b"-1\r\n",
         b"g\r\n",
         b"5;" + b"x" * 70_000,
-        b"fffffffffffffffff\r\n",
+        b"f" * 40 + b"\r\n",
         b"3\nabc",
         b"3\r\nabcd\r\n0\r\n\r\n",
     ):

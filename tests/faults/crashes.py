@@ -5,18 +5,20 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import numpy as np
 from safetensors.numpy import load
 
-from tests.faults.server import Server, comes_true, lives
+from tests.faults.server import Server, comes_true, in_state, lives
+from tests.faults.sockets import connected, posted
 from tests.faults.streams import every_event
 from tests.faults.table import Trial, row
 from tests.house import HOUSE
 from tests.runs import TEXT
-from tests.runs_over_http import ENDLESS, QUICK, in_state, owned, started
+from tests.runs_over_http import ENDLESS, QUICK, owned, started
 
 # long enough to be killed in, and the same in the end whatever is killed
 STEADY = {
@@ -28,6 +30,7 @@ STEADY = {
     "seed": 3,
     "patience": 1000,
 }
+DEAR = {"model": "shakespeare-lstm-2x256", "text": ("To be, or not to be, that is the question: " * 300)[:12_000]}
 TOLD = ("step", "loss", "validation_loss", "gradient_norm", "text", "finished")
 
 
@@ -227,24 +230,14 @@ def asked_to_end(trial: Trial) -> None:
         server.start()
         trial.count("goes on", comes_true(lambda: step_of(server, made) > at, 60), "the run")
         trial.holds(step_of(server, made) >= at, "from a step before")
-        text = "To be, or not to be, that is the question: " * 300
-        asking = [subprocess.Popen([sys.executable, "-c", ASKS, server.address, text]) for _ in range(12)]
-        time.sleep(2.5)
-        took = server.end()
+        with ExitStack() as stack:
+            for _ in range(12):
+                posted(stack.enter_context(connected(server.port)), "/api/verification", DEAR)
+            time.sleep(1.5)
+            took = server.end()
         trial.count("out", took < 10, f"with computations after {took:.1f} s")
         trial.note(f"computations {took:.1f} s")
-        for process in asking:
-            process.kill()
-            process.wait()
         server.start()
-
-
-ASKS = """
-import sys, json, urllib.request
-body = json.dumps({"model": "shakespeare-lstm-2x256", "text": sys.argv[2][:12000]}).encode()
-kind = {"Content-Type": "application/json"}
-urllib.request.urlopen(urllib.request.Request(sys.argv[1] + "/api/verification", body, kind))
-"""
 
 
 @row(

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from gatescope.app.runs.database import SCHEMAS
 from tests.faults.crashes import STEADY, refused, step_of
-from tests.faults.server import Server, comes_true
+from tests.faults.server import Server, comes_true, in_state
 from tests.faults.streams import every_event
 from tests.faults.table import Trial, row
 from tests.runs import TEXT
-from tests.runs_over_http import QUICK, in_state, owned, started
+from tests.runs_over_http import QUICK, owned, started
 
 
 def cut(path: Path) -> None:

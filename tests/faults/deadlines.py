@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
-from tests.faults.server import Server, comes_true
+from tests.faults.server import Server, comes_true, in_state
 from tests.faults.sockets import Answer, answered, asked, connected, head, is_closed, is_held
 from tests.faults.table import Trial, row
 from tests.runs import TEXT
-from tests.runs_over_http import ENDLESS, in_state, started
+from tests.runs_over_http import ENDLESS, started
 
 HEAD_SECONDS, BODY_SECONDS, STALL_SECONDS = 10.0, 30.0, 15.0
 SLACK = 6.0  # what a busy machine may add
@@ -177,6 +177,7 @@ def stopped_readers(trial: Trial) -> None:
                 connection = stack.enter_context(connected(server.port, receive=4096))
                 connection.sendall(head("GET", path))
                 held[connection.getsockname()[1]] = path.partition("?")[0]
+                ready(connection, 30)  # it has begun to come
             began = time.monotonic()
             places = dict(held)
             while places and time.monotonic() - began < STALL_SECONDS + 3 * SLACK:

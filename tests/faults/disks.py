@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.faults.crashes import step_of
-from tests.faults.server import Server, comes_true
+from tests.faults.server import Server, comes_true, in_state
 from tests.faults.table import Trial, row
 from tests.foreign import Theirs
 from tests.runs import TEXT
-from tests.runs_over_http import QUICK, in_state, owned, started
+from tests.runs_over_http import QUICK, owned, started
 
 BYTES = {"Content-Type": "application/octet-stream"}
 LARGE = {"hidden": 256, "steps": 200_000, "sequence_length": 16, "batch_size": 4}

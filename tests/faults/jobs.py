@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from tests.faults.server import Server, comes_true
+from tests.faults.server import Server, comes_true, in_state
 from tests.faults.table import Trial, row
-from tests.runs_over_http import ENDLESS, QUICK, in_state, owned, started
+from tests.runs_over_http import ENDLESS, QUICK, owned, started
 
 TEXT = "one two buckle my shoe, three four knock at the door. " * 60
 TOO_MUCH = [

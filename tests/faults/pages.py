@@ -9,10 +9,10 @@ from playwright.sync_api import Browser
 
 from tests.browser import chromium, waited
 from tests.faults.browsing import DRAWN, STEP, UNSEEN, deck, holding_proxy, moves_on, served, watched_page
-from tests.faults.server import Server
+from tests.faults.server import Server, in_state
 from tests.faults.table import Trial, row
 from tests.foreign import CHARACTERS, Theirs
-from tests.runs_over_http import ENDLESS, in_state, owned, started
+from tests.runs_over_http import ENDLESS, owned, started
 
 BYTES = {"Content-Type": "application/octet-stream"}
 TEXT = "one two buckle my shoe, three four knock at the door. " * 60

@@ -1,17 +1,15 @@
 """Files and threads that run out."""
 
 import resource
-import subprocess
-import sys
 import time
 from contextlib import ExitStack, suppress
 
-from tests.faults.crashes import ASKS, step_of
-from tests.faults.server import comes_true
-from tests.faults.sockets import asked, connected, head
+from tests.faults.crashes import DEAR, step_of
+from tests.faults.server import Server, comes_true, in_state
+from tests.faults.sockets import asked, connected, head, posted
 from tests.faults.table import Trial, row
 from tests.runs import TEXT
-from tests.runs_over_http import QUICK, in_state, started
+from tests.runs_over_http import QUICK, started
 
 
 @row(
@@ -43,12 +41,9 @@ def exhausted(trial: Trial) -> None:
             trial.holds(comes_true(lambda: server.answers(2), 20), f"{files} files: it does not recover")
             run = in_state(server.client, made, "finished", "failed")
             trial.holds(run["state"] == "finished", f"{files} files: the run {run['state']}: {run['reason']}")
-    with trial.own_server(workers=1) as server:
-        text = "To be, or not to be, that is the question: " * 300
-        asking = [
-            subprocess.Popen([sys.executable, "-c", ASKS, server.address, text], stderr=subprocess.DEVNULL)
-            for _ in range(60)
-        ]
+    with trial.own_server(workers=1) as server, ExitStack() as stack:
+        for _ in range(60):
+            posted(stack.enter_context(connected(server.port)), "/api/verification", DEAR)
         began, slowest = time.monotonic(), 0.0
         while time.monotonic() - began < 8:
             at = time.monotonic()
@@ -58,9 +53,7 @@ def exhausted(trial: Trial) -> None:
             page = asked(server.port, head("GET", "/train"), timeout=30, closing=0)
             trial.count(f"page {page.status}", page.status == 200, "beside 60 computations")
             time.sleep(0.2)
-        for process in asking:
-            process.kill()
-            process.wait()
+        stack.close()
         made = started(server.client, TEXT, **QUICK)
         trial.holds(comes_true(lambda: step_of(server, made) > 0, 60), "no run begins after them")
         trial.note(f"healthz beside 60 computations: worst {slowest:.2f} s")
@@ -69,7 +62,7 @@ def exhausted(trial: Trial) -> None:
         trial.holds(idle, "it goes on computing for nobody")
 
 
-def quiet(server) -> bool:
+def quiet(server: Server) -> bool:
     """Whether a server uses little of a core within a second."""
     used = server.cpu_seconds()
     time.sleep(1)

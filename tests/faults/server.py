@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -198,6 +199,15 @@ def comes_true(condition: Callable[[], object], seconds: float = 30, pause: floa
     while not (holds := condition()) and time.monotonic() < end:
         time.sleep(pause)
     return bool(holds)
+
+
+def in_state(client: httpx.Client, made: dict[str, Any], *states: str, seconds: float = 150) -> dict[str, Any]:
+    """A run as soon as it is in one of these states."""
+    end = time.monotonic() + seconds
+    while (run := client.get(made["links"]["self"]).json())["state"] not in states:
+        assert time.monotonic() < end, f"a run stays {run['state']}: {run['reason']}"
+        time.sleep(0.05)
+    return run
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Requests as no well-behaved client sends them: bytes on a socket, and whatever comes back."""
 
+import json
 import socket
 import struct
 import time
@@ -117,6 +118,13 @@ def everything(connection: socket.socket, seconds: float) -> tuple[bytes, bool]:
     except OSError:
         return found, True
     return found, False
+
+
+def posted(connection: socket.socket, path: str, body: object) -> None:
+    """Send a body as JSON, and wait for nothing."""
+    content = json.dumps(body).encode()
+    lines = ("Content-Type: application/json", f"Content-Length: {len(content)}")
+    connection.sendall(head("POST", path, *lines) + content)
 
 
 def reset(connection: socket.socket) -> None:

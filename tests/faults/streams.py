@@ -8,11 +8,11 @@ from collections.abc import Callable
 import httpx
 import numpy as np
 
-from tests.faults.server import Server, comes_true
+from tests.faults.server import Server, comes_true, in_state
 from tests.faults.sockets import connected, head, reset
 from tests.faults.table import Trial, row
 from tests.runs import TEXT
-from tests.runs_over_http import ENDLESS, QUICK, in_state, owned, started
+from tests.runs_over_http import ENDLESS, QUICK, owned, started
 
 LIVELY = QUICK | {"hidden": 16, "steps": 1_000_000}
 LAST_IDS = (

@@ -17,10 +17,10 @@ import httpx
 import pytest
 
 from tests.faults.crashes import step_of, training
-from tests.faults.server import Server, a_quick_server, comes_true
+from tests.faults.server import Server, a_quick_server, comes_true, in_state
 from tests.foreign import Theirs
 from tests.runs import TEXT
-from tests.runs_over_http import ENDLESS, QUICK, in_state, owned, posted, started
+from tests.runs_over_http import ENDLESS, QUICK, owned, posted, started
 
 pytestmark = pytest.mark.slow
 BYTES = {"Content-Type": "application/octet-stream"}

@@ -10,10 +10,10 @@ from playwright.sync_api import Browser
 
 from tests.browser import chromium, waited
 from tests.faults.browsing import DRAWN, STEP, UNSEEN, holding_proxy, moves_on, served, watched_page
-from tests.faults.server import Server, a_quick_server
+from tests.faults.server import Server, a_quick_server, in_state
 from tests.foreign import CHARACTERS, Theirs
 from tests.runs import TEXT
-from tests.runs_over_http import ENDLESS, in_state, started
+from tests.runs_over_http import ENDLESS, started
 
 pytestmark = pytest.mark.slow
 

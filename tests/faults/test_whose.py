@@ -14,13 +14,13 @@ import pytest
 
 from gatescope.models.cells import cells
 from gatescope.models.network.network import untrained
-from tests.faults.server import Server, a_quick_server, comes_true
+from tests.faults.server import Server, a_quick_server, comes_true, in_state
 from tests.faults.sockets import asked, connected, head, reset
 from tests.faults.streams import viewers
 from tests.foreign import Theirs
 from tests.house import HOUSE, installed, seeing
 from tests.runs import TEXT
-from tests.runs_over_http import ENDLESS, QUICK, in_state, posted, started
+from tests.runs_over_http import ENDLESS, QUICK, posted, started
 
 pytestmark = pytest.mark.slow
 BYTES = {"Content-Type": "application/octet-stream"}

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 from safetensors.numpy import save
 
-from tests.faults.server import Server, comes_true
+from tests.faults.server import Server, comes_true, in_state
 from tests.faults.table import Trial, row
-from tests.runs_over_http import in_state, owned, started
+from tests.runs_over_http import owned, started
 
 BYTES = {"Content-Type": "application/octet-stream"}
 QUICK = {"cell": "gru", "hidden": 8, "steps": 20, "sequence_length": 16, "batch_size": 4}
