@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
 
@@ -35,6 +36,7 @@ from tests.faults import (  # noqa: F401 – their rows are put into the table
     texts,
     web,
 )
+from tests.faults.server import end_all
 from tests.faults.table import KEPT, ROWS, Row, Trial, tried
 
 AT_ONCE = 4
@@ -87,6 +89,7 @@ def main() -> int:
             print(f"{number:>3}  {ROWS[number].fault} → {ROWS[number].answer}")
         return 0
     faulthandler.register(signal.SIGUSR1)  # says where it is
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     began, found = time.monotonic(), dict[int, Trial]()
@@ -107,7 +110,8 @@ def main() -> int:
 
     thread = threading.Thread(target=all_tried, daemon=True)
     thread.start()
-    thread.join(LONGEST_SECONDS)
+    with suppress(KeyboardInterrupt):
+        thread.join(LONGEST_SECONDS)
     print(f"{'#':>3}  {'held':<4} {'tried':>5}  input or fault")
     print("\n".join(line(found[number]) for number in sorted(found)))
     unfinished = [number for number in chosen.rows or ROWS if number not in found]
@@ -123,4 +127,5 @@ def main() -> int:
 if __name__ == "__main__":
     status = main()
     sys.stdout.flush()
+    end_all()
     os._exit(status)  # a row that never came to an end must not hold the exit

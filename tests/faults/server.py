@@ -54,6 +54,9 @@ class Pulse:
         self._thread.join(35)
 
 
+LIVING: set["Server"] = set()
+
+
 class Server:
     """A server in a process of its own, with a data directory of its own."""
 
@@ -66,6 +69,7 @@ class Server:
             self.port = free.getsockname()[1]
         self.address = f"http://127.0.0.1:{self.port}"
         self.client = httpx.Client(base_url=self.address, timeout=60)
+        LIVING.add(self)
         self.start()
         self.pulse = Pulse(self.address)
 
@@ -118,6 +122,7 @@ class Server:
 
     def close(self) -> None:
         """End it and all that belongs to it."""
+        LIVING.discard(self)
         self.pulse.stop()
         self.client.close()
         children = self.children()
@@ -208,6 +213,14 @@ def in_state(client: httpx.Client, made: dict[str, Any], *states: str, seconds: 
         assert time.monotonic() < end, f"a run stays {run['state']}: {run['reason']}"
         time.sleep(0.05)
     return run
+
+
+def end_all() -> None:
+    """Kill the servers of this process that are still there."""
+    for server in list(LIVING):
+        if server.process and server.lives():
+            server.process.kill()
+        shutil.rmtree(server.folder, ignore_errors=True)
 
 
 @contextmanager
