@@ -111,7 +111,7 @@ def killed_servers(trial: Trial) -> None:
         paused = started(server.client, TEXT, **STEADY | {"seed": 4})
         server.client.post(f"{paused['links']['self']}/pause", headers=owned(paused))
         acknowledged = [killed, paused]
-        for n in range(12):
+        for n in range(8):
             comes_true(lambda n=n: step_of(server, killed) >= 60 * n, 30, 0.01)
             workers = training(server)
             with subprocess.Popen(
@@ -254,7 +254,7 @@ def two_servers(trial: Trial) -> None:
 
 
 def refused(data: Path, **variables: str) -> subprocess.CompletedProcess[bytes]:
-    """A server that should not start; it is killed after 20 seconds."""
+    """A server that should not start; it is killed after 90 seconds."""
     command = [
         "timeout",
         "-k",

@@ -154,7 +154,7 @@ def outages(trial: Trial) -> None:
                     page.context.add_init_script("delete globalThis.SharedWorker")
                 page.goto(f"{server.address}/runs/{run['id']}")
                 trial.count("live", bool(waited(page, f"({STEP}) > 0", 40)), "at first")
-                for down in (0.5, 5):
+                for down in (0.5,) if shared else (5,):
                     server.end(9)
                     page.wait_for_timeout(1000 * down)
                     server.start()
