@@ -165,7 +165,7 @@ def locked(trial: Trial, server: Server) -> None:
 def other_schemas(trial: Trial) -> None:
     with trial.own_server(workers=1) as server:
         server.end()
-        for file in server.data.glob("runs*"):
+        for file in server.data.glob("runs.*"):
             file.unlink()
         path = server.data / "runs.sqlite"
         with closing(sqlite3.connect(path)) as connection:
