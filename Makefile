@@ -1,6 +1,7 @@
 # make run     serve Gatescope on http://127.0.0.1:8000 (HOST=…, PORT=… and every GATESCOPE_… variable pass through)
 # make check   the fast half of the tests, in under a minute: no browser, no processes, no long training
 # make test    all tests, in a real Chromium too
+# make faults  bad inputs and faults, each tried on real servers, as a table (ROWS='12 15' tries these); some minutes
 # make bench   the speed figures, side by side; writes build/bench.json
 # make audit   what is known against the pinned packages (asks PyPI; AUDIT="-s osv" asks osv.dev)
 # make fire    what it stands: 20,000 made-up requests (fuzz), five minutes of a crowd (load), the dearest requests (peaks)
@@ -26,7 +27,7 @@ export OMP_NUM_THREADS := 1
 # As many workers as there are cores; tests/conftest.py says which tests stay together.
 IN_PARALLEL := -n auto --maxprocesses=4
 
-.PHONY: run check test bench audit fire fuzz load peaks chromium
+.PHONY: run check test bench faults audit fire fuzz load peaks chromium
 
 run: $(FOR_RUNNING)
 	@$(BIN)/gatescope serve
@@ -36,6 +37,9 @@ check: $(FOR_TESTING)
 
 test: $(FOR_TESTING) chromium
 	$(BIN)/python -m pytest $(IN_PARALLEL)
+
+faults: $(FOR_TESTING) chromium
+	$(BIN)/python -m tests.faults $(ROWS)
 
 bench: $(FOR_TESTING) chromium
 	$(BIN)/python -m tests.bench
