@@ -5,6 +5,7 @@ fingerprint is kept.
 import base64
 import hashlib
 import hmac
+import ipaddress
 import re
 import secrets
 
@@ -73,6 +74,21 @@ def is_at_home(request: Request) -> bool:
         and not any(name in request.headers for name in FORWARDING)
         and not is_of_another_site(request)
     )
+
+
+def address_hash(secret: bytes, address: str) -> str:
+    """What is kept of an address: nobody who does not hold the secret can say which it was.
+
+    Of an address of IPv6 only the network counts, whose 2^64 addresses are one person's.
+    """
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:  # a socket of this machine has none
+        place = address
+    else:
+        found = (found.version == 6 and found.ipv4_mapped) or found
+        place = str(found if found.version == 4 else ipaddress.ip_network((int(found), 64), strict=False))
+    return hmac.digest(secret, f"address\n{place}".encode(), "sha256").hex()[:32]
 
 
 def token_hash(token: str) -> str:
