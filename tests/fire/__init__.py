@@ -1,0 +1,1 @@
+"""Gatescope under fire: what tries it harder than its users will."""
