@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from uvicorn.config import LOGGING_CONFIG
 
 from gatescope.app.commands.lessons_command import lessons
+from gatescope.app.commands.operator_commands import runs, uploads
 from gatescope.app.commands.train_command import train
 from gatescope.app.files import atomic_write
 from gatescope.app.http.connection import Connection
@@ -163,6 +164,8 @@ def convert_command(
 
 cli.command("train")(train)
 cli.command("lessons")(lessons)
+cli.add_typer(runs, name="runs")
+cli.add_typer(uploads, name="uploads")
 
 
 def main() -> None:

@@ -73,6 +73,28 @@ class Database:
             raise
         self._lock = lock
 
+    def join(self) -> bool:
+        """Open the database beside the server that holds it; False where none does. Raises CannotServe."""
+        if not self.path.exists():
+            return False
+        try:
+            lock = os.open(self.folder / "runs.lock", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            with self._opening():
+                self._writer, self._reader = self._connection(), self._connection()
+                for connection in (self._writer, self._reader):
+                    connection.row_factory = sqlite3.Row
+                if version_of(self._reader) != len(SCHEMAS):
+                    raise CannotServe(f"{self.path} is held by another version of Gatescope; use that one") from None
+            self._lock = lock
+            return True
+        os.close(lock)
+        return False
+
     def close(self) -> None:
         """Give the database back."""
         if self._lock is not None:
@@ -145,7 +167,7 @@ class Database:
                 "runs.lock beside it to begin without them"
             )
         with self._opening(), ExitStack() as opened:
-            self._keep_private()
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             writer = opened.enter_context(closing(self._connection()))
             version = version_of(writer)
             if version is None:
@@ -159,6 +181,7 @@ class Database:
                 )
             if known and writer.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 raise sqlite3.DatabaseError
+            self._keep_private()
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
                 writer.execute(f"PRAGMA {pragma}")
             bring_up_to_date(writer, version)
@@ -173,7 +196,6 @@ class Database:
 
     def _keep_private(self) -> None:
         """Let only the owner read the texts that are kept here, whatever was so before."""
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         for name in PRIVATE_FOLDERS:
             (self.folder / name).mkdir(0o700, exist_ok=True)
         names = ("runs.sqlite", "runs.sqlite-wal", "runs.sqlite-shm", "runs.lock", *PRIVATE_FOLDERS)

@@ -197,6 +197,12 @@ class Store:
             )
             return changed.rowcount > 0
 
+    def want_stopped(self, id: str) -> bool:
+        """Keep that a run is to end, whether or not it has begun; False where it is over or deleted."""
+        query = f"UPDATE run SET wanted = 'stopped' WHERE id = ? AND state IN ({_marks(ACTIVE)})"
+        with self.database.writing() as connection:
+            return connection.execute(f"{query} AND wanted IS NOT 'deleted'", (id, *ACTIVE)).rowcount > 0
+
     def want_deleted(self, id: str) -> bool:
         """Keep that a run is deleted, in whatever state it is; False where there is none."""
         with self.database.writing() as connection:
