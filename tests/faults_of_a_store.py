@@ -47,3 +47,35 @@ class Once:
             return None
         self.met = True
         return fault("ioerr" if what == "read" and self.name == "full" else self.name)
+
+
+class Failing:
+    """Which statement from now on fails, if any; met: whether it did."""
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self.name, self.met = "", False
+
+    def clear(self, number: int | None = None, name: str = "") -> None:
+        """Let the statement of this number, counted from here, fail with this; without one, none."""
+        self.number, self.name, self.met = number, name, False
+
+    def before(self, statement: str) -> None:
+        """Fail where it is time."""
+        if self.number is None or (what := kind(statement)) is None:
+            return
+        self.number -= 1
+        if self.number < 0:
+            self.number, self.met = None, True
+            raise fault("ioerr" if what == "read" and self.name == "full" else self.name)
+
+
+@contextmanager
+def failing() -> Iterator[Failing]:
+    """Within the block, a statement of a database fails when it is told to, in whatever thread."""
+    found = Failing()
+    with pytest.MonkeyPatch.context() as here:
+        here.setattr(sqlite3, "connect", sqlite3.connect)
+        here.setattr(Faulty, "before", staticmethod(found.before))
+        install()
+        yield found

@@ -169,9 +169,8 @@ class Store:
 
         changes: new values of its wanted, strikes, seconds or turn.
         """
-        changes = {"state": state, "reason": reason, "wanted": None, **changes}
-        if state in OVER:
-            changes["ended"] = time.time()
+        ended = time.time() if state in OVER else None
+        changes = {"state": state, "reason": reason, "wanted": None, "ended": ended, **changes}
         assigned = ", ".join(f"{name} = :{name}" for name in changes)
         with self.database.writing() as connection:
             found = connection.execute("SELECT state, wanted FROM run WHERE id = ?", (id,)).fetchone()
