@@ -1,6 +1,7 @@
 """Who may start a run: a class behind one address, one address against all others, the space there is, and expiry."""
 
 import asyncio
+import os
 import time
 
 import httpx
@@ -16,8 +17,8 @@ from gatescope.app.runs.training import GAVE_WAY, Limits
 from gatescope.app.settings import Settings
 from gatescope.app.workers.inline import InlineBackend
 from tests.runs import TEXT, Trainings, recipe, trainings
-from tests.runs_over_http import ENDLESS, owned, started
-from tests.service import serve
+from tests.runs_over_http import ENDLESS, owned, posted, started
+from tests.service import a_server, serve
 
 HALL = "192.0.2.1"
 
@@ -161,6 +162,15 @@ def test_alone_a_long_run_keeps_its_worker(tmp_path):
             assert runs.states(long) == ["queued", "running", "finished"]
 
     asyncio.run(played())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("trusted", "statuses"), [("", [202, 202, 429]), ("127.0.0.1", [202, 202, 202])])
+def test_only_a_proxy_that_is_named_says_who_asks(tmp_path, trusted, statuses):
+    env = os.environ | {"GATESCOPE_RUNS_PER_MINUTE": "2", "GATESCOPE_TRUSTED_PROXIES": trusted}
+    with a_server(["serve", "--data", str(tmp_path)], env=env) as address, httpx.Client(base_url=address) as client:
+        found = [posted(client, headers={"X-Forwarded-For": f"192.0.2.{n}"}, **ENDLESS).status_code for n in range(3)]
+    assert found == statuses
 
 
 @pytest.mark.slow

@@ -63,6 +63,8 @@ def serve(
         access_log=False,  # its lines would hold the texts that people type
         log_config=log_config(),
         timeout_graceful_shutdown=2,
+        proxy_headers=bool(settings.trusted_proxies.strip()),
+        forwarded_allow_ips=settings.trusted_proxies,
     )
 
 

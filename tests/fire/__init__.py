@@ -1,1 +1,3 @@
-"""Gatescope under fire: what tries it harder than its users will."""
+"""The service under fire: made-up requests of every kind (`fuzz`), a crowd with hostile clients in it (`load`), and the
+dearest requests that are still accepted (`peaks`).
+"""
