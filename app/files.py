@@ -5,7 +5,7 @@ import secrets
 from pathlib import Path
 
 
-def atomic_write(path: Path, content: bytes) -> None:
+def atomic_write(path: Path, content: bytes | bytearray) -> None:
     """Write a file whole or not at all, also when the machine stops meanwhile."""
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:

@@ -43,8 +43,10 @@ from gatescope.app.runs.admission import Admission
 from gatescope.app.runs.checkpoints import Checkpoints
 from gatescope.app.runs.database import NoSpace, StoreFault
 from gatescope.app.runs.read_only import ReadOnlyStore
+from gatescope.app.runs.readiness import Readiness
 from gatescope.app.runs.store import Store
 from gatescope.app.runs.supervisor import Supervisor
+from gatescope.app.runs.training import Limits
 from gatescope.app.runs.viewers import Viewers
 from gatescope.app.settings import CannotServe, Settings
 from gatescope.app.workers.choice import backend_of
@@ -83,9 +85,11 @@ def create_app(settings: Settings) -> FastAPI:
         app.state.checkpoints,
         backend_of(settings),
         settings.workers,
-        seconds=settings.worker_hours * 3600,
+        Limits(settings.worker_hours * 3600),
+        settings.keep_days,
     )
-    app.state.admission = Admission(app.state.store, settings)
+    app.state.admission = Admission(app.state.store, app.state.checkpoints, settings)
+    app.state.readiness = Readiness(app.state.store, app.state.supervisor)
     app.state.viewers = Viewers(app.state.store)
     app.state.streams = Streams(settings.viewer_limit)
     app.state.places = Places(settings.computations, settings.memory_at_once, settings.computation_wait)

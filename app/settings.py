@@ -52,8 +52,8 @@ class Settings(BaseSettings):
     run_text_limit: int = Field(16_777_216, ge=1, description="most bytes of a text to train on")
     vocabulary_limit: int = Field(2_000, ge=2, description="most different characters of a text to train on")
     runs_per_owner: int = Field(20, ge=1, description="most runs of one owner that wait, train or pause at once")
-    runs_per_minute: int = Field(120, ge=1, description="most runs that one address may start in a minute")
-    queue_limit: int = Field(200, ge=1, description="most runs that may wait for their turn")
+    runs_per_minute: int = Field(600, ge=1, description="most runs that one address may start in a minute")
+    queue_limit: int = Field(1_000, ge=1, description="most runs that may wait for their turn")
     viewer_limit: int = Field(1_000, ge=1, description="most event streams open at once")
     computations: int = Field(
         max(2, os.cpu_count() or 2), ge=1, le=256, description="readings of networks computed at the same time"
@@ -68,9 +68,14 @@ class Settings(BaseSettings):
     )
     cache_memory: int = Field(256 * 2**20, ge=0, description="most bytes of networks kept in memory between requests")
     keep_days: float = Field(0, ge=0, description="days after which a run that is over is deleted; 0 keeps it")
-    run_space: int = Field(8 * 2**30, ge=0, description="most bytes of all texts to train on together")
+    run_space: int = Field(8 * 2**30, ge=0, description="bytes of all runs at which no new one is taken")
     address_share: float = Field(
         0.5, gt=0, le=1, description="most of the queue, of the uploads and of their space that one address may take"
+    )
+    trusted_proxies: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9.:/,* ]*$",
+        description="addresses of proxies whose X-Forwarded-For is believed, with commas between; empty: nobody's",
     )
     public: bool = Field(False, description="serve strangers: tight limits, nothing listed, what is over expires")
     reads_only: bool = Field(False, description="serve what another process on the same data keeps, and change nothing")

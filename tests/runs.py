@@ -14,6 +14,7 @@ from gatescope.app.runs.checkpoints import Checkpoints
 from gatescope.app.runs.run import Run
 from gatescope.app.runs.store import Store
 from gatescope.app.runs.supervisor import Supervisor
+from gatescope.app.runs.training import Limits
 from gatescope.app.workers.backends import Backend
 from gatescope.app.workers.job import Job
 from gatescope.app.workers.protocol import Frame
@@ -36,13 +37,18 @@ class Trainings:
     def __init__(self, folder: Path, backend: Backend, workers: int = 1, seconds: float = 3600.0):
         self.store = Store(folder)
         self.checkpoints = Checkpoints(folder, self.store)
-        self.supervisor = Supervisor(self.store, self.checkpoints, backend, workers, seconds)
+        self.supervisor = Supervisor(self.store, self.checkpoints, backend, workers, Limits(seconds))
 
     def create(self, owner: str = "somebody", **chosen) -> str:
         """The id of a new run."""
         id = self.store.create(owner, "Bottles", recipe(**chosen), TEXT.encode()).id
         self.supervisor.wake()
         return id
+
+    def handles(self) -> list:
+        """The workers that train now, as the backend knows them."""
+        found = (training.handle for training in self.supervisor._trainings.values())
+        return [handle for handle in found if handle is not None]
 
     def told(self, id: str, name: str) -> list[dict]:
         """The data of a run's events of this name."""

@@ -119,7 +119,7 @@ def test_a_network_is_watched_while_it_learns(here, endless):
 
 
 def test_one_key_makes_one_run(here):
-    headers = {"Idempotency-Key": "c0ffee"}
+    headers = {"Idempotency-Key": "c0ffee-c0ffee-c0ffee"}
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: posted(here, headers=headers, **QUICK), range(4)))
     assert {answer.status_code for answer in answers} == {202}
@@ -132,6 +132,18 @@ def test_one_key_makes_one_run(here):
     assert other["id"] != made["id"] and other["owner_token"] == "B" * 43
     for each in (made, other):
         assert here.delete(each["links"]["self"], headers=owned(each)).status_code == 204
+
+
+def test_a_key_that_two_people_may_choose_alike_tells_no_token_twice(here):
+    text, headers = TEXT + "A class has one text.", {"Idempotency-Key": "1"}
+    first, second = (started(here, text, headers, **QUICK) for _ in range(2))
+    assert first["id"] == second["id"] and second["owner_token"] is None
+    errors_of(here.delete(second["links"]["self"]), 403)
+    assert here.delete(first["links"]["self"], headers=owned(first)).status_code == 204
+    long = {"Idempotency-Key": "a long key that only one of them has"}
+    tokens = {started(here, each, long)["owner_token"] for each in (text, text)}
+    assert len(tokens) == 1
+    here.delete("/api/runs/" + started(here, text, long)["id"], headers=owned({"owner_token": tokens.pop()}))
 
 
 def test_who_sees_which_runs(here, endless):

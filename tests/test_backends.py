@@ -146,7 +146,7 @@ def test_a_run_whose_worker_is_killed_comes_to_the_same(backend, reference, tmp_
         async with trainings(tmp_path, backend) as runs:
             id = runs.create(steps=400, report_every=10, checkpoint_every=20)
             await runs.until_step(id, 50)
-            os.kill(process_of(backend, *runs.supervisor._handles.values()), signal.SIGKILL)
+            os.kill(process_of(backend, *runs.handles()), signal.SIGKILL)
             run = await runs.over(id, 90)
             assert run.state == "finished"
             assert runs.states(id) == ["queued", "running", "queued", "running", "finished"]

@@ -218,7 +218,7 @@ def test_a_frozen_worker_is_given_up_and_its_run_goes_on(tmp_path):
         async with trainings(tmp_path, LocalBackend(2**31, silence=2)) as runs:
             id = runs.create(steps=60)
             await runs.until_step(id, 20)
-            (child,) = runs.supervisor._handles.values()
+            (child,) = runs.handles()
             child.process.send_signal(signal.SIGSTOP)
             run = await runs.over(id, PATIENCE)
             assert run.state == "finished"

@@ -41,6 +41,8 @@ class RunsQuery(BaseModel):
 
     model_config = QUERY
     ids: str | None = Field(None, pattern=rf"^({ID}(,{ID}){{0,199}})?$", description="these, with commas between")
+    before: str | None = Field(None, pattern=rf"^{ID}$", description="those that are older than this one")
+    limit: int = Field(200, ge=1, le=1000, description="at most so many")
 
 
 class EventsQuery(BaseModel):

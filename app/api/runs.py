@@ -44,7 +44,8 @@ async def create_run(
     """Train a network on the body, a text in any usual encoding; whatever its content type says.
 
     What is not chosen suits the text. The owner_token is told here alone; sent along, it makes the next run the same
-    owner's. A run is seen by whoever knows its id, which cannot be guessed.
+    owner's. With an Idempotency-Key of 16 characters or more it is told again, with a shorter one it is null. A run is
+    seen by whoever knows its id, which cannot be guessed.
     """
     refuse_other_sites(request)
     if request.headers.get("content-encoding", "identity").lower() != "identity":
@@ -61,18 +62,18 @@ async def create_run(
 @router.get("")
 def read_runs(request: Request, query: Annotated[RunsQuery, Query()], authorization: Authorization = "") -> Response:
     """The runs, the newest first: those whose ids are named, else those of the owner_token's owner; without either, at
-    the machine that serves only itself, all.
+    the machine that serves only itself, all. `more` says whether there are older ones.
     """
-    store, token = request.app.state.store, bearer(authorization)
-    runs = [run for run in reversed(store.runs()) if run.wanted != "deleted"]
+    store, token, named = request.app.state.store, bearer(authorization), None
+    owner = None if token is None else token_hash(token)
     if query.ids is not None:
-        runs = [run for run in runs if run.id in query.ids.split(",")]
-    elif token is not None:
-        runs = [run for run in runs if run.owner == token_hash(token)]
-    elif not is_at_home(request):
-        runs = []
-    places = {run.id: place for place, run in enumerate(store.queue(), 1)}
-    return json_response({"runs": [run_facts(store, run, places.get(run.id)) for run in runs]})
+        named, owner = query.ids.split(","), None
+    elif owner is None and not is_at_home(request):
+        named = []
+    found = store.listed(query.limit + 1, query.before, owner, named)
+    runs, places = found[: query.limit], {run.id: place for place, run in enumerate(store.queue(), 1)}
+    listed = [run_facts(store, run, places.get(run.id)) for run in runs]
+    return json_response({"runs": listed, "more": len(found) > len(runs)})
 
 
 @router.get("/{id}")
@@ -141,7 +142,9 @@ def started(request: Request, query: RunQuery, content: bytes, token: str | None
     """The answer to a text: a new run, or what it would be."""
     state = request.app.state
     text = read_text(content, state.settings.vocabulary_limit)
-    recipe, cost = plan(text.characters, state.settings.worker_hours * 3600, **query.chosen())
+    recipe, cost = plan(
+        text.characters, state.settings.worker_hours * 3600, memory=state.admission.training_memory, **query.chosen()
+    )
     if query.dry_run:
         state.supervisor.warm()
         return json_response({"text": text.describe(), "recipe": recipe.to_json(), "cost": priced(cost)})

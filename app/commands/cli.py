@@ -11,6 +11,7 @@ import typer
 from pydantic import ValidationError
 
 from gatescope.app.commands.lessons_command import lessons
+from gatescope.app.commands.operator_commands import runs, uploads
 from gatescope.app.commands.train_command import train
 from gatescope.app.files import atomic_write
 from gatescope.app.http.encoding import json_pieces, safetensors_pieces
@@ -157,6 +158,8 @@ def convert_command(
 
 cli.command("train")(train)
 cli.command("lessons")(lessons)
+cli.add_typer(runs, name="runs")
+cli.add_typer(uploads, name="uploads")
 
 
 def main() -> None:

@@ -50,6 +50,8 @@ class Server(uvicorn.Server):
             "access_log": False,  # its lines would hold the texts that people type
             "backlog": ACCEPTED_AT_ONCE,
             "timeout_graceful_shutdown": GRACE,
+            "proxy_headers": bool(settings.trusted_proxies.strip()),
+            "forwarded_allow_ips": settings.trusted_proxies,
         }
         super().__init__(uvicorn.Config(app, **(said | options)))
 

@@ -4,6 +4,8 @@ import hashlib
 import logging
 import secrets
 import shutil
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from gatescope.app.files import atomic_write
@@ -11,6 +13,7 @@ from gatescope.app.runs.database import NoSpace
 from gatescope.app.runs.store import Checkpoint, Store
 
 KEPT = 2
+TRIES, PAUSE = 3, 0.2  # how often a file is read that cannot be, and the seconds in between
 log = logging.getLogger(__name__)
 
 
@@ -20,24 +23,28 @@ class Checkpoints:
     def __init__(self, folder: Path, store: Store):
         self.folder, self.store = folder / "runs", store
 
-    def keep(self, run: str, step: int, content: bytes, finished: bool) -> Checkpoint:
+    def keep(self, run: str, step: int, content: bytes | bytearray, finished: bool) -> Checkpoint:
         """Write a checkpoint to the disk; it counts when the store has recorded it. Raises NoSpace."""
         file = f"{step:012d}-{secrets.token_hex(4)}.safetensors"
         try:
-            (self.folder / run).mkdir(parents=True, exist_ok=True)
+            (self.folder / run).mkdir(0o700, parents=True, exist_ok=True)
             atomic_write(self.folder / run / file, content)
         except OSError as error:
             raise NoSpace(f"the disk takes no more: a checkpoint could not be written ({error.strerror})") from error
-        return Checkpoint(step, file, hashlib.sha256(content).hexdigest(), finished)
+        return Checkpoint(step, file, hashlib.sha256(content).hexdigest(), finished, len(content))
 
     def tidy(self, run: str) -> None:
-        """Leave only the newest two recorded checkpoints, and nothing that a killed server left half-written."""
+        """Leave only the newest two recorded checkpoints, and nothing that a killed server left half-written.
+
+        What the disk does not let go of now stays until the next time.
+        """
         recorded = [checkpoint.file for checkpoint in self.store.checkpoints(run)]
         if recorded[KEPT:]:
             self.store.drop_checkpoints(run, recorded[KEPT:])
-        for path in (self.folder / run).glob("*"):
-            if path.name not in recorded[:KEPT]:
-                path.unlink(missing_ok=True)
+        with suppress(OSError):
+            for path in (self.folder / run).glob("*"):
+                if path.name not in recorded[:KEPT]:
+                    path.unlink(missing_ok=True)
 
     def latest(self, run: str) -> tuple[Checkpoint | None, bytes | None, list[Checkpoint]]:
         """The newest checkpoint of a run that is what was recorded, its content, and the newer ones that are damaged;
@@ -45,15 +52,32 @@ class Checkpoints:
         """
         damaged: list[Checkpoint] = []
         for checkpoint in self.store.checkpoints(run):
-            try:
-                content = (self.folder / run / checkpoint.file).read_bytes()
-            except OSError:
-                content = b""
+            content = _content_of(self.folder / run / checkpoint.file)
             if hashlib.sha256(content).hexdigest() == checkpoint.sha256:
                 return checkpoint, content, damaged
             damaged.append(checkpoint)
         return None, None, damaged
 
     def remove(self, run: str) -> None:
-        """Delete the checkpoints of a run."""
+        """Delete the checkpoints of a run; raises NoSpace where the disk does not let go of them now."""
         shutil.rmtree(self.folder / run, ignore_errors=True)
+        if (self.folder / run).exists():
+            raise NoSpace("the disk lets go of nothing now: a checkpoint could not be deleted")
+
+    def delete(self, run: str) -> bool:
+        """Delete a run with all that belongs to it; False where the write-ahead log has some of it still."""
+        self.remove(run)
+        return self.store.delete(run)
+
+
+def _content_of(file: Path) -> bytes:
+    """The bytes of a file, empty where it cannot be read, also not a little later."""
+    for _ in range(TRIES):
+        try:
+            return file.read_bytes()
+        except (FileNotFoundError, IsADirectoryError):
+            break
+        except OSError as error:
+            log.warning("a checkpoint cannot be read: %s", error.strerror)
+            time.sleep(PAUSE)
+    return b""

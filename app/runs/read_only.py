@@ -10,7 +10,8 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
-from gatescope.app.runs.database import SCHEMAS, Database, StoreFault, Unavailable
+from gatescope.app.runs.database import Database, StoreFault, Unavailable
+from gatescope.app.runs.schema import SCHEMAS
 from gatescope.app.runs.store import Store
 
 PAUSE = 0.25  # seconds between two looks at the log

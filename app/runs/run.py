@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 OVER = ("finished", "stopped", "failed")
+ACTIVE = ("queued", "running", "paused")
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,9 @@ class Run:
     owner: fingerprint of its owner's token. recipe: as JSON. state: queued, running, paused, finished, stopped or
     failed; reason: why, in words, or None. wanted: what its owner asked for that is yet to happen (`paused`, `stopped`,
     `deleted`), or None. strikes: workers lost one after the other without getting further. seconds: time spent
-    training. created: seconds since 1970.
+    training. created: seconds since 1970. address: fingerprint of where it was asked for. digest: of what was asked
+    for. size: bytes of its text, its log and its checkpoints. turn: rises from one run that began to wait to the next.
+    ended: since when it is over, in seconds since 1970, or None.
     """
 
     id: str
@@ -28,6 +32,11 @@ class Run:
     seconds: float
     created: float
     idempotency_key: str | None
+    address: str
+    digest: str
+    size: int
+    turn: int
+    ended: float | None
 
     @property
     def is_over(self) -> bool:
@@ -35,13 +44,30 @@ class Run:
         return self.state in OVER
 
 
-def in_turn(queued: Iterable[Run], running: Iterable[Run]) -> list[Run]:
-    """The queued runs, given oldest first, in the order in which they are to start.
+class Waiting(NamedTuple):
+    """What of a run decides when it is its turn."""
 
-    Owners take turns: an owner's second run comes after everybody's first, whatever is running already counted.
+    id: str
+    owner: str
+    address: str
+
+
+def in_turn(queued: Iterable[Waiting], running: Iterable[Waiting]) -> list[Waiting]:
+    """The queued runs, given in the order in which they began to wait, in the order in which they are to start.
+
+    Addresses take turns, and the owners behind one address: somebody's second run comes after everybody's first,
+    whatever is running already counted.
     """
-    rank, ranked = Counter(run.owner for run in running), []
+    running = list(running)
+    of_owners = Counter((run.address, run.owner) for run in running)
+    of_addresses = Counter(run.address for run in running)
+    among_owners = []
     for run in queued:
-        ranked.append((rank[run.owner], run))
-        rank[run.owner] += 1
-    return [run for _, run in sorted(ranked, key=lambda pair: pair[0])]
+        among_owners.append((of_owners[run.address, run.owner], run))
+        of_owners[run.address, run.owner] += 1
+    order = {run.id: place for place, (_, run) in enumerate(among_owners)}
+    ranked = []
+    for _, run in sorted(among_owners, key=lambda pair: pair[0]):
+        ranked.append((of_addresses[run.address], order[run.id], run))
+        of_addresses[run.address] += 1
+    return [run for *_, run in sorted(ranked, key=lambda ranks: ranks[:2])]

@@ -1,31 +1,30 @@
-"""The supervisor: it gives the queued runs their turn, logs what they tell, and brings them through what befalls
-workers and server. It lives in the server's event loop and knows nothing of where a training runs.
+"""The supervisor: it gives the queued runs their turn, carries out what is wanted of them, and brings them through what
+befalls workers, server, disk and database. It lives in the server's event loop and knows nothing of where a training
+runs.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from contextlib import aclosing
-from typing import Any, Generic, ParamSpec, Self, TypeVar
-
-import orjson
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Generic, Self
 
 from gatescope.app.runs.checkpoints import Checkpoints
-from gatescope.app.runs.database import NoSpace, Unavailable
+from gatescope.app.runs.database import StoreFault
+from gatescope.app.runs.keeping import RETRY_SECONDS, Keeping, in_thread
 from gatescope.app.runs.run import Run
 from gatescope.app.runs.store import Store
-from gatescope.app.workers.backends import Backend, CannotStart, Handle
-from gatescope.app.workers.job import Job
-from gatescope.app.workers.protocol import Frame, leaving
+from gatescope.app.runs.training import GRACE, GRACE_AT_THE_END, SERVER_ENDED, Limits, Training
+from gatescope.app.workers.backends import Backend, Handle
 
-GRACE, GRACE_AT_THE_END = 30.0, 5.0
-STRIKES = 3
-RETRY_SECONDS = 1.0
-SERVER_ENDED = "the server was ended while the run was training"
+TURN_SECONDS = 2.0  # between two looks at the queue, and at what others wrote into the database
+TIDY_SECONDS = 60.0
+STANDSTILL = 30.0
+LEAVE_SECONDS = 6.0  # after which the workers that are still there are killed
+PATIENCE_AT_THE_END = 1.0
+DAY = 86_400.0
 log = logging.getLogger(__name__)
-Value = TypeVar("Value")
-Values = ParamSpec("Values")
 
 
 class NotNow(Exception):
@@ -33,31 +32,56 @@ class NotNow(Exception):
 
 
 class Supervisor(Generic[Handle]):
-    """Trains the runs of a store, so many at a time, each for `seconds` at most."""
+    """Trains the runs of a store, so many at a time; one that is over longer than `keep_days` is deleted (0: none)."""
 
-    def __init__(self, store: Store, checkpoints: Checkpoints, backend: Backend[Handle], workers: int, seconds: float):
+    def __init__(
+        self,
+        store: Store,
+        checkpoints: Checkpoints,
+        backend: Backend[Handle],
+        workers: int,
+        limits: Limits,
+        keep_days: float = 0.0,
+    ):
         self.store, self.checkpoints, self.backend = store, checkpoints, backend
-        self.workers, self.seconds = workers, seconds
-        self._trainings: dict[str, asyncio.Task[None]] = {}
-        self._handles: dict[str, Handle] = {}
-        self._stops: set[asyncio.Task[None]] = set()
+        self.workers, self.limits, self.keep_days = workers, limits, keep_days
+        self.keeping = Keeping()
+        self._trainings: dict[str, Training[Handle]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._woken = asyncio.Event()
-        self._closing = False
+        self._forgotten = True
+        self._turned = time.monotonic()
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         await self.backend.__aenter__()
-        self._turns = asyncio.create_task(self._give_turns())
+        self._turned = time.monotonic()
+        works = (self._give_turns, TURN_SECONDS, self._woken), (self._tidy_up, TIDY_SECONDS, asyncio.Event())
+        self._always = [asyncio.create_task(again_and_again(*work)) for work in works]
         return self
 
     async def __aexit__(self, *error: object) -> None:
         """Have every worker leave a checkpoint and go; their runs go on when a server starts again."""
-        self._closing = True
-        self._turns.cancel()
-        for id in list(self._handles):
-            self._stop(id, GRACE_AT_THE_END)
-        await asyncio.gather(self._turns, *self._trainings.values(), *self._stops, return_exceptions=True)
+        self.keeping.leaving, self.store.database.patience = True, PATIENCE_AT_THE_END
+        for task in self._always:
+            task.cancel()
+        for training in self._trainings.values():
+            training.stop(GRACE_AT_THE_END)
+        left = {*self._always, *self._tasks.values()}
+        _, late = await asyncio.wait(left, timeout=LEAVE_SECONDS)
+        for task in late:
+            log.error("a training does not leave; its worker is killed")
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=PATIENCE_AT_THE_END)
         await self.backend.__aexit__(*error)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the queue does not get on now, in words, or None."""
+        if time.monotonic() - self._turned > STANDSTILL or any(task.done() for task in self._always):
+            return self.keeping.trouble or "the queue stands still; the server's log says why"
+        return self.keeping.trouble
 
     def wake(self) -> None:
         """Look at the queue: a run was created. From any thread."""
@@ -77,179 +101,102 @@ class Supervisor(Generic[Handle]):
 
     async def resume(self, id: str) -> None:
         """Put a paused run back into the queue; raises NotNow where it is over."""
-        if await asyncio.to_thread(self.store.move, id, ["paused"], "queued"):
+        if await in_thread(self.store.move, id, ["paused"], "queued"):
             self.wake()
-        elif not await asyncio.to_thread(self.store.want, id, None):
-            self._refuse_if_over(id, "resumed")
+        elif not await in_thread(self.store.want, id, None):
+            await self._refuse_if_over(id, "resumed")
 
     async def delete(self, id: str) -> None:
-        """Delete a run with its text, its events and its checkpoints, at once; a worker that has it is killed."""
-        await asyncio.to_thread(self.store.move, id, ["queued", "paused"], "stopped")
-        if await asyncio.to_thread(self.store.want, id, "deleted"):
-            self._stop(id, 0)
-            if id in self._trainings:
-                await asyncio.wait([self._trainings[id]])
-        await asyncio.to_thread(self._remove, id)
+        """Delete a run with its text, its events and its checkpoints; a worker that has it is killed.
 
-    def _remove(self, id: str) -> None:
-        self.checkpoints.remove(id)
-        self.store.delete(id)
+        It is deleted when that is written down. What the disk does not let go of at once goes as soon as it does.
+        """
+        if await in_thread(self.store.want_deleted, id):
+            await self._delete(id)
+
+    async def _delete(self, id: str) -> None:
+        if task := self._tasks.get(id):
+            task.cancel()
+            await asyncio.wait({task})
+        try:
+            self._forgotten &= await in_thread(self.checkpoints.delete, id)
+        except StoreFault as fault:
+            log.error("a deleted run is still on the disk: %s", fault)
 
     async def _ask(self, id: str, wanted: str, before: tuple[str, ...]) -> None:
         """Do to a waiting run what is wanted; ask it of one that trains."""
-        if await asyncio.to_thread(self.store.move, id, before, wanted):
+        if await in_thread(self.store.move, id, before, wanted):
             return
-        if await asyncio.to_thread(self.store.want, id, wanted):
-            self._stop(id, GRACE)
+        if await in_thread(self.store.want, id, wanted):
+            if training := self._trainings.get(id):
+                training.stop(GRACE)
         else:
-            self._refuse_if_over(id, wanted, wanted)
+            await self._refuse_if_over(id, wanted, wanted)
 
-    def _refuse_if_over(self, id: str, wanted: str, already: str | None = None) -> None:
-        run = self.store.get(id)
+    async def _refuse_if_over(self, id: str, wanted: str, already: str | None = None) -> None:
+        run = await in_thread(self.store.get, id)
         if run and run.is_over and run.state != already:
             raise NotNow(f"a run that is {run.state} cannot be {wanted}")
 
-    def _stop(self, id: str, grace: float) -> None:
-        """Have the worker of a run leave, without waiting for it."""
-        if id in self._handles:
-            stop = asyncio.create_task(self.backend.stop(self._handles[id], grace))
-            self._stops.add(stop)
-            stop.add_done_callback(self._stops.discard)
-
     async def _give_turns(self) -> None:
-        await self._kept(self._recover)
-        while True:
-            self._woken.clear()
-            waiting = [run for run in await asyncio.to_thread(self.store.queue) if run.id not in self._trainings]
-            for run in waiting[: max(0, self.workers - len(self._trainings))]:
-                self._trainings[run.id] = asyncio.create_task(self._train(run))
-            await self._woken.wait()
+        """Carry out what is wanted, take back what nobody trains, and start as many runs as there are workers for."""
+        kept = self.keeping.kept
+        for run in await kept(self.store.wishes):
+            await self._carry_out(run)
+        await kept(self._recover, frozenset(self._trainings))
+        waiting = [each for each in await kept(self.store.queue) if each.id not in self._trainings]
+        for each in waiting[: max(0, self.workers - len(self._trainings))]:
+            found: Run | None = await kept(self.store.get, each.id)
+            if found:
+                self._begin(found)
+        self._turned = time.monotonic()
 
-    def _recover(self) -> None:
-        """Bring the runs that a server left behind to where they can go on."""
-        for run in self.store.runs():
-            if run.wanted == "deleted":
-                self._remove(run.id)
-            elif run.wanted:
-                self.store.move(run.id, ["running"], run.wanted)
-            else:
+    def _begin(self, run: Run) -> None:
+        training = Training(run, self.store, self.checkpoints, self.backend, self.keeping, self.limits)
+        self._trainings[run.id] = training
+        self._tasks[run.id] = task = asyncio.create_task(training.go())
+        task.add_done_callback(lambda _: self._ended(run.id))
+
+    def _ended(self, id: str) -> None:
+        del self._trainings[id], self._tasks[id]
+        self._woken.set()
+
+    async def _carry_out(self, run: Run) -> None:
+        """Do what is wanted of a run, by its owner before the server was restarted, or by an operator beside it."""
+        training = self._trainings.get(run.id)
+        if run.wanted == "deleted":
+            await self._delete(run.id)
+        elif training and not training.asked:
+            training.stop(GRACE)
+        elif not training and run.wanted:
+            await self.keeping.kept(self.store.move, run.id, ["running", "queued", "paused"], run.wanted)
+
+    def _recover(self, trained: frozenset[str]) -> None:
+        """Bring the runs that a server, or a fault, left behind to where they can go on."""
+        for run in self.store.runs("running"):
+            if run.id not in trained:
                 self.store.move(run.id, ["running"], "queued", SERVER_ENDED)
 
-    async def _train(self, run: Run) -> None:
-        """Train a run until it is over or its worker has gone, and keep what became of it."""
-        began = time.monotonic()
+    async def _tidy_up(self) -> None:
+        """Delete the runs that are over for longer than they are kept, and what the disk did not let go of before."""
+        if not self._forgotten:
+            self._forgotten = await in_thread(self.store.database.forget)
+        if self.keep_days > 0:
+            before = time.time() - self.keep_days * DAY
+            while expired := await self.keeping.kept(self.store.oldest_over, before):
+                for id in expired:
+                    await self.delete(id)
+                log.info("%d runs that were over for %g days are deleted", len(expired), self.keep_days)
+
+
+async def again_and_again(work: Callable[[], Awaitable[None]], seconds: float, woken: asyncio.Event) -> None:
+    """Do a piece of work every so many seconds and when woken, whatever becomes of it."""
+    while True:
+        woken.clear()
         try:
-            resume, reason, finished = await self._kept(self._resumption, run.id)
-            if finished:
-                await self._kept(self.store.move, run.id, ["queued"], "finished", reason)
-            elif await self._kept(self.store.move, run.id, ["queued"], "running", reason):
-                exit, got_on = await self._watched(run, resume)
-                await self._settle(run, exit, got_on, time.monotonic() - began)
-        except (NoSpace, Unavailable) as fault:  # the next server recovers what this one could not keep
-            log.error("run %s is left as it is: %s", run.id, fault)
+            await work()
         except Exception:
-            log.exception("a fault while run %s was training", run.id)
-            await asyncio.to_thread(self.store.move, run.id, ["queued", "running"], "failed", "a fault in the server")
-        finally:
-            del self._trainings[run.id]
-            self._woken.set()
-
-    def _resumption(self, id: str) -> tuple[bytes | None, str | None, bool]:
-        """The checkpoint to go on from, in words too, and whether the training was over with it."""
-        self.checkpoints.tidy(id)
-        good, content, damaged = self.checkpoints.latest(id)
-        if damaged:
-            self.store.drop_checkpoints(id, [bad.file for bad in damaged])
-        if good and good.finished:
-            return None, (self.store.latest(id, "checkpoint") or {}).get("reason"), True
-        if not good and not damaged:
-            return None, None, False
-        words = f"from step {good.step}" if good else "from the beginning"
-        if damaged:
-            words += f"; the checkpoint of step {', '.join(str(bad.step) for bad in damaged)} is damaged"
-        return content, words, False
-
-    async def _watched(self, run: Run, resume: bytes | None) -> tuple[dict[str, Any], bool]:
-        """See a run through one worker; gives how that ended, and whether anything new was logged."""
-        got_on, began = False, time.monotonic()
-        text = await asyncio.to_thread(self.store.text, run.id)
-        spec = orjson.dumps({"text": text.decode(), "recipe": orjson.loads(run.recipe), "title": run.title})
-        handle = await self._started(run, Job(spec, resume))
-        if handle is None:
-            return leaving("left").data, True
-        self._handles[run.id] = handle
-        try:
-            wanted = await self._wanted(run.id)
-            if wanted or self._closing:
-                self._stop(run.id, 0 if wanted == "deleted" else GRACE_AT_THE_END)
-            asked = wanted is not None
-            async with aclosing(self.backend.events(handle)) as frames:
-                async for frame in frames:
-                    if frame.name == "exit":
-                        return frame.data, got_on
-                    got_on |= await self._log(run.id, frame)
-                    if not asked and run.seconds + time.monotonic() - began > self.seconds:
-                        asked = True
-                        self._stop(run.id, GRACE)
-        finally:
-            del self._handles[run.id]
-        return leaving("lost", "the worker ended without a word").data, got_on
-
-    async def _started(self, run: Run, job: Job) -> Handle | None:
-        """A worker for a job, as soon as one can be had; None where the run is to leave before."""
-        while not self._closing and not await self._wanted(run.id):
-            try:
-                return await self.backend.start(job)
-            except CannotStart as fault:
-                log.warning("run %s waits: %s", run.id, fault)
-                await asyncio.sleep(RETRY_SECONDS)
-        return None
-
-    async def _log(self, id: str, frame: Frame) -> bool:
-        """Log an event, its checkpoint first; whether it was new."""
-        step, record = frame.data["step"], None
-        if frame.name == "checkpoint":
-            record = await self._kept(self.checkpoints.keep, id, step, frame.content, frame.data["finished"])
-        new = await self._kept(self.store.append, id, frame.name, frame.data, step, record)
-        if record:
-            await self._kept(self.checkpoints.tidy, id)
-        return new is not None
-
-    async def _settle(self, run: Run, exit: dict[str, Any], got_on: bool, seconds: float) -> None:
-        """Keep what became of a run when its worker left it."""
-        how, reason, wanted = exit["how"], exit["reason"], await self._wanted(run.id)
-        total, strikes = run.seconds + seconds, 0
-        if how in ("finished", "failed"):
-            state = how
-        elif wanted:
-            state, reason = "stopped" if wanted == "deleted" else wanted, None
-        elif total > self.seconds:
-            state, reason = "stopped", f"it trained for the {self.seconds / 3600:.3g} hours that a run may"
-        elif how == "left":
-            state, reason = "queued", SERVER_ENDED if self._closing else None
-        else:
-            state, strikes = "queued", 1 if got_on else run.strikes + 1
-            log.warning("run %s lost its worker: %s", run.id, reason)
-            if strikes >= STRIKES:
-                state, reason = "failed", f"{reason}, {strikes} times without getting on"
-        await self._kept(self.store.move, run.id, ["running"], state, reason, strikes=strikes, seconds=total)
-
-    async def _wanted(self, id: str) -> str | None:
-        run = await asyncio.to_thread(self.store.get, id)
-        return run.wanted if run else "deleted"
-
-    async def _kept(self, keep: Callable[Values, Value], *values: Values.args, **more: Values.kwargs) -> Value:
-        """The result of a function of the store or the checkpoints, as soon as the disk has space for it.
-
-        Meanwhile nothing more is read of the worker, which waits: a full disk holds a run up and loses nothing of it.
-        """
-        said = ""
-        while True:
-            try:
-                return await asyncio.to_thread(keep, *values, **more)
-            except (NoSpace, Unavailable) as fault:
-                if self._closing:
-                    raise
-                if said != (said := str(fault)):
-                    log.error("the runs wait: %s", fault)
-                await asyncio.sleep(RETRY_SECONDS)
+            log.exception("a fault in the keeping of the runs; it begins again")
+            await asyncio.sleep(RETRY_SECONDS)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(woken.wait(), seconds)

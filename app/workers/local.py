@@ -14,7 +14,7 @@ from typing import Self
 
 from gatescope.app.workers.backends import CannotStart
 from gatescope.app.workers.job import Job
-from gatescope.app.workers.protocol import BadFrame, Frame, leaving, read_frame
+from gatescope.app.workers.protocol import PIECE, BadFrame, Frame, leaving, read_frame
 
 # -P: only what is installed is imported, whatever lies in the working directory
 COMMAND = (sys.executable, "-P", "-m", "gatescope.app.workers.worker")
@@ -33,17 +33,26 @@ class Child:
         self._told, self._errors = process.stdin, process.stderr
         self.said: deque[bytes] = deque(maxlen=LINES_KEPT)
         self._listening = asyncio.create_task(self._listen())
+        self._telling: set[asyncio.Task[None]] = set()
 
     async def _listen(self) -> None:
         with contextlib.suppress(ValueError):  # a line without an end
             async for line in self._errors:
                 self.said.append(line)
 
-    async def tell(self, frame: Frame) -> None:
-        """Send a frame; a worker that is gone does not get it, and `events` will tell so."""
+    def tell(self, frame: Frame) -> None:
+        """Send a frame, as fast as it is read; a worker that is gone does not get it, and `events` will tell so."""
+        telling = asyncio.create_task(self._tell(frame, tuple(self._telling)))
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
+
+    async def _tell(self, frame: Frame, before: tuple[asyncio.Task[None], ...]) -> None:
+        if before:
+            await asyncio.wait(before)
         with contextlib.suppress(ConnectionError):
-            self._told.write(frame.to_bytes())
-            await self._told.drain()
+            for piece in frame.pieces():
+                self._told.write(piece)
+                await self._told.drain()
 
     def kill(self) -> None:
         """End the process and all it started."""
@@ -52,8 +61,15 @@ class Child:
                 os.killpg(self.process.pid, signal.SIGKILL)
 
     async def gone(self) -> int:
-        """Wait for the process's end; gives its exit status."""
+        """Wait for the end of a process that was killed or leaves; gives its exit status.
+
+        What it wrote and nobody read is read to its end: asyncio sees a process end when its pipes have.
+        """
+        for telling in self._telling:
+            telling.cancel()
         self._told.close()
+        while await self.frames.read(PIECE):
+            pass
         status = await self.process.wait()
         await self._listening
         return status
@@ -104,7 +120,7 @@ class LocalBackend:
                 child = await self._spawned()
         except OSError as error:
             raise CannotStart(f"no worker can be started: {error.strerror}") from error
-        await child.tell(Frame("job", {"spec": len(job.spec)}, job.spec + (job.resume or b"")))
+        child.tell(Frame("job", {"spec": len(job.spec)}, job.spec + (job.resume or b"")))
         return child
 
     async def events(self, handle: Child) -> AsyncGenerator[Frame, None]:
@@ -127,7 +143,7 @@ class LocalBackend:
     async def stop(self, handle: Child, grace: float) -> None:
         """Ask the job to leave; kill its process when it has not gone in time."""
         if grace > 0:
-            await handle.tell(Frame("stop"))
+            handle.tell(Frame("stop"))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(grace):
                     await handle.process.wait()

@@ -4,13 +4,17 @@ goes along. Nothing that arrives is believed before it is looked at.
 
 import asyncio
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
+from gatescope.models.training.recipe import longest_checkpoint
+
 LENGTHS = struct.Struct(">II")
-LONGEST_DATA, LONGEST_CONTENT = 2**20, 2**30
+PIECE = 2**20
+LONGEST_DATA, LONGEST_CONTENT = 2**20, longest_checkpoint()
 FROM_A_WORKER = ("progress", "gates", "sample", "checkpoint", "beat", "exit")
 
 
@@ -27,12 +31,19 @@ class Frame:
 
     name: str
     data: dict[str, Any] = field(default_factory=dict)
-    content: bytes = b""
+    content: bytes | bytearray = b""
+
+    def pieces(self) -> Iterator[bytes | memoryview]:
+        """The frame as it travels, in pieces of a mebibyte at most: two lengths, the data as JSON, the content."""
+        data = orjson.dumps([self.name, self.data])
+        yield LENGTHS.pack(len(data), len(self.content)) + data
+        content = memoryview(self.content)
+        for start in range(0, len(content), PIECE):
+            yield content[start : start + PIECE]
 
     def to_bytes(self) -> bytes:
-        """The frame as it travels: two lengths, then the data as JSON, then the content."""
-        data = orjson.dumps([self.name, self.data])
-        return b"".join((LENGTHS.pack(len(data), len(self.content)), data, self.content))
+        """The frame whole, as it travels."""
+        return b"".join(self.pieces())
 
 
 def leaving(how: str, reason: str | None = None) -> Frame:
@@ -60,7 +71,7 @@ def lengths(head: bytes) -> tuple[int, int]:
     return data, content
 
 
-def checked(data: bytes, content: bytes) -> Frame:
+def checked(data: bytes, content: bytes | bytearray) -> Frame:
     """The frame of these two parts, as a worker may send it; raises BadFrame."""
     try:
         name, values = orjson.loads(data)
@@ -80,5 +91,18 @@ def checked(data: bytes, content: bytes) -> Frame:
 
 async def read_frame(stream: asyncio.StreamReader) -> Frame:
     """The next frame that a worker sends; raises BadFrame, and IncompleteReadError at the stream's end."""
-    data, content = lengths(await stream.readexactly(LENGTHS.size))
-    return checked(await stream.readexactly(data), await stream.readexactly(content))
+    sizes = lengths(await stream.readexactly(LENGTHS.size))
+    data = await stream.readexactly(sizes[0])
+    return checked(data, await read_content(stream, sizes[1]))
+
+
+async def read_content(stream: asyncio.StreamReader, size: int) -> bytes | bytearray:
+    """So many bytes, which are held once; raises IncompleteReadError."""
+    if size <= PIECE:
+        return await stream.readexactly(size)
+    content, end = bytearray(size), 0
+    while end < size:
+        piece = await stream.readexactly(min(PIECE, size - end))
+        content[end : end + len(piece)] = piece
+        end += len(piece)
+    return content

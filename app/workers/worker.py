@@ -17,13 +17,12 @@ from typing import BinaryIO
 import orjson
 
 from gatescope.app.logs import fault_trail
+from gatescope.app.workers.limits import limit_worker
 from gatescope.app.workers.protocol import LENGTHS, Frame, leaving
 
 BEAT_SECONDS = 1.0
 POLITENESS = 10
-OPEN_FILES, LONGEST_FILE = 256, 2**24
-# Beyond what a worker may hold, what is only reserved: one allocation must not take the machine between two beats.
-RESERVED = 2**30
+NO_MEMORY = ("annot allocate memory", "failed to map segment")  # as the system's loader says it
 
 
 class Worker:
@@ -39,7 +38,8 @@ class Worker:
     def send(self, frame: Frame) -> None:
         """Write a frame; waits while the server is not reading."""
         with self._turn:
-            self.frames.write(frame.to_bytes())
+            for piece in frame.pieces():
+                self.frames.write(piece)
             self.frames.flush()
 
     def should_stop(self) -> bool:
@@ -92,22 +92,19 @@ def main() -> None:
     os.dup2(2, 1)  # what a library prints must not end up among the frames
     os.nice(POLITENESS)
     memory = int(sys.argv[1])
-    limits = {
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_NOFILE: OPEN_FILES,
-        resource.RLIMIT_FSIZE: LONGEST_FILE,
-        resource.RLIMIT_DATA: memory + RESERVED,
-    }
-    for limit, value in limits.items():
-        resource.setrlimit(limit, (value, value))
-    worker = Worker(frames, memory)
+    worker, too_little = Worker(frames, memory), limit_worker(memory)
+    if too_little:
+        worker.send(leaving("failed", too_little))
+        os._exit(1)
     threading.Thread(target=worker.listen, args=[sys.stdin.buffer], daemon=True).start()
     threading.Thread(target=worker.beat, daemon=True).start()
     try:
         worker.run()
         status = 0
-    except BaseException as error:
-        print(*fault_trail(error), sep="\n", file=sys.stderr)
+    except BaseException as fault:
+        print(*fault_trail(fault), sep="\n", file=sys.stderr)
+        if isinstance(fault, MemoryError) or any(said in str(fault) for said in NO_MEMORY):
+            worker.send(leaving("failed", "memory: this system gives a worker too little to load what it needs"))
         status = 1
     os._exit(status)  # at once: the lifeline's thread waits for the server
 

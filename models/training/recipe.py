@@ -35,6 +35,12 @@ LARGEST_EMBEDDING = 4096
 LARGEST_NETWORK = 64_000_000
 LARGEST_MEMORY = 8 * 2**30
 LONGEST_SECONDS = 7 * 24 * 3600.0
+# The most events of a training, however long it is: its log and its pages stay small.
+MOST_REPORTS, MOST_SAMPLES, MOST_CHECKPOINTS = 2000, 500, 1000
+# Bytes that a training holds at its peak, which is while it saves a checkpoint; as measured in tests/test_limits.py.
+BYTES_A_WEIGHT, BYTES_A_VALUE, BYTES_A_CHARACTER = 96, 12, 40
+# A checkpoint holds the weights, the optimiser's two memories, a gradient and the best weights so far, four bytes each.
+BYTES_KEPT_A_WEIGHT, BYTES_KEPT = 21, 2**24
 # A core's pace a second, for estimates only: multiply-adds, and values of signals (made and differentiated).
 MULTIPLY_ADDS, VALUES = 6e10, 2e8
 HELD_OUT = 30_000
@@ -150,25 +156,25 @@ class Recipe:
 
     @classmethod
     def _paced(cls, given: dict[str, Any], length: int, vocabulary_size: int, epoch: int) -> Recipe:
-        """The recipe with its events spread by the estimate: 0.6 s between reports, 5 s between samples, or less in a
-        short training.
+        """The recipe with its events spread by the estimate: 0.6 s between reports, 5 s between samples, less in a
+        short training, and more in one so long that its log would have no end.
         """
         estimate = cost(cls(**given), length, vocabulary_size)
         a_step: float = estimate.seconds / given["steps"]
         update: int = given.get("update_every", 1)
         steps: int = given["steps"]
-        report = max(1, math.ceil(min(0.6 / a_step, steps / 20) / update)) * update
+        report = max(1, math.ceil(max(min(0.6 / a_step, steps / 20), steps / MOST_REPORTS) / update)) * update
 
-        def every(seconds: float) -> int:
-            return report * max(1, round(min(seconds / a_step, steps / 10) / report))
+        def every(seconds: float, most: int) -> int:
+            return report * max(1, round(min(seconds / a_step, steps / 10) / report), math.ceil(steps / most / report))
 
         validating = 20 * held_out(length, given["validation"]) * estimate.seconds_a_character
         usual = min(max(epoch, given["steps"] // 50), max(1, given["steps"] // 10))
         paces = {
             "report_every": report,
             "validate_every": max(usual, math.ceil(validating / a_step)),
-            "sample_every": every(5),
-            "checkpoint_every": every(10),
+            "sample_every": every(5, MOST_SAMPLES),
+            "checkpoint_every": every(10, MOST_CHECKPOINTS),
         }
         return cls(**(paces | given))
 
@@ -238,7 +244,7 @@ def cost(recipe: Recipe, text_length: int, vocabulary_size: int) -> Cost:
     return Cost(
         parameters=parameters,
         multiply_adds=3 * matrices * characters,
-        memory=4 * (7 * parameters + 3 * values * characters),
+        memory=BYTES_A_WEIGHT * parameters + BYTES_A_VALUE * values * characters + BYTES_A_CHARACTER * text_length,
         characters=recipe.steps * characters,
         seconds=recipe.steps * step + validations * recorder,
         seconds_a_character=recorder,
@@ -246,20 +252,28 @@ def cost(recipe: Recipe, text_length: int, vocabulary_size: int) -> Cost:
 
 
 def affordable(
-    recipe: Recipe, text_length: int, vocabulary_size: int, longest_seconds: float = LONGEST_SECONDS
+    recipe: Recipe,
+    text_length: int,
+    vocabulary_size: int,
+    longest_seconds: float = LONGEST_SECONDS,
+    memory: int = LARGEST_MEMORY,
 ) -> Cost:
-    """The estimate of a training that this machine can do at all; raises Refused saying what is too much."""
+    """The estimate of a training that this machine can do at all; raises Refused saying what is too much.
+
+    memory: bytes that it may hold, beside what a process that trains nothing holds already.
+    """
     found = cost(recipe, text_length, vocabulary_size)
     if found.parameters > LARGEST_NETWORK:
         raise Refused(
             "hidden",
             f"this network would have {found.parameters:,} weights, and at most {LARGEST_NETWORK:,} are trained",
         )
-    if found.memory > LARGEST_MEMORY:
+    if found.memory > memory:
+        of_weights = BYTES_A_WEIGHT * found.parameters
         raise Refused(
-            "batch_size",
-            f"this training would need {found.memory / 2**30:,.0f} GiB of memory, "
-            f"and at most {LARGEST_MEMORY // 2**30} are given",
+            "hidden" if of_weights > memory / 2 else "batch_size",
+            f"this training would need {found.memory / 2**30:,.1f} GiB of memory, "
+            f"and at most {max(0, memory) / 2**30:,.1f} are given",
         )
     if found.seconds > longest_seconds:
         raise Refused(
@@ -268,6 +282,11 @@ def affordable(
             f"{duration(longest_seconds)} are given",
         )
     return found
+
+
+def longest_checkpoint(parameters: int = LARGEST_NETWORK) -> int:
+    """The bytes that a checkpoint of so many weights may have."""
+    return BYTES_KEPT_A_WEIGHT * parameters + BYTES_KEPT
 
 
 def duration(seconds: float) -> str:
