@@ -178,6 +178,24 @@ def test_our_own_origin_is_known_without_fetch_metadata(client, address):
     assert asked(client, "POST", "/api/trace", {"Origin": address + "0"}).status_code == 403
 
 
+LEADING = [b"//evil.example", b"//evil.example/", b"/%5cevil.example/", b"/\\evil.example/", b"/docs/", b"/static"]
+LEADING += [b"/train/?next=//evil.example", b"/api/models/?url=javascript:alert(1)"]
+LEADING += [b"/%0d%0aLocation:%20//evil.example/", b"/docs/%0d%0aX-Evil:1"]
+
+
+@pytest.mark.parametrize("path", LEADING)
+def test_nothing_leads_elsewhere(client, address, path):
+    """A redirect only adds or takes a slash, and nothing of an address becomes a header."""
+    request = client.build_request("GET", address)
+    request.extensions["target"] = path
+    response = client.send(request)
+    assert "x-evil" not in response.headers
+    if response.is_redirect:
+        assert response.headers["location"].startswith(f"{address}/")
+    else:
+        assert response.status_code == 404 and "location" not in response.headers
+
+
 def test_what_embeds_ask_for_is_what_they_are_given():
     """Every address of the API in the modules that an embed loads can be had without an origin."""
     loaded, waiting = set(), [HOUSE / "static/embed.js", HOUSE / "static/run.js", *HOUSE.glob("static/views/**/*.js")]
