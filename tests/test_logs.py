@@ -1,5 +1,6 @@
 """The log: what is in it, and that what people send is not."""
 
+import asyncio
 import io
 import json
 import logging
@@ -16,12 +17,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import orjson
 import pytest
 from fastapi.responses import StreamingResponse
 
 from gatescope.app.logs import JsonLines, Lines, escaped, fault_trail, logging_config, request_id
 from gatescope.app.server import create_app
 from gatescope.app.settings import Settings
+from gatescope.app.workers.job import Job, work
+from gatescope.app.workers.local import LocalBackend
+from gatescope.app.workers.protocol import Frame
 from gatescope.models.cells import cells
 from gatescope.models.network.network import untrained
 from tests.runs_over_http import started
@@ -165,6 +170,30 @@ def test_a_thread_that_ends_by_a_fault_is_logged(monkeypatch):
         thread.start()
         thread.join()
     assert "ValueError" in heard.getvalue() and MARK not in heard.getvalue()
+
+
+def test_what_a_worker_says_is_escaped_and_cut():
+    """A worker's standard error is another program's; a line of it may hold anything."""
+    said = f"sys.stderr.write(({EVIL.replace(chr(0xD800), '')!r} + chr(10)) * 9999); sys.exit(3)"
+
+    async def seen() -> list[Frame]:
+        async with LocalBackend(2**30, [sys.executable, "-c", f"import sys; {said}"]) as backend:
+            handle = await backend.start(Job(b"{}"))
+            return [frame async for frame in backend.events(handle)]
+
+    with listening("gatescope") as heard:
+        frames = asyncio.run(seen())
+    assert [frame.name for frame in frames] == ["exit"] and frames[0].data["how"] == "lost"
+    (line,) = heard.getvalue().splitlines()
+    assert not RAW.search(line) and "FAKE ERROR" in line and len(line) < 10_000
+
+
+def test_a_fault_in_a_training_does_not_quote_its_text(capsys):
+    spec = orjson.dumps({"text": {MARK: MARK}, "recipe": {}, "title": MARK})
+    frames = list(work(Job(spec), lambda: False))
+    assert frames[-1].data["how"] == "failed" and MARK not in str(frames[-1])
+    said = capsys.readouterr()
+    assert MARK not in said.err + said.out and "job.py" in said.err
 
 
 def hostile(client: httpx.Client) -> list[httpx.Response]:

@@ -135,8 +135,9 @@ def test_no_other_preflight_is_granted(client, run):
     refused = [preflight(client, "/api/trace", "DELETE"), preflight(client, f"/api/runs/{run}", "DELETE")]
     refused += [preflight(client, "/api/generate", "POST", origin) for origin in (EVIL, "http://127.0.0.1:9999", "")]
     refused += [preflight(client, "/api/generate", "POST", fields="authorization")]
+    refused += [preflight(client, "/api/models/small-lstm", "POST"), preflight(client, f"/api/runs/{run}", "POST")]
     for response in refused:
-        assert response.status_code == 400
+        assert response.status_code == 400 and "access-control-allow-origin" not in response.headers
         assert response.headers["content-type"] == "application/problem+json"
 
 
@@ -176,6 +177,24 @@ def test_our_own_origin_is_known_without_fetch_metadata(client, address):
     behind_a_proxy = {"Origin": address.replace("http:", "https:")}  # which takes TLS off
     assert asked(client, "POST", "/api/trace", behind_a_proxy).status_code == 200
     assert asked(client, "POST", "/api/trace", {"Origin": address + "0"}).status_code == 403
+
+
+LEADING = [b"//evil.example", b"//evil.example/", b"/%5cevil.example/", b"/\\evil.example/", b"/docs/", b"/static"]
+LEADING += [b"/train/?next=//evil.example", b"/api/models/?url=javascript:alert(1)"]
+LEADING += [b"/%0d%0aLocation:%20//evil.example/", b"/docs/%0d%0aX-Evil:1"]
+
+
+@pytest.mark.parametrize("path", LEADING)
+def test_nothing_leads_elsewhere(client, address, path):
+    """A redirect only adds or takes a slash, and nothing of an address becomes a header."""
+    request = client.build_request("GET", address)
+    request.extensions["target"] = path
+    response = client.send(request)
+    assert "x-evil" not in response.headers
+    if response.is_redirect:
+        assert response.headers["location"].startswith(f"{address}/")
+    else:
+        assert response.status_code == 404 and "location" not in response.headers
 
 
 def test_what_embeds_ask_for_is_what_they_are_given():
