@@ -1,5 +1,6 @@
 """The server is asked to leave: it does within ten seconds, whatever goes on."""
 
+import asyncio
 import signal
 import socket
 import subprocess
@@ -10,8 +11,10 @@ import time
 import httpx
 import pytest
 
-from tests.raw_http import answered, connected, rest
-from tests.service import a_process
+from gatescope.app.server import create_app
+from gatescope.app.settings import Settings
+from tests.raw_http import answered, connected, refused, rest
+from tests.service import a_process, serve
 
 TEXT = "To be, or not to be, that is the question. " * 450
 WITHIN = 10.0  # seconds, as it is promised
@@ -71,3 +74,24 @@ def test_a_port_that_is_taken_is_said_and_ends_it(tmp_path):
         ended = subprocess.run(begin, capture_output=True, text=True, timeout=60)
     assert ended.returncode not in (0, None) and "address already in use" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_an_answer_that_is_not_waited_for_is_refused_in_words(tmp_path, caplog):
+    """One client still listens when the server gives up on its answer, another has left long before."""
+    app = create_app(Settings(data=tmp_path))
+    begun = threading.Semaphore(0)
+
+    @app.get("/long")
+    async def long() -> None:
+        begun.release()
+        await asyncio.sleep(60)
+
+    with serve(app.state.settings, app) as address:
+        connections = [connected(address) for _ in range(2)]
+        for connection in connections:
+            connection.sendall(b"GET /long HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert begun.acquire(timeout=20)
+        connections[1].close()
+    with connections[0] as connection:
+        assert set(refused(rest(connection), 503)) == {"server"}
+    assert [record for record in caplog.records if record.exc_info] == []
