@@ -1,3 +1,5 @@
+from errno import EIO, EMFILE, ENFILE
+
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -28,7 +30,14 @@ def test_a_field_name_is_made_fit_for_a_response():
     assert len(printable("x" * 500)) == 61
 
 
-@pytest.mark.parametrize(("error", "status"), [(Refused("text", "must be short"), 422), (ValueError("text: a b"), 500)])
+SPENT = [OSError(EMFILE, "a b"), OSError(ENFILE, "a b"), MemoryError("a b"), RuntimeError("can't start new thread")]
+FAULTS = [ValueError("text: a b"), OSError(EIO, "a b"), RuntimeError("a b"), ConnectionResetError("a b")]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(Refused("text", "must be short"), 422), *((error, 503) for error in SPENT), *((error, 500) for error in FAULTS)],
+)
 def test_only_what_the_networks_refuse_is_the_requests_fault(settings, error, status):
     app = FastAPI()
     add_handlers(app)
@@ -41,4 +50,6 @@ def test_only_what_the_networks_refuse_is_the_requests_fault(settings, error, st
     with serve(settings, app) as address:
         response = httpx.get(address)
     assert response.status_code == status and "a b" not in response.text
+    assert ("retry-after" in response.headers) is (status == 503)
+    assert ("content-security-policy" in response.headers) is (status == 500)  # here is no middleware to add it
     assert response.json()["errors"] == ([{"field": "text", "detail": "must be short"}] if status == 422 else [])

@@ -12,6 +12,7 @@ import pytest
 from uvicorn.protocols.http.h11_impl import RequestResponseCycle
 
 from gatescope.app.http.connection import Connection, Limits, counts
+from gatescope.app.server import create_app
 from gatescope.app.settings import Settings
 from gatescope.models.cells import cells
 from gatescope.models.network.network import untrained
@@ -46,11 +47,26 @@ def here(folder):
         yield address
 
 
-def kept() -> list[object]:
-    """What this process, which is the server's too, still holds of answers that have begun."""
+def all_kept() -> list[object]:
+    """What this process, which is the server's too, holds of connections and of answers on them."""
     gc.collect()
-    kinds = (RequestResponseCycle, Connection)
-    return [each for each in gc.get_objects() if type(each) in kinds]
+    return [each for each in gc.get_objects() if type(each) in (Connection, RequestResponseCycle)]
+
+
+OTHERS: list[object] = []  # of the servers of other tests
+
+
+@pytest.fixture(autouse=True)
+def alone():
+    OTHERS[:] = all_kept()
+    yield
+    OTHERS.clear()
+
+
+def kept() -> list[object]:
+    """The same of this test alone."""
+    others = set(map(id, OTHERS))
+    return [each for each in all_kept() if id(each) not in others]
 
 
 def nothing_is_kept() -> bool:
@@ -135,6 +151,24 @@ def test_the_kernel_has_the_same_patience_with_what_it_holds(here):
         (protocol,) = [each for each in kept() if type(each) is Connection]
         inner = protocol.transport.get_extra_info("socket")
         assert inner.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 1000 * LIMITS.reader
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="a kernel without patience of its own")
+def test_a_viewer_who_takes_nothing_is_cut_off_though_little_is_sent(tmp_path):
+    """All that is unsent lies in the kernel, never enough for the program to wait."""
+    app, before = create_app(Settings(data=tmp_path)), counts["cut"]
+    with serve(app.state.settings, app, LIMITS) as address:
+        store = app.state.store
+        run = store.create("somebody", "Watched", "{}", b"a text").id
+        store.move(run, ["queued"], "running")
+        with asked(address, f"GET /api/events?runs={run} HTTP/1.1\r\n"):
+            end, step = time.monotonic() + LATE, 0
+            while app.state.viewers.count and time.monotonic() < end:
+                step += 1
+                store.append(run, "sample", {"step": step, "text": "x" * 4_000}, step)
+                time.sleep(0.05)
+            assert app.state.viewers.count == 0 and counts["cut"] == before + 1
+        store.move(run, ["running"], "finished")
 
 
 def test_options_of_a_connection_that_is_gone_are_nobodys_fault(here):

@@ -106,7 +106,7 @@ class Connection(H11Protocol):
         self._late_head = None
         if self.conn.trailing_data[0]:
             counts["late"] += 1
-            self.refuse(HTTP_408_REQUEST_TIMEOUT, "head", f"must have come whole within {self.limits.head:.0f} seconds")
+            self.refuse(HTTP_408_REQUEST_TIMEOUT, "head", "must come whole within 10 seconds")
         else:
             self.transport.close()
 
@@ -117,6 +117,8 @@ class Connection(H11Protocol):
 
     def refuse(self, status: int, field: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
         """Answer with a problem in place of whatever there is to come, and close."""
+        if self.transport.is_closing():
+            return
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             if cycle.response_started:
@@ -136,6 +138,8 @@ class Connection(H11Protocol):
         take that from it.
         """
         self._dropped = self._dropped or 0
+        if self._late_head:
+            self._late_head.cancel()
         if self._goodbye or self.transport.is_closing():
             return
         self.flow.resume_reading()
@@ -222,6 +226,7 @@ class Connection(H11Protocol):
             await self._served({**scope, "extensions": {EXTENSION: self}}, limited.receive, limited.send)
         except asyncio.CancelledError:  # uvicorn has waited long enough for this answer
             self.refuse(HTTP_503_SERVICE_UNAVAILABLE, *LEAVING, {"Retry-After": "10"})
+            self.transport.close()
 
 
 class _Leaving(asyncio.Transport):

@@ -42,10 +42,12 @@ class Exchange:
             async with asyncio.timeout(self.left):
                 message = await self._receive()
         except TimeoutError:
-            if self.cycle.response_started:
-                return await self._receive()
-            # FastAPI would make 400 of a TimeoutError
-            raise HTTPException(HTTP_408_REQUEST_TIMEOUT, headers=CLOSE) from None
+            if self.cycle.message_event.is_set():  # it came, and nobody here had time to look
+                self.left = self.seconds
+            elif not self.cycle.response_started:
+                # FastAPI would make 400 of a TimeoutError
+                raise HTTPException(HTTP_408_REQUEST_TIMEOUT, headers=CLOSE) from None
+            return await self._receive()
         gained = len(message.get("body", b"")) / PACE
         self.left = max(0.0, min(self.seconds, self.left + gained - (loop.time() - began)))
         return message
