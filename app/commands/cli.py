@@ -25,7 +25,7 @@ from gatescope.app.settings import CannotServe, Settings
 from gatescope.models.formats.convert import convert, read_vocabulary
 from gatescope.models.inspection.trace import trace
 from gatescope.models.network.metadata import BadNetwork
-from gatescope.models.refused import Refused
+from gatescope.models.refused import Refused, printable
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
@@ -71,7 +71,7 @@ def models() -> None:
         said = network.describe()
         bits = "" if said["bits_per_character"] is None else f"{said['bits_per_character']:.3f}"
         sizes = [str(said["layers"]), str(said["hidden"]), f"{said['parameters']:,}"]
-        rows.append((said["id"], said["cell"], *sizes, bits, said["title"]))
+        rows.append((printable(said["id"]), said["cell"], *sizes, bits, printable(said["title"])))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
