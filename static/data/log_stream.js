@@ -6,6 +6,7 @@ import { Problem, readEvents } from "./stream.js";
 // How a stream ended: nobody needs it any more, it was alive until it ended, it was held back, or it never began.
 export const [OVER, ENDED, HELD, REFUSED] = ["over", "ended", "held", "refused"];
 
+const SLOWER = 3; // times as long as a pull a stream may take for the same
 const SHORT = 1000; // ms: a stream that ends sooner and brings nothing is none
 
 export class LogStream {
@@ -56,21 +57,25 @@ export class LogStream {
   async check() {
     if (this.checking) return;
     this.checking = true;
+    const begun = performance.now();
     const problem = await this.pull(this.pauses.first);
     const known = this.latest();
-    await new Promise((resolve) => setTimeout(resolve, this.pauses.pull / 2));
+    const slow = SLOWER * (performance.now() - begun);
+    await new Promise((resolve) => setTimeout(resolve, Math.max(slow, this.pauses.pull / 2)));
     this.checking = false;
     if (this.isOver()) this.abort();
     else if (problem?.status === 0) this.abort(ENDED);
     else if (this.heard && known > this.brought) this.abort(HELD);
   }
 
-  #awaitFirst(begun) {
+  // A busy service is late with everything: no stream is held back that is not much later than what is pulled.
+  #awaitFirst(begun, slow = 0) {
     this.timers.first = setTimeout(async () => {
-      if (performance.now() - begun >= this.pauses.first) return this.abort(HELD);
-      await this.pull(this.pauses.first);
+      const pulled = performance.now();
+      if (pulled - begun >= this.pauses.first + slow) return this.abort(HELD);
+      await this.pull(this.pauses.answer);
       if (this.isOver()) this.abort();
-      else if (!this.heard && !this.end) this.#awaitFirst(begun);
+      else if (!this.heard && !this.end) this.#awaitFirst(begun, Math.max(slow, SLOWER * (performance.now() - pulled)));
     }, this.pauses.pull);
   }
 
