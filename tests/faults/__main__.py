@@ -60,9 +60,11 @@ def line(trial: Trial) -> str:
     """A trial as a row of the table, and what did not hold below it."""
     row, came = trial.row, ", ".join(f"{count} × {said}" for said, count in trial.came.most_common(6))
     if trial.pulses:
-        typical, worst = float(np.median(trial.pulses)), max(trial.pulses)
+        typical, late = np.median(trial.pulses, axis=0)
+        worst = max(took for took, _ in trial.pulses)
         trial.note(f"healthz {typical * 1000:.0f} ms, worst {worst * 1000:.0f}")
-        trial.holds(typical < QUICK, f"/healthz takes {typical * 1000:.0f} ms")
+        # on a machine that is busy with other things each hand-over between two threads waits so long
+        trial.holds(typical < QUICK + 4 * max(late, 0), f"/healthz takes {typical * 1000:.0f} ms")
     held = f"not built yet: {row.missing}" if row.missing else "yes" if trial.held else "NO"
     notes = "; ".join([came, *trial.notes])
     told = [

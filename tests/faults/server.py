@@ -25,28 +25,33 @@ UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066
 
 
 class Pulse:
-    """How long /healthz takes, asked ten times a second."""
+    """How long /healthz takes, asked ten times a second; and how late this thread itself is woken, which says how busy
+    the machine is with other things.
+    """
 
     def __init__(self, address: str):
-        self.address, self.beats = address, list[tuple[float, float]]()
+        self.address, self.beats = address, list[tuple[float, float, float]]()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._take, daemon=True)
         self._thread.start()
 
     def _take(self) -> None:
         with httpx.Client(base_url=self.address, timeout=30) as client:
+            asleep = time.monotonic()
             while not self._end.wait(0.1):
                 began = time.monotonic()
+                late = began - asleep - 0.1
                 try:
                     fine = client.get("/healthz").status_code in (200, 503)  # 503: no connection was free
                 except httpx.HTTPError:
                     fine = False
                 if fine:
-                    self.beats.append((began, time.monotonic() - began))
+                    self.beats.append((began, time.monotonic() - began, late))
+                asleep = time.monotonic()
 
-    def since(self, moment: float) -> list[float]:
-        """The seconds that it took, of those asked since a moment."""
-        return [took for began, took in list(self.beats) if began >= moment]
+    def since(self, moment: float) -> list[tuple[float, float]]:
+        """The seconds that it took, and by how much the thread was late, of those asked since a moment."""
+        return [(took, late) for began, took, late in list(self.beats) if began >= moment]
 
     def stop(self) -> None:
         """Ask no more."""

@@ -46,7 +46,7 @@ class Trial:
     came: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    pulses: list[float] = field(default_factory=list)
+    pulses: list[tuple[float, float]] = field(default_factory=list)
     seconds: float = 0.0
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
