@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Hashable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,7 +22,7 @@ from gatescope.app.runs.checkpoints import Checkpoints
 from gatescope.models.network.network import BadNetwork, Network
 from gatescope.models.pretrained import shipped
 from gatescope.models.refused import listed_names, printable
-from gatescope.models.training.checkpoint import network_of
+from gatescope.models.training.checkpoint import network_in
 
 log = logging.getLogger(__name__)
 MEMORY = 256 * 2**20
@@ -157,11 +158,14 @@ class Networks:
 
         def make() -> Network | None:
             self._tidy()
-            _, content, _ = runs.latest(id)
-            network = network_of(content, id) if content else None
-            if network:
+            file = runs.sound_file(id)
+            if file is None:
+                return None
+            with suppress(BadNetwork):  # replaced meanwhile
+                network = network_in(file, id)
                 network.origin = "run"
-            return network
+                return network
+            return None
 
         path = runs.folder / id / newest
         return self.memory.get(Key(path, identity(path)), make)

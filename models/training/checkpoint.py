@@ -11,9 +11,11 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from gatescope.models.formats.safetensors import read_tensors
@@ -61,6 +63,18 @@ def network_of(content: bytes, id: str = "checkpoint") -> Network:
     """The network in a checkpoint; raises BadNetwork."""
     arrays, facts = read_tensors(content)
     parameters = {name: array for name, array in arrays.items() if not name.startswith(PREFIX)}
+    return Network.of(parameters, facts, id, "the checkpoint")
+
+
+def network_in(path: Path, id: str) -> Network:
+    """The network in a checkpoint's file, of which nothing else is read; raises BadNetwork."""
+    try:
+        with safe_open(path, "np") as file:
+            facts = file.metadata() or {}
+            names = [name for name in file.keys() if not name.startswith(PREFIX)]  # noqa: SIM118 – not a dict
+            parameters = {name: file.get_tensor(name) for name in names}
+    except (SafetensorError, OSError) as error:
+        raise BadNetwork("the checkpoint cannot be read") from error
     return Network.of(parameters, facts, id, "the checkpoint")
 
 
