@@ -158,13 +158,13 @@ class Networks:
 
         def make() -> Network | None:
             self._tidy()
-            file = runs.sound_file(id)
-            if file is None:
-                return None
-            with suppress(BadNetwork):  # replaced meanwhile
-                network = network_in(file, id)
-                network.origin = "run"
-                return network
+            for _ in range(2):  # a newer checkpoint may take its place between two looks
+                file = runs.sound_file(id)
+                with suppress(BadNetwork):
+                    network = network_in(file, id) if file else None
+                    if network:
+                        network.origin = "run"
+                    return network
             return None
 
         path = runs.folder / id / newest
