@@ -10,6 +10,7 @@ from starlette.types import Message, Receive, Send
 from uvicorn.protocols.http.h11_impl import RequestResponseCycle
 
 PACE = 16_384  # bytes of a body a second, in the long run
+NEVERTHELESS = 0.5  # seconds for what follows where a piece came as its time ended
 CLOSE = {"Connection": "close"}
 
 
@@ -42,12 +43,12 @@ class Exchange:
             async with asyncio.timeout(self.left):
                 message = await self._receive()
         except TimeoutError:
-            if self.cycle.message_event.is_set():  # it came, and nobody here had time to look
-                self.left = self.seconds
+            if self.cycle.message_event.is_set():  # it came in time, and nobody here had time to look
+                self.left = NEVERTHELESS
             elif not self.cycle.response_started:
                 # FastAPI would make 400 of a TimeoutError
                 raise HTTPException(HTTP_408_REQUEST_TIMEOUT, headers=CLOSE) from None
-            return await self._receive()
+            message, began = await self._receive(), loop.time()
         gained = len(message.get("body", b"")) / PACE
         self.left = max(0.0, min(self.seconds, self.left + gained - (loop.time() - began)))
         return message
