@@ -169,6 +169,23 @@ def test_a_written_file_has_no_end_of_line_but_its_own():
     assert ["".join(found.vocabulary[token] for token in row.inputs) for row in found.rows] == texts
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (WORDS + line("a " + "b" * 201) * 2, "line 2: a word has more than 200 characters"),
+        (
+            WORDS + "".join(line(" ".join(f"{n:0150}{m}" for m in range(200))) for n in range(80)),
+            "too many and too long",
+        ),
+    ],
+    ids=range(2),
+)
+def test_what_no_file_of_weights_could_name_is_not_learnt(text, said):
+    """It would be trained, and could not be read again."""
+    with pytest.raises(Refused, match=said):
+        ExampleDataset(text)
+
+
 @pytest.mark.parametrize("label", [1, 1.0, True, "2", "x" * 200], ids=range(5))
 def test_a_target_of_any_kind_is_a_label(label):
     text = dump_dataset(Task(gives="classes", pattern="many-to-one"), [{"input": "a", "target": label}] * 2, 2)

@@ -17,13 +17,15 @@ import numpy as np
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from gatescope.models.network.inputs import NO_TOKEN
-from gatescope.models.network.task import LARGEST_VALUE, MOST_NAMES, Task, value_rows
+from gatescope.models.network.task import LABEL_LENGTH, LARGEST_VALUE, MOST_NAMES, Task, value_rows
 from gatescope.models.refused import Refused, listed_names
+from gatescope.models.training.columns import Column
 from gatescope.models.training.recipe import LIMITS
 
 MARK = '{"lessons":'
 LINE = re.compile(r"[^\n]+")  # an input may hold other ends of lines
 LONGEST_HEAD, LONGEST_LINE = 2**21, 2**22  # characters
+LARGEST_NAMES = 15 * 2**17  # bytes of a vocabulary, or of labels, in a header of 4 MiB
 LONGEST = LIMITS["sequence_length"][1]
 # what JSON may hold as it is, and other programs take for the end of a line
 ESCAPED = str.maketrans({character: f"\\u{ord(character):04x}" for character in "\x7f\x85\u2028\u2029"})
@@ -77,31 +79,6 @@ class Row(NamedTuple):
     asked: np.ndarray
 
 
-class Column:
-    """What each lesson holds of one kind, any number of numbers, one after the other."""
-
-    def __init__(self, kind: str):
-        self.values, self.ends = array(kind), array("q", [0])
-
-    def add(self, values: Iterable[float]) -> None:
-        """Take the next lesson's."""
-        self.values.extend(values)  # type: ignore[arg-type]  # an array of whole numbers is given such
-        self.ends.append(len(self.values))
-
-    def of(self, lesson: int) -> np.ndarray:
-        """A lesson's, (n,), without a copy."""
-        return np.frombuffer(self.values, self.values.typecode)[self.ends[lesson] : self.ends[lesson + 1]]
-
-    def put_in_order(self, names: dict[str, int]) -> list[str]:
-        """Number the names, whose numbers these are, in the order of the alphabet; gives them so."""
-        ordered = sorted(names)
-        places = np.empty(len(names), self.values.typecode)
-        places[[names[name] for name in ordered]] = np.arange(len(names))
-        values = np.frombuffer(self.values, self.values.typecode)
-        values[...] = places[values]
-        return ordered
-
-
 class Examples:
     """The lessons of a file; raises Refused naming the line for what is no lesson, and for fewer than two.
 
@@ -137,6 +114,8 @@ class Examples:
                 self.task = replace(self.task, labels=tuple(self._targets.put_in_order(self._labels)))
             except Refused as refused:
                 raise Refused("text", str(refused)) from None
+        _check_names(self.vocabulary)
+        _check_names(self.task.labels)
         if self.task.gives == "next":
             self.outputs = self.channels or len(self.vocabulary)
         elif self.task.gives == "classes":
@@ -200,6 +179,8 @@ class Examples:
         cut = self.task.cut(given)
         if not cut:
             raise NoExample(f"the input has no {self.task.reads}")
+        if self.task.reads == "words" and len(max(cut, key=len)) > LABEL_LENGTH:
+            raise NoExample(f"a word has more than {LABEL_LENGTH} characters")
         number = self._tokens.setdefault
         self._inputs.add([number(token, len(self._tokens)) for token in cut])
         if len(self._tokens) > MOST_NAMES:
@@ -275,6 +256,12 @@ def _parsed(line: str, number: int) -> StoredExample:
     if wrong in MAY_BE:
         raise Refused("text", f"line {number}: {MAY_BE[wrong]}")
     raise Refused("text", f'line {number} is no lesson: {{"input": …, "target": …}}')
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Raise Refused where no file of weights could name these words, or labels."""
+    if len(json.dumps(json.dumps(names))) > LARGEST_NAMES:
+        raise Refused("text", "its words or labels are too many and too long for a file of weights to name")
 
 
 def _width(rows: object) -> int:
