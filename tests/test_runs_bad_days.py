@@ -109,7 +109,7 @@ def test_a_run_that_nobody_trains_is_taken_back(tmp_path):
         async with trainings(tmp_path, InlineBackend()) as runs:
             id = runs.store.create("somebody", "Bottles", "{}", b"text").id
             assert runs.store.move(id, ["queued"], "running")
-            runs.supervisor.wake()
+            await runs.over(runs.create(**SMALL))
             assert (await runs.over(id)).state == "failed"  # its recipe is none
             assert runs.states(id)[:3] == ["queued", "running", "queued"]
 

@@ -49,7 +49,7 @@ class Supervisor(Generic[Handle]):
         self._trainings: dict[str, Training[Handle]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._woken = asyncio.Event()
-        self._forgotten = True
+        self._forgotten, self._is_to_recover = True, True
         self._turned = time.monotonic()
 
     async def __aenter__(self) -> Self:
@@ -143,7 +143,13 @@ class Supervisor(Generic[Handle]):
         kept = self.keeping.kept
         for run in await kept(self.store.wishes):
             await self._carry_out(run)
-        await kept(self._recover, frozenset(self._trainings))
+        if self._is_to_recover:
+            self._is_to_recover = False
+            try:
+                await kept(self._recover, frozenset(self._trainings))
+            except Exception:
+                self._is_to_recover = True
+                raise
         waiting = [each for each in await kept(self.store.queue) if each.id not in self._trainings]
         for each in waiting[: max(0, self.workers - len(self._trainings))]:
             found: Run | None = await kept(self.store.get, each.id)
@@ -159,6 +165,7 @@ class Supervisor(Generic[Handle]):
 
     def _ended(self, id: str) -> None:
         del self._trainings[id], self._tasks[id]
+        self._is_to_recover = True  # in case it was not kept what became of it
         self._woken.set()
 
     async def _carry_out(self, run: Run) -> None:
@@ -172,7 +179,7 @@ class Supervisor(Generic[Handle]):
             await self.keeping.kept(self.store.move, run.id, ["running", "queued", "paused"], run.wanted)
 
     def _recover(self, trained: frozenset[str]) -> None:
-        """Bring the runs that a server, or a fault, left behind to where they can go on."""
+        """Bring the runs that a server left behind, or a fault, to where they can go on."""
         for run in self.store.runs("running"):
             if run.id not in trained:
                 self.store.move(run.id, ["running"], "queued", SERVER_ENDED)
