@@ -228,35 +228,37 @@ class Enemy:
 
 DRY = "?dry_run=true"
 # One client of each kind, each with an address of its own.
-KINDS: list[Callable[[Enemy], Awaitable[None]]] = [
-    *(partial(Enemy.dear, name=name) for name in DEAR),
-    Enemy.dear_addresses,
-    Enemy.abandoned,
-    Enemy.huge,
-    Enemy.races,
-    lambda each: each.files_of("dear imports", f"/api/models{DRY}", [files.network_of(50_000_000)], BYTES),
-    Enemy.come_and_go,
-    Enemy.stopped,
-    Enemy.trickled,
-    lambda each: each.files_of("slow headers", f"/api/models{DRY}", files.slow_headers(), BYTES),
-    lambda each: each.files_of("slow metadata", f"/api/models{DRY}", files.slow_metadata(), BYTES),
-    lambda each: each.files_of("slow lessons", f"/api/runs{DRY}", files.slow_lessons(), "text/plain"),
-    Enemy.addresses,
-]
+KINDS: dict[str, Callable[[Enemy], Awaitable[None]]] = {
+    **{name: partial(Enemy.dear, name=name) for name in DEAR},
+    "addresses of pictures": Enemy.dear_addresses,
+    "abandoned": Enemy.abandoned,
+    "huge": Enemy.huge,
+    "races": Enemy.races,
+    "imports": lambda each: each.files_of("dear imports", f"/api/models{DRY}", [files.network_of(50_000_000)], BYTES),
+    "come and go": Enemy.come_and_go,
+    "stopped": Enemy.stopped,
+    "trickled": Enemy.trickled,
+    "headers": lambda each: each.files_of("slow headers", f"/api/models{DRY}", files.slow_headers(), BYTES),
+    "metadata": lambda each: each.files_of("slow metadata", f"/api/models{DRY}", files.slow_metadata(), BYTES),
+    "lessons": lambda each: each.files_of("slow lessons", f"/api/runs{DRY}", files.slow_lessons(), "text/plain"),
+    "addresses": Enemy.addresses,
+}
 
 
-async def attack(address: str, seconds: float, run: str) -> dict[str, object]:
-    """All kinds at once."""
+async def attack(address: str, seconds: float, run: str, names: list[str]) -> dict[str, object]:
+    """All kinds at once, or those that are named."""
     answers: Answers = {}
     lateness, end = Lateness(), time.monotonic() + seconds
-    enemies = [Enemy(Server(address, f"127.0.2.{place}"), end, run, answers) for place in range(1, len(KINDS) + 1)]
+    kinds = [KINDS[name] for name in names or KINDS]
+    enemies = [Enemy(Server(address, f"127.0.2.{place}"), end, run, answers) for place in range(1, len(kinds) + 1)]
     watching = asyncio.create_task(lateness.watch())
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds + 30):
-            await at_once([kind(enemy) for kind, enemy in zip(KINDS, enemies, strict=True)])
+            await at_once([kind(enemy) for kind, enemy in zip(kinds, enemies, strict=True)])
     watching.cancel()
     return {"answers": answers} | lateness.report()
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(orjson.dumps(asyncio.run(attack(sys.argv[1], float(sys.argv[2]), sys.argv[3]))))
+    place, seconds, run, *names = sys.argv[1:]
+    sys.stdout.buffer.write(orjson.dumps(asyncio.run(attack(place, float(seconds), run, names))))

@@ -21,6 +21,7 @@ import httpx
 import numpy as np
 import orjson
 
+from tests.fire.hostile import KINDS
 from tests.fire.process import Process, Served, served
 
 BOOK = ("It was the best of times, it was the worst of times, it was the age of wisdom. " * 400).encode()
@@ -64,6 +65,7 @@ class Crowd:
     traces: float = 20
     runs: int = 2
     is_hostile: bool = True
+    kinds: tuple[str, ...] = ()  # of hostile clients; all of them unless said
 
 
 @dataclass
@@ -134,7 +136,7 @@ class Measured:
                 "health": ["users", "health", server.address, seconds, HEALTH_RATE],
             }
             if crowd.is_hostile:
-                commands["hostile"] = ["hostile", server.address, seconds, runs[0]]
+                commands["hostile"] = ["hostile", server.address, seconds, runs[0], *crowd.kinds]
             busy, began = server.seconds(), time.monotonic()
             self.seen = self._watched(server, commands)
             self.busy = (server.seconds() - busy) / (time.monotonic() - began)
@@ -243,8 +245,10 @@ def main() -> None:
     parser.add_argument("--readers", type=int, default=200)
     parser.add_argument("--traces", type=float, default=20, help="traces a second")
     parser.add_argument("--peaceful", action="store_true", help="without hostile clients")
+    parser.add_argument("--only", nargs="*", default=(), choices=KINDS, help="hostile clients of these kinds alone")
     chosen = parser.parse_args()
-    measured = Measured(chosen.seconds, Crowd(chosen.readers, chosen.traces, is_hostile=not chosen.peaceful))
+    crowd = Crowd(chosen.readers, chosen.traces, is_hostile=not chosen.peaceful, kinds=tuple(chosen.only))
+    measured = Measured(chosen.seconds, crowd)
     rows = [*measured.rows()]
     print("\n".join(map(str, rows)))
     for kind, answers in sorted(measured.hostile_answers().items()):
