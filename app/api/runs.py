@@ -1,5 +1,6 @@
 """Runs: trainings on people's own texts."""
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -8,15 +9,16 @@ import orjson
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
-from starlette.status import HTTP_404_NOT_FOUND, HTTP_409_CONFLICT, HTTP_415_UNSUPPORTED_MEDIA_TYPE
+from starlette.status import HTTP_404_NOT_FOUND, HTTP_409_CONFLICT
 
 from gatescope.app.api.answers import Answers
-from gatescope.app.api.run_fields import RunQuery, RunsQuery
+from gatescope.app.api.run_fields import ID, MOST_RUNS, RunQuery, RunsQuery
 from gatescope.app.http.encoding import json_response
 from gatescope.app.http.owners import bearer, check_owner, is_at_home, refuse_other_sites, token_hash
 from gatescope.app.http.places import address_of
 from gatescope.app.http.problems import Problem
 from gatescope.app.networks.text_decoding import read_text
+from gatescope.app.runs.database import StoreFault
 from gatescope.app.runs.run import Run
 from gatescope.app.runs.store import Store
 from gatescope.app.runs.supervisor import NotNow
@@ -48,10 +50,6 @@ async def create_run(
     seen by whoever knows its id, which cannot be guessed.
     """
     refuse_other_sites(request)
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Problem(
-            ("content-encoding", "must not be there: send the text as it is"), status=HTTP_415_UNSUPPORTED_MEDIA_TYPE
-        )
     places, token = request.app.state.places, bearer(authorization)
     async with places.body(request, request.app.state.settings.run_text_limit):
         content = await request.body()
@@ -136,6 +134,14 @@ def get_run(store: Store, id: str) -> Run:
     if run is None or run.wanted == "deleted":
         raise Problem(("id", "is no run; it may have been deleted"), status=HTTP_404_NOT_FOUND)
     return run
+
+
+def is_any_run(store: Store, ids: str) -> bool:
+    """Whether there is any of these runs, their ids with commas between, as far as can be seen now."""
+    try:
+        return any(re.fullmatch(ID, id) and store.get(id) for id in ids.split(",")[:MOST_RUNS])
+    except StoreFault:
+        return True
 
 
 def started(request: Request, query: RunQuery, content: bytes, token: str | None, idempotency_key: str) -> Response:

@@ -63,6 +63,7 @@ def download(content: bytes | Iterable[bytes], name: str, length: int | None = N
     """Bytes, or pieces of `length` bytes together, as a file of this name to be kept; the name, in any script, as RFC
     6266 has it.
     """
+    name = "".join(character if character.isprintable() else "_" for character in name)
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
     if name.isascii() and name.isprintable():
         headers = {"Content-Disposition": f'attachment; filename="{name.translate(QUOTED)}"'}

@@ -32,7 +32,7 @@ class OtherSites:
         self.by_path = [
             (FILES, CORSMiddleware(app, [NO_ORIGIN])),
             (READ, CORSMiddleware(app, [NO_ORIGIN], allow_headers=headers)),
-            (COMPUTED, CORSMiddleware(app, [NO_ORIGIN], ["GET", "POST"], allow_headers=headers)),
+            (COMPUTED, CORSMiddleware(app, [NO_ORIGIN], ["GET", "POST"], headers, expose_headers=["Retry-After"])),
         ]
         self.others = CORSMiddleware(app, allow_methods=())
 

@@ -1,6 +1,7 @@
 """What a page carries so that its first picture needs no further request."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +23,8 @@ from gatescope.models.inspection.trace import stream
 from gatescope.models.network.network import Network
 from gatescope.models.refused import Refused
 
+# what would turn a page around where its source is looked at
+INVISIBLE = re.compile("[\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 MODEL = "shakespeare-lstm"
 TEXT = "To be, or not to be: that is the question."
 STEPS, NUMBERS, FEW = 24, 240, 12  # of an example made up: steps, numbers in all, words
@@ -155,7 +158,8 @@ class FirstPaint:
 
 def json_in_html(content: dict[str, Any]) -> Markup:
     """JSON that may stand inside a script element; its arrays are base64 of float16."""
-    return Markup(to_json(content, "float16").replace(b"<", rb"\u003c").decode())
+    text = to_json(content, "float16").replace(b"<", rb"\u003c").decode()
+    return Markup(INVISIBLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def offered_networks(networks: Networks, query: Mapping[str, str]) -> list[Network | Listed]:

@@ -14,6 +14,7 @@ from fastapi.templating import Jinja2Templates
 from starlette.exceptions import HTTPException
 
 from gatescope.app.api.cells import descriptions
+from gatescope.app.api.runs import is_any_run
 from gatescope.app.http.places import SMALL, address_of
 from gatescope.app.pages.api_docs import operations
 from gatescope.app.pages.documentation import Heading, documentation, markdown_html
@@ -66,10 +67,10 @@ async def trace_page(request: Request, template: str, view: str | None = None) -
             return made
 
 
-def training_page(request: Request, template: str) -> HTMLResponse:
+def training_page(request: Request, template: str, status: int = 200) -> HTMLResponse:
     """A page that knows the cells and is told the rest by the log of its runs."""
     carried = json_in_html({"cells": descriptions()})
-    return templates.TemplateResponse(request, template, {"first_light": carried})
+    return templates.TemplateResponse(request, template, {"first_light": carried}, status)
 
 
 @router.get("/", response_class=HTMLResponse)
@@ -86,8 +87,10 @@ def train_page(request: Request) -> HTMLResponse:
 
 @router.get("/runs/{ids}")
 def run(request: Request, ids: str) -> HTMLResponse:
-    """A run live and afterwards, or up to four over each other: ids with commas between."""
-    return training_page(request, "run.html")
+    """A run live and afterwards, or up to four over each other: ids with commas between. Where there is none of them
+    the page says so, and so does its status (404).
+    """
+    return training_page(request, "run.html", 200 if is_any_run(request.app.state.store, ids) else 404)
 
 
 @router.get("/embed/run")

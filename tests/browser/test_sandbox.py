@@ -42,7 +42,7 @@ def answered(address) -> Iterator[bool]:
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_view_is_drawn_and_played_there(browser, address, tmp_path, view):
-    url = f"{address}/embed/{view}?model=small-lstm&text={TEXT}&theme=dark&play=0"
+    url = f"{address}/embed/{view}?model=shakespeare-lstm&text={TEXT}&theme=dark&play=0"
     with framed(browser, tmp_path, url) as (page, inner):
         assert waited(inner, "gatescope.stage.timeline.done")
         assert inner.evaluate("document.documentElement.dataset.theme") == "dark"
@@ -58,7 +58,7 @@ def test_every_view_is_drawn_and_played_there(browser, address, tmp_path, view):
 def test_write_works_there(browser, address, tmp_path, answered):
     if not answered:
         pytest.skip("this service lets no page without an origin ask by POST")
-    url = f"{address}/embed/generate?model=small-lstm&text={TEXT}&play=0"
+    url = f"{address}/embed/generate?model=shakespeare-lstm&text={TEXT}&play=0"
     with framed(browser, tmp_path, url) as (_, inner):
         inner.get_by_role("button", name="Write", exact=True).click()
         expect(inner.locator(".written [data-k]").nth(20)).to_be_visible(timeout=30_000)
@@ -71,14 +71,14 @@ def test_write_works_there(browser, address, tmp_path, answered):
 def test_a_unit_is_held_and_added_up_there(browser, address, tmp_path, answered):
     if not answered:
         pytest.skip("this service lets no page without an origin ask by POST")
-    url = f"{address}/embed/cell?model=small-lstm&text={TEXT}&play=0&clamp=0.f.1.0.0.end"
+    url = f"{address}/embed/cell?model=shakespeare-lstm&text={TEXT}&play=0&clamp=0.f.1.0.0.end"
     with framed(browser, tmp_path, url) as (_, inner):
         assert waited(inner, "gatescope.stage.untouched && gatescope.stage.timeline.done")
         assert waited(inner, "gatescope.stage.arithmetic !== null")
 
 
 def test_what_the_service_does_not_let_it_ask_is_said_in_words(browser, address, tmp_path):
-    url = f"{address}/embed/generate?model=small-lstm&text={TEXT}&play=0"
+    url = f"{address}/embed/generate?model=shakespeare-lstm&text={TEXT}&play=0"
     with framed(browser, tmp_path, url) as (page, inner):
         page.route("**/api/generate", lambda route: route.abort())
         inner.get_by_role("button", name="Write", exact=True).click()
@@ -89,7 +89,7 @@ def test_what_the_service_does_not_let_it_ask_is_said_in_words(browser, address,
 
 
 def test_write_works_where_the_frame_has_its_origin(browser, address, tmp_path):
-    url = f"{address}/embed/generate?model=small-lstm&text={TEXT}&play=0"
+    url = f"{address}/embed/generate?model=shakespeare-lstm&text={TEXT}&play=0"
     with framed(browser, tmp_path, url, 'sandbox="allow-scripts allow-same-origin"') as (_, inner):
         inner.get_by_role("button", name="Write", exact=True).press("Enter")
         expect(inner.locator(".written [data-k]").nth(5)).to_be_visible(timeout=30_000)
