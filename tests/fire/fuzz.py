@@ -7,7 +7,6 @@ Most come from the schema itself (schemathesis: examples, coverage, fuzzing, sta
 """
 
 import argparse
-import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -24,7 +23,7 @@ from schemathesis.engine import events, from_schema
 from tests.fire import made_up, odd
 from tests.fire.contract import NOT_NOW, Contract, Tally
 from tests.fire.made_up import BYTES, MODELS, Reader, Request
-from tests.fire.process import Served, served
+from tests.fire.process import Served, leave_nothing, served
 
 BOOK = b"It was the best of times, it was the worst of times. " * 60
 BY_SCHEMA = 0.6  # of all requests
@@ -242,7 +241,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    leave_nothing()
     tally = Tally(sys.stderr)
     try:
         fuzz(tally, chosen.requests, chosen.seed)

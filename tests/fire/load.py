@@ -22,7 +22,7 @@ import numpy as np
 import orjson
 
 from tests.fire.hostile import KINDS
-from tests.fire.process import Process, Served, served
+from tests.fire.process import Process, Served, leave_nothing, served
 
 BOOK = ("It was the best of times, it was the worst of times, it was the age of wisdom. " * 400).encode()
 NOT_NOW = ("503", "507")
@@ -240,6 +240,7 @@ def say(answers: dict[str, int]) -> str:
 
 def main() -> None:
     """Measure, and print the table."""
+    leave_nothing()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--readers", type=int, default=200)

@@ -19,7 +19,7 @@ import httpx
 from gatescope.app.settings import Settings
 from tests.fire import files
 from tests.fire.hostile import BIG, BYTES
-from tests.fire.process import Served, served
+from tests.fire.process import Served, leave_nothing, served
 from tests.fire.users import TEXT
 
 LONG = (TEXT * 41)[:20_000]
@@ -196,6 +196,7 @@ def rows(kinds: tuple[Kind, ...] = KINDS) -> Iterator[tuple[str, bool]]:
 
 def main() -> None:
     """Measure, and print the table."""
+    leave_nothing()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="kinds of request; all of them unless said")
     chosen = parser.parse_args().names

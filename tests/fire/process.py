@@ -3,6 +3,7 @@
 import os
 import re
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +20,11 @@ MOST = 8 * 2**30  # bytes of addresses; a request that asks for all there is tak
 # what ends a traceback: the first line after it that is not moved to the right
 ENDS = re.compile(r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*(\S.*)", re.M)
 TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def leave_nothing() -> None:
+    """Let SIGTERM end this program as Ctrl-C does, so that its servers end with it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 class Process:
