@@ -5,7 +5,7 @@ import orjson
 import pytest
 from safetensors.numpy import load
 
-from gatescope.app.http.encoding import as_safetensors, server_sent, to_json
+from gatescope.app.http.encoding import safetensors_pieces, server_sent, to_json
 
 
 def test_float16_is_little_endian_row_after_row():
@@ -35,5 +35,5 @@ def test_an_event_is_one_line_whatever_the_text():
 
 def test_safetensors_hold_arrays_and_metadata():
     array = np.arange(6.0).reshape(2, 3).T
-    read = load(as_safetensors({"a": array}, {"model": "m", "tokens": [1, 2]}))
+    read = load(b"".join(safetensors_pieces({"a": array}, {"model": "m", "tokens": [1, 2]})))
     np.testing.assert_array_equal(read["a"], array)

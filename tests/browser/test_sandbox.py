@@ -92,4 +92,4 @@ def test_write_works_where_the_frame_has_its_origin(browser, address, tmp_path):
     url = f"{address}/embed/generate?model=shakespeare-lstm&text={TEXT}&play=0"
     with framed(browser, tmp_path, url, 'sandbox="allow-scripts allow-same-origin"') as (_, inner):
         inner.get_by_role("button", name="Write", exact=True).press("Enter")
-        expect(inner.locator(".written [data-k]").nth(5)).to_be_visible(timeout=30_000)
+        expect(inner.locator(".written [data-k]").nth(7)).to_be_visible(timeout=30_000)
