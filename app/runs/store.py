@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 import orjson
 
 from gatescope.app.runs.bells import Bells
-from gatescope.app.runs.database import Database
+from gatescope.app.runs.database import Database, StoreFault
 from gatescope.app.runs.load import Load, load_of
 from gatescope.app.runs.run import ACTIVE, OVER, Run, Waiting, in_turn
 from gatescope.app.runs.schema import digest_of
+from gatescope.app.settings import CannotServe
 
 
 class Checkpoint(NamedTuple):
@@ -54,6 +55,13 @@ class Store:
     def open(self) -> None:
         """Take the store for this server, once; raises CannotServe, with a sentence, where it must not be opened."""
         self.database.open()
+        try:
+            self._look()
+        except StoreFault as fault:
+            self.database.close()
+            raise CannotServe(f"{self.database.path} cannot be read now: {fault}") from None
+
+    def _look(self) -> None:
         found = self.database.read("SELECT seq FROM sqlite_sequence WHERE name = 'event'")
         self.bells.last = found[0]["seq"] if found else 0
         self.secret = bytes(self.database.read("SELECT value FROM secret")[0]["value"])

@@ -23,10 +23,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
-import orjson
 
 from tests.fire.faulty.faulty import FAULTS, POINTS, VARIABLE
-from tests.fire.watching import Reader, Streamer, Watcher
+from tests.fire.watching import Reader, Streamer, Watcher, weights_of, whole_log
 from tests.runs import TEXT
 
 HOUSE = Path(__file__).parent.parent.parent
@@ -49,6 +48,7 @@ class Nemesis:
         self.acknowledged: dict[str, int] = {}
         self.watchers: list[Watcher] = []
         self.answers: Counter[int] = Counter()
+        self.struck_at: dict[str, int] = {}
         self._seeds = itertools.count(1)
         self.server: subprocess.Popen | None = None
         with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -92,9 +92,9 @@ class Nemesis:
         finally:
             self.server.kill()
 
-    def wait(self, holds, sentence: str, patience: float = PATIENCE) -> None:
+    def wait(self, holds, sentence: str) -> None:
         """Wait until something holds."""
-        end = time.monotonic() + patience
+        end = time.monotonic() + PATIENCE
         while not holds():
             assert time.monotonic() < end, sentence
             time.sleep(0.05)
@@ -140,7 +140,7 @@ class Nemesis:
         assert self.server
         how = self.chance.choice(KILLS)
         workers = self.workers()
-        if how.endswith("a worker") and not workers:
+        if how.endswith("a worker") and not (workers and self.have_got_on()):
             how = "kill the server"
         if how == "kill the server":
             self.server.kill()
@@ -160,6 +160,14 @@ class Nemesis:
             self.order("crash", how)
         self.counts[how] += 1
         self.wait(self.is_answering, "the server does not come back")
+
+    def have_got_on(self) -> bool:
+        """Whether every run that trains has since a worker was struck; three times without fail a run, as promised."""
+        found = [self.run(id) for id in self.acknowledged]
+        steps = {run["id"]: (run["progress"] or {"step": 0})["step"] for run in found if run.get("state") == "running"}
+        is_so = all(step > self.struck_at.get(id, 0) for id, step in steps.items())
+        self.struck_at = steps if is_so else self.struck_at
+        return is_so
 
     def fail(self) -> None:
         """Let one call of the database fail."""
@@ -185,14 +193,20 @@ class Nemesis:
 
         self.wait(is_taken, f"nobody came to {content}")
 
-    def state(self, id: str) -> str:
-        """The state of a run, or nothing where that cannot be told now."""
+    def run(self, id: str) -> dict:
+        """A run as the server tells it, or nothing where that cannot be told now."""
         response = self.ask("GET", f"/api/runs/{id}")
-        return response.json()["state"] if response is not None and response.status_code == 200 else ""
+        return response.json() if response is not None and response.status_code == 200 else {}
+
+    def is_finished(self, id: str) -> bool:
+        """Whether a run is; an AssertionError where it ended otherwise."""
+        run = self.run(id)
+        assert run.get("state") not in ("failed", "stopped"), (id, run["reason"])
+        return run.get("state") == "finished"
 
     def keep_busy(self) -> None:
         """See to it that there are always runs to train."""
-        states = [self.state(id) for id in [*self.acknowledged][-6:]]
+        states = [self.run(id).get("state") for id in [*self.acknowledged][-6:]]
         if sum(state in ("queued", "running") for state in states) < 3:
             self.create()
 
@@ -210,13 +224,13 @@ class Nemesis:
         yield from sorted(self.counts.items())
         yield "runs acknowledged", len(self.acknowledged)
         for id in self.acknowledged:
-            self.wait(lambda id=id: self.state(id) == "finished", f"run {id} is {self.state(id)}")
+            self.wait(lambda id=id: self.is_finished(id), f"run {id} is not finished")
         yield "runs finished", len(self.acknowledged)
         self.wait(lambda: self.ask("GET", "/readyz").status_code == 200, "the server is not ready")
         for watcher in self.watchers:
             watcher.join(PATIENCE)
             assert not watcher.is_alive(), "a viewer did not come to the end"
-        logs = {id: self.log(id) for id in self.acknowledged}
+        logs = {id: whole_log(self.address, id, self.steps) for id in self.acknowledged}
         for watcher in self.watchers:
             assert watcher.ids == logs[watcher.run_id], (
                 f"a viewer saw {len(watcher.ids)} of {len(logs[watcher.run_id])}"
@@ -224,25 +238,6 @@ class Nemesis:
         yield "viewers with every id once", len(self.watchers)
         for status, count in sorted(self.answers.items()):
             yield f"answers {status}", count
-
-    def log(self, id: str) -> list[int]:
-        """The ids of a run's whole log, which tell each step once."""
-        ids, steps, after = [], [], 0
-        while True:
-            page = httpx.get(f"{self.address}/api/runs/{id}/events.json?after={after}&limit=2000", timeout=60).json()
-            ids += [event["id"] for event in page["events"]]
-            steps += [event["data"]["step"] for event in page["events"] if event["event"] == "progress"]
-            after = page["last"]
-            if not page["more"]:
-                assert ids == sorted(set(ids)) and steps == sorted(set(steps)) and steps[-1] == self.steps
-                return ids
-
-    def weights(self, id: str) -> bytes:
-        """The tensors of a finished run, past the header, which tells times."""
-        content = httpx.get(f"{self.address}/api/models/{id}/weights", timeout=60).content
-        start = int.from_bytes(content[:8], "little")
-        header = {name: facts for name, facts in orjson.loads(content[8 : 8 + start]).items() if name[0] != "_"}
-        return orjson.dumps(header, option=orjson.OPT_SORT_KEYS) + content[8 + start :]
 
 
 def strike(process: int, blow: signal.Signals) -> None:
@@ -275,14 +270,14 @@ def tried(kills: int, faults: int, seed: int = 0, steps: int = 400) -> list[tupl
         began = time.monotonic()
         disturbed.torment(kills, faults)
         rows = list(disturbed.verdict())
-        weights = {seed: disturbed.weights(id) for id, seed in disturbed.acknowledged.items()}
+        weights = {seed: weights_of(disturbed.address, id) for id, seed in disturbed.acknowledged.items()}
         rows.append(("seconds", round(time.monotonic() - began)))
     with nemesis(seed, steps) as quiet:
         while len(quiet.acknowledged) < min(3, len(weights)):
             quiet.create()
         list(quiet.verdict())
         for id, seed in quiet.acknowledged.items():
-            assert quiet.weights(id) == weights[seed], "a disturbed run came to other weights"
+            assert weights_of(quiet.address, id) == weights[seed], "a disturbed run came to other weights"
         rows.append(("weights as undisturbed", len(quiet.acknowledged)))
     return rows
 

@@ -9,6 +9,7 @@ import time
 from typing import Any, Protocol
 
 import httpx
+import orjson
 
 
 class Place(Protocol):
@@ -85,3 +86,25 @@ class Streamer(Watcher):
                     self.ids.append(id)
                     self.run_over |= name == "end"
                     name, id = "", 0
+
+
+def whole_log(address: str, id: str, steps: int) -> list[int]:
+    """The ids of a run's whole log, which tells each step once, to the last."""
+    ids: list[int] = []
+    told: list[int] = []
+    after, more = 0, True
+    while more:
+        page = httpx.get(f"{address}/api/runs/{id}/events.json?after={after}&limit=2000", timeout=60).json()
+        ids += [event["id"] for event in page["events"]]
+        told += [event["data"]["step"] for event in page["events"] if event["event"] == "progress"]
+        after, more = page["last"], page["more"]
+    assert ids == sorted(set(ids)) and told == sorted(set(told)) and told[-1] == steps
+    return ids
+
+
+def weights_of(address: str, id: str) -> bytes:
+    """The tensors of a finished run, past the header, which tells times."""
+    content = httpx.get(f"{address}/api/models/{id}/weights", timeout=60).content
+    start = int.from_bytes(content[:8], "little")
+    header = {name: facts for name, facts in orjson.loads(content[8 : 8 + start]).items() if name[0] != "_"}
+    return orjson.dumps(header, option=orjson.OPT_SORT_KEYS) + content[8 + start :]
