@@ -4,7 +4,8 @@
 # make faults  bad inputs and faults, each tried on real servers, as a table (ROWS='12 15' tries these); some minutes
 # make bench   the speed figures, side by side; writes build/bench.json
 # make audit   what is known against the pinned packages (asks PyPI; AUDIT="-s osv" asks osv.dev)
-# make fire    what it stands: 20,000 made-up requests (fuzz), five minutes of a crowd (load), the dearest requests (peaks)
+# make fire    what it stands: the long tests, 20,000 made-up requests (fuzz), five minutes of a crowd (load), the dearest
+#              requests (peaks), 100 kills and 100 failed calls of the database (nemesis); about an hour
 # Each does its own set-up the first time and reinstalls only when pyproject.toml or constraints.txt change.
 
 PYTHON ?= python3
@@ -27,16 +28,16 @@ export OMP_NUM_THREADS := 1
 # As many workers as there are cores; tests/conftest.py says which tests stay together.
 IN_PARALLEL := -n auto --maxprocesses=4
 
-.PHONY: run check test bench faults audit fire fuzz load peaks chromium
+.PHONY: run check test bench faults audit fire long fuzz load peaks nemesis chromium
 
 run: $(FOR_RUNNING)
 	@$(BIN)/gatescope serve
 
 check: $(FOR_TESTING)
-	$(BIN)/python -m pytest -m "not slow" $(IN_PARALLEL)
+	$(BIN)/python -m pytest -m "not slow and not fire" $(IN_PARALLEL)
 
 test: $(FOR_TESTING) chromium
-	$(BIN)/python -m pytest $(IN_PARALLEL)
+	$(BIN)/python -m pytest -m "not fire" $(IN_PARALLEL)
 
 faults: $(FOR_TESTING) chromium
 	$(BIN)/python -m tests.faults $(ROWS)
@@ -50,7 +51,10 @@ audit: | $(BIN)/python
 	  { $(BIN)/python -m venv build/audit && build/audit/bin/python -m pip install --quiet pip-audit; }
 	build/audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off $(AUDIT) -r constraints.txt
 
-fire: fuzz load peaks
+fire: long faults fuzz load peaks nemesis
+
+long: $(FOR_TESTING) chromium
+	$(BIN)/python -m pytest -m fire
 
 fuzz: $(FOR_TESTING)
 	$(BIN)/python -m tests.fire.fuzz
@@ -60,6 +64,9 @@ load: $(FOR_TESTING)
 
 peaks: $(FOR_TESTING)
 	$(BIN)/python -m tests.fire.peaks
+
+nemesis: $(FOR_TESTING)
+	$(BIN)/python -m tests.fire.nemesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -20,12 +20,12 @@ def measured() -> Measured:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.fire
 def test_nobody_is_answered_a_fault(measured):
     assert (measured.faults(), measured.exceptions) == ({}, {})
 
 
-@pytest.mark.slow
+@pytest.mark.fire
 def test_trainings_go_on_and_everybody_is_served(measured):
     assert measured.states == ["running"] * 2, measured.last_words
     assert len(measured.seen["readers"]["first"]) >= 40 and measured.seen["readers"]["refused"] == []
@@ -33,7 +33,7 @@ def test_trainings_go_on_and_everybody_is_served(measured):
     assert measured.answered("traces")["200"] > 0 and measured.answered("pages")["200"] > 0
 
 
-@pytest.mark.slow
+@pytest.mark.fire
 def test_memory_is_bounded(measured):
     assert 0 < measured.peak < 1500 and max(measured.memory.server) < 1500
 

@@ -5,7 +5,7 @@ import pytest
 from tests.fire.peaks import KINDS, Kind, addressed, measured, text
 
 
-@pytest.mark.slow
+@pytest.mark.fire
 def test_the_largest_size_that_is_accepted_is_found_and_what_it_takes():
     found = measured(Kind("a limit that is known", 4000, addressed("/api/trace?signals=h&backward=false&")))
     assert 2000 / 1.03 <= found.size <= 2000  # GATESCOPE_TEXT_LIMIT_GET
@@ -13,7 +13,7 @@ def test_the_largest_size_that_is_accepted_is_found_and_what_it_takes():
     assert 20 < found.before <= found.peak < 1500 and found.answer > 1 and found.seconds > 0
 
 
-@pytest.mark.slow
+@pytest.mark.fire
 def test_what_is_never_accepted_has_no_size():
     found = measured(Kind("no such route", 100, addressed("/api/nothing?")))
     assert found.size == 0 and found.refusal.startswith("404")
