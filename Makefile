@@ -33,10 +33,10 @@ run: $(FOR_RUNNING)
 	@$(BIN)/gatescope serve
 
 check: $(FOR_TESTING)
-	$(BIN)/python -m pytest -m "not slow" $(IN_PARALLEL)
+	$(BIN)/python -m pytest -m "not slow and not fire" $(IN_PARALLEL)
 
 test: $(FOR_TESTING) chromium
-	$(BIN)/python -m pytest $(IN_PARALLEL)
+	$(BIN)/python -m pytest -m "not fire" $(IN_PARALLEL)
 
 faults: $(FOR_TESTING) chromium
 	$(BIN)/python -m tests.faults $(ROWS)
