@@ -4,7 +4,8 @@
 # make faults  bad inputs and faults, each tried on real servers, as a table (ROWS='12 15' tries these); some minutes
 # make bench   the speed figures, side by side; writes build/bench.json
 # make audit   what is known against the pinned packages (asks PyPI; AUDIT="-s osv" asks osv.dev)
-# make fire    what it stands: 20,000 made-up requests (fuzz), five minutes of a crowd (load), the dearest requests (peaks)
+# make fire    what it stands: 20,000 made-up requests (fuzz), five minutes of a crowd (load), the dearest requests (peaks),
+#              and the long trials among the tests
 # Each does its own set-up the first time and reinstalls only when pyproject.toml or constraints.txt change.
 
 PYTHON ?= python3
@@ -50,7 +51,8 @@ audit: | $(BIN)/python
 	  { $(BIN)/python -m venv build/audit && build/audit/bin/python -m pip install --quiet pip-audit; }
 	build/audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off $(AUDIT) -r constraints.txt
 
-fire: fuzz load peaks
+fire: fuzz load peaks chromium
+	$(BIN)/python -m pytest -m fire
 
 fuzz: $(FOR_TESTING)
 	$(BIN)/python -m tests.fire.fuzz
