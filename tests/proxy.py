@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 LONGEST_HEAD = 65536
+PACED = "/static/data/connection.js"  # the module that has the pauses of a page of a run
+PAUSES = "...PAUSES, ...pauses"
+WAITED_OUT = ("answer", "silence")  # how long the service may take stays as it is
 
 
 @dataclass
@@ -17,7 +20,8 @@ class Proxy:
 
     holds: streams are kept back for ever, their heads too; cuts: seconds after which a stream is ended; breaks: so many
     pages of the log break off in their bodies; down: it hangs up on everybody; answers: what it says to every question
-    for the log itself, a whole HTTP answer; refuses: by the start of a path, the answers that the next questions get.
+    for the log itself, a whole HTTP answer; refuses: by the start of a path, the answers that the next questions get;
+    sooner: how many times shorter the pauses of a run's page are than it has them, until it asks again.
     """
 
     upstream: str
@@ -26,6 +30,7 @@ class Proxy:
     breaks: int = 0
     down: bool = False
     answers: bytes = b""
+    sooner: int = 1
     asked: list[str] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     refuses: dict[str, list[bytes]] = field(default_factory=dict)
@@ -71,6 +76,9 @@ class Proxy:
             down.write(b"\r\n".join([kept[0], b"Connection: close", *kept[1:-2], b"", b""]) + body)
             if path.startswith("/api/events"):
                 await self._stream(up, writer)
+            elif path.startswith(PACED) and self.sooner > 1:
+                writer.write(paced(await up.read(), self.sooner))
+                await writer.drain()
             elif "/events.json" in path and self.breaks:
                 self.breaks -= 1
                 whole = await up.read()
@@ -93,6 +101,17 @@ class Proxy:
                     await writer.drain()
         except TimeoutError:
             pass
+
+
+def paced(answer: bytes, sooner: int) -> bytes:
+    """The answer with the module of the pauses, with shorter ones."""
+    head, _, body = answer.decode().partition("\r\n\r\n")
+    assert body.count(PAUSES) == 1, "the module has its pauses in another way now"
+    quick = f"(v) => Array.isArray(v) ? v.map((ms) => ms / {sooner}) : v / {sooner}"
+    kept = ", ".join(f"{name}: PAUSES.{name}" for name in WAITED_OUT)
+    pauses = f"...Object.fromEntries(Object.entries(PAUSES).map(([k, v]) => [k, ({quick})(v)])), {kept}, ...pauses"
+    lines = [line for line in head.split("\r\n") if not line.lower().startswith(("content-length:", "connection:"))]
+    return "\r\n".join([*lines, "Connection: close", "", body.replace(PAUSES, pauses)]).encode()
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Pages of other sites in a real browser: what they can read of a service on this machine, and what they can show."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -24,14 +23,16 @@ WRITE = {"method": "POST", "headers": {"Content-Type": "application/json"}}
 PROMPT = '{"model": "%s", "prompt": "ab", "length": 2}'
 
 
-@pytest.fixture(params=["localhost", "127.0.0.1"], ids=["another site", "another port"])
-def elsewhere(request: pytest.FixtureRequest, browser: Browser, address: str, tmp_path: Path) -> Iterator[Page]:
+@pytest.fixture(scope="module", params=["localhost", "127.0.0.1"], ids=["another site", "another port"])
+def elsewhere(
+    request: pytest.FixtureRequest, browser: Browser, address: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Page]:
     """A page of another origin, which frames an embed twice, once without an origin, and a page of ours."""
     embed = f'src="{address}/embed/text?model=shakespeare-lstm&text=ab"'
     frames = f'<iframe name="plain" {embed}></iframe><iframe name="bare" sandbox="allow-scripts" {embed}></iframe>'
-    frames += f'<iframe name="ours" src="{address}/train"></iframe><a href="{address}/train">link</a>'
+    frames += f'<iframe name="ours" src="{address}/train"></iframe><a href="{address}/train" target="_blank">link</a>'
     frames += '<iframe name="hostile" sandbox="allow-scripts" srcdoc="<body>"></iframe>'
-    with deck(tmp_path, frames) as url, browser.new_context() as context:
+    with deck(tmp_path_factory.mktemp("deck"), frames) as url, browser.new_context() as context:
         page = context.new_page()
         page.goto(url.replace("127.0.0.1", request.param))
         yield page
@@ -92,6 +93,8 @@ def test_any_site_can_make_a_frame_without_an_origin_and_reads_there_what_strang
 
 
 def test_a_link_of_another_site_opens_a_page(elsewhere):
-    elsewhere.get_by_role("link", name="link").click()
-    elsewhere.wait_for_url("**/train")
-    assert waited(elsewhere, "document.querySelector('textarea') !== null")
+    with elsewhere.context.expect_page() as other:
+        elsewhere.get_by_role("link", name="link").click()
+    other.value.wait_for_url("**/train")
+    assert waited(other.value, "document.querySelector('textarea') !== null")
+    other.value.close()
