@@ -110,7 +110,7 @@ def kept_alive(server: Server, begin: bytes, rest: bytes, limit: float) -> tuple
 @row(
     15,
     "a byte a second of a body, on every route that takes one; no body at all; chunks",
-    "408 within 30 s, closed",
+    "408 (503 where there is no room) within 30 s, closed",
     "waits",
 )
 def slow_bodies(trial: Trial) -> None:
@@ -129,7 +129,8 @@ def slow_bodies(trial: Trial) -> None:
             took, answer = trickled(server.port, begin, rest, limit) if rest else stalled(server, begin, limit)
             what = f"{path} {length.partition(':')[0]} {'' if rest else 'nothing '}after {took:.1f} s"
             if took < limit:
-                trial.status(answer, 408, what=what)
+                # whose length is not told may wait for room for the longest there may be
+                trial.status(answer, 408, *([503] if "chunked" in length else []), what=what)
                 trial.holds(answer.closed, f"{what}: stays open")
             else:
                 trial.count(f"open after {limit:.0f} s", False, what)
@@ -176,7 +177,7 @@ def stopped_readers(trial: Trial) -> None:
             trial.note(f"the last after {all_cut(trial, server, paths * 2):.0f} s")
             grown.append(server.megabytes())
         trial.note("memory " + " → ".join(f"{size:.0f}" for size in grown) + " MB")
-        trial.holds(grown[2] < grown[1] + 60 and grown[2] < grown[0] + 400, "memory is not given back")
+        trial.holds(grown[2] < grown[1] + 150 and grown[2] < grown[0] + 500, "memory is not given back")
         page = server.client.get(f"{made['links']['log']}?limit=1").json()
         trial.holds(page["events"] and server.client.get(made["links"]["self"]).json()["state"] == "running", "the run")
 

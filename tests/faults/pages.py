@@ -9,6 +9,7 @@ from playwright.sync_api import Browser
 
 from tests.browser import chromium, waited
 from tests.faults.browsing import DRAWN, STEP, UNSEEN, deck, holding_proxy, moves_on, served, watched_page
+from tests.faults.crashes import step_of
 from tests.faults.server import Server, in_state
 from tests.faults.table import Trial, row
 from tests.foreign import CHARACTERS, Theirs
@@ -174,11 +175,17 @@ def outages(trial: Trial) -> None:
             trial.count("live", bool(waited(page, f"({STEP}) > 0", 60)), "behind a proxy that holds streams back")
             page.wait_for_timeout(8000)
             moves, last, end = 0, page.evaluate(STEP), time.monotonic() + 16
+            told, looked = {step_of(server, run)}, time.monotonic()
             while time.monotonic() < end:
                 page.wait_for_timeout(250)
                 if (now := page.evaluate(STEP)) != last:
                     moves, last = moves + 1, now
-            trial.count(f"{moves} moves in 16 s", moves >= 4, "behind a proxy that holds streams back")
+                if time.monotonic() - looked > 4:  # what there was to be seen: a busy machine trains slowly
+                    told, looked = told | {step_of(server, run)}, time.monotonic()
+            trial.note(f"{len(told) - 1} moves were to be seen, one each four seconds")
+            trial.count(
+                f"{moves} moves in 16 s", moves >= max(1, len(told) - 1), "behind a proxy that holds streams back"
+            )
 
 
 @row(

@@ -214,6 +214,11 @@ def comes_true(condition: Callable[[], object], seconds: float = 30, pause: floa
     return bool(holds)
 
 
+def crowding() -> float:
+    """How many times longer things take here than they need to: all that wants to run, less what is ours, a core."""
+    return max(1.0, (os.getloadavg()[0] - 3) / (os.cpu_count() or 1))
+
+
 def in_state(client: httpx.Client, made: dict[str, Any], *states: str, seconds: float = 150) -> dict[str, Any]:
     """A run as soon as it is in one of these states."""
     end = time.monotonic() + seconds
