@@ -134,7 +134,7 @@ def twelve_frames(trial: Trial) -> None:
         with deck(folder, traces) as url:
             page.goto(url)
             for frame in page.frames[1:]:
-                trial.count("drawn", bool(waited(frame, DRAWN, 40)), "a trace")
+                trial.count("drawn", bool(waited(frame, DRAWN, 120)), "a trace")
             began = time.monotonic()
             page.goto(server.address + "/train", timeout=20_000)
             page.goto(server.address + "/", timeout=20_000)
@@ -210,7 +210,7 @@ def sandboxed(trial: Trial) -> None:
                 live, *views = page.frames[1:]
                 trial.count("live", bool(waited(live, f"({STEP}) > 0", 40)) and moves_on(live), sandbox)
                 for view, frame in zip(VIEWS, views, strict=True):
-                    trial.count("drawn", bool(waited(frame, DRAWN, 30)), f"{view}, {sandbox}")
+                    trial.count("drawn", bool(waited(frame, DRAWN, 120)), f"{view}, {sandbox}")
                 views[-1].get_by_role("button", name="Write", exact=True).click()
                 written = "document.querySelectorAll('.written [data-k]').length > 20"
                 trial.count("written", bool(waited(views[-1], written, 20)), sandbox)

@@ -164,7 +164,7 @@ async def watch(
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=2**22)
             writer.write(head("GET", path, *([f"Last-Event-ID: {last}"] if last else [])))
-            while not until() and (line := await asyncio.wait_for(reader.readline(), 5)):
+            while not until() and (line := await asyncio.wait_for(reader.readline(), 20)):
                 if line.startswith(b"id: "):
                     last = int(line[4:])
                     seen.append((last, time.monotonic()))
