@@ -41,6 +41,7 @@ UNSEEN = r"""() => {
 def watched_page(browser: Browser, **options: object) -> Iterator[tuple[Page, list[str]]]:
     """A page in a context of its own, and what goes wrong in it: errors nobody caught, dialogs."""
     context: BrowserContext = browser.new_context(viewport={"width": 1280, "height": 800}, **options)
+    context.set_default_timeout(120_000)  # a busy machine loads a dozen frames slowly
     context.add_init_script(REPORTS)
     page, wrong = context.new_page(), []
     page.on("pageerror", lambda error: wrong.append(f"error: {error}"[:200]))

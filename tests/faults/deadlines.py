@@ -110,7 +110,7 @@ def kept_alive(server: Server, begin: bytes, rest: bytes, limit: float) -> tuple
 @row(
     15,
     "a byte a second of a body, on every route that takes one; no body at all; chunks",
-    "408 within 30 s, closed",
+    "408 (503 where there is no room) within 30 s, closed",
     "waits",
 )
 def slow_bodies(trial: Trial) -> None:
@@ -129,7 +129,8 @@ def slow_bodies(trial: Trial) -> None:
             took, answer = trickled(server.port, begin, rest, limit) if rest else stalled(server, begin, limit)
             what = f"{path} {length.partition(':')[0]} {'' if rest else 'nothing '}after {took:.1f} s"
             if took < limit:
-                trial.status(answer, 408, what=what)
+                # whose length is not told may wait for room for the longest there may be
+                trial.status(answer, 408, *([503] if "chunked" in length else []), what=what)
                 trial.holds(answer.closed, f"{what}: stays open")
             else:
                 trial.count(f"open after {limit:.0f} s", False, what)
@@ -170,27 +171,36 @@ def stopped_readers(trial: Trial) -> None:
             f"/api/trace.json?model=shakespeare-lstm&text={address}",
             "/api/models/shakespeare-lstm-2x256/weights",
         ]
-        before, longest = server.megabytes(), 0.0
-        with ExitStack() as stack:
-            held = {}
-            for path in paths * 2:
-                connection = stack.enter_context(connected(server.port, receive=4096))
-                connection.sendall(head("GET", path))
-                held[connection.getsockname()[1]] = path.partition("?")[0]
-                ready(connection, 30)  # it has begun to come
-            began = time.monotonic()
-            places = dict(held)
-            while places and time.monotonic() - began < STALL_SECONDS + 3 * SLACK:
-                for client in [client for client in places if not is_held(server.port, client)]:
-                    places.pop(client)
-                    longest = time.monotonic() - began
-                time.sleep(0.2)
-            for client, path in held.items():
-                trial.count("held on" if client in places else "cut", client not in places, path)
-        trial.note(f"the last after {longest:.0f} s, memory {before:.0f} → {server.megabytes():.0f} MB")
-        trial.holds(server.megabytes() < before + 150, "memory is not given back")
+        # the C library keeps some of what was given back for the next one: what it keeps must not grow
+        grown = [server.megabytes()]
+        for _ in range(2):
+            trial.note(f"the last after {all_cut(trial, server, paths * 2):.0f} s")
+            grown.append(server.megabytes())
+        trial.note("memory " + " → ".join(f"{size:.0f}" for size in grown) + " MB")
+        trial.holds(grown[2] < grown[1] + 150 and grown[2] < grown[0] + 500, "memory is not given back")
         page = server.client.get(f"{made['links']['log']}?limit=1").json()
         trial.holds(page["events"] and server.client.get(made["links"]["self"]).json()["state"] == "running", "the run")
+
+
+def all_cut(trial: Trial, server: Server, paths: list[str]) -> float:
+    """Ask for all of these at the same time, take nothing, and count who is cut; the seconds until the last one is."""
+    with ExitStack() as stack:
+        held, longest = {}, 0.0
+        for path in paths:
+            connection = stack.enter_context(connected(server.port, receive=4096))
+            connection.sendall(head("GET", path))
+            held[connection.getsockname()[1]] = path.partition("?")[0]
+            ready(connection, 30)  # it has begun to come
+        began = time.monotonic()
+        places = dict(held)
+        while places and time.monotonic() - began < STALL_SECONDS + 3 * SLACK:
+            for client in [client for client in places if not is_held(server.port, client)]:
+                places.pop(client)
+                longest = time.monotonic() - began
+            time.sleep(0.2)
+        for client, path in held.items():
+            trial.count("held on" if client in places else "cut", client not in places, path)
+    return longest
 
 
 def quoted(text: str) -> str:

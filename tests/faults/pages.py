@@ -9,6 +9,7 @@ from playwright.sync_api import Browser
 
 from tests.browser import chromium, waited
 from tests.faults.browsing import DRAWN, STEP, UNSEEN, deck, holding_proxy, moves_on, served, watched_page
+from tests.faults.crashes import step_of
 from tests.faults.server import Server, in_state
 from tests.faults.table import Trial, row
 from tests.foreign import CHARACTERS, Theirs
@@ -133,7 +134,7 @@ def twelve_frames(trial: Trial) -> None:
         with deck(folder, traces) as url:
             page.goto(url)
             for frame in page.frames[1:]:
-                trial.count("drawn", bool(waited(frame, DRAWN, 40)), "a trace")
+                trial.count("drawn", bool(waited(frame, DRAWN, 120)), "a trace")
             began = time.monotonic()
             page.goto(server.address + "/train", timeout=20_000)
             page.goto(server.address + "/", timeout=20_000)
@@ -174,11 +175,17 @@ def outages(trial: Trial) -> None:
             trial.count("live", bool(waited(page, f"({STEP}) > 0", 60)), "behind a proxy that holds streams back")
             page.wait_for_timeout(8000)
             moves, last, end = 0, page.evaluate(STEP), time.monotonic() + 16
+            told, looked = {step_of(server, run)}, time.monotonic()
             while time.monotonic() < end:
                 page.wait_for_timeout(250)
                 if (now := page.evaluate(STEP)) != last:
                     moves, last = moves + 1, now
-            trial.count(f"{moves} moves in 16 s", moves >= 4, "behind a proxy that holds streams back")
+                if time.monotonic() - looked > 4:  # what there was to be seen: a busy machine trains slowly
+                    told, looked = told | {step_of(server, run)}, time.monotonic()
+            trial.note(f"{len(told) - 1} moves were to be seen, one each four seconds")
+            trial.count(
+                f"{moves} moves in 16 s", moves >= max(1, len(told) - 1), "behind a proxy that holds streams back"
+            )
 
 
 @row(
@@ -203,7 +210,7 @@ def sandboxed(trial: Trial) -> None:
                 live, *views = page.frames[1:]
                 trial.count("live", bool(waited(live, f"({STEP}) > 0", 40)) and moves_on(live), sandbox)
                 for view, frame in zip(VIEWS, views, strict=True):
-                    trial.count("drawn", bool(waited(frame, DRAWN, 30)), f"{view}, {sandbox}")
+                    trial.count("drawn", bool(waited(frame, DRAWN, 120)), f"{view}, {sandbox}")
                 views[-1].get_by_role("button", name="Write", exact=True).click()
                 written = "document.querySelectorAll('.written [data-k]').length > 20"
                 trial.count("written", bool(waited(views[-1], written, 20)), sandbox)
@@ -246,7 +253,7 @@ def messages(trial: Trial) -> None:
                         trial.count("ignored", after == before and not wrong, f"{view}: {wrong[:1]}")
 
 
-CHANGES = "Pause|Resume|Stop$|Delete|Start|Bring it in|Train|Keep"
+CHANGES = "Pause|Resume|Delete|Start|Bring it in|Train|Keep"
 
 
 @row(
@@ -269,6 +276,7 @@ def no_controls(trial: Trial) -> None:
 
 def counted(trial: Trial, browser: Browser, url: str, path: str, run: dict) -> None:
     """Count the controls in a framed page, in the browser of the run's owner."""
+    changes = f"{CHANGES}|Stop$" if "run=" in path else CHANGES  # what is being written may be stopped
     with watched_page(browser) as (page, wrong):
         page.context.add_init_script(
             f"localStorage.setItem('gatescope owner of run {run['id']}', '{run['owner_token']}')"
@@ -278,6 +286,6 @@ def counted(trial: Trial, browser: Browser, url: str, path: str, run: dict) -> N
         trial.holds(waited(frame, DRAWN), f"{path[:20]} is not drawn")
         found = frame.evaluate(
             "[...document.querySelectorAll('button, input[type=file], form')].map(e => e.textContent)"
-            f".filter(t => /{CHANGES}/.test(t))"
+            f".filter(t => /{changes}/.test(t))"
         )
         trial.count(f"{len(found)} controls", not found and not wrong, f"{path[:20]}: {found} {wrong[:1]}")
