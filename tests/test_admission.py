@@ -80,6 +80,7 @@ def test_addresses_take_turns_and_the_owners_behind_one():
     assert [run.id for run in in_turn(crowd + alone, [Waiting("x", "owner 0", "hall")])][:3] == ["b0", "a1", "b1"]
     same = [Waiting(f"c{n}", "first" if n < 3 else "second", "hall") for n in range(4)]
     assert [run.id for run in in_turn(same, [])] == ["c0", "c3", "c1", "c2"]
+    assert [run.id for run in in_turn(crowd + alone, [], crowd[:1])][:2] == ["b0", "a1"]
 
 
 def test_texts_have_a_quota_of_all_and_of_one_address(admitting):

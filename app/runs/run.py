@@ -52,22 +52,27 @@ class Waiting(NamedTuple):
     address: str
 
 
-def in_turn(queued: Iterable[Waiting], running: Iterable[Waiting]) -> list[Waiting]:
+def in_turn(queued: Iterable[Waiting], running: Iterable[Waiting], over: Iterable[Waiting] = ()) -> list[Waiting]:
     """The queued runs, given in the order in which they began to wait, in the order in which they are to start.
 
     Addresses take turns, and the owners behind one address: somebody's second run comes after everybody's first,
-    whatever is running already counted.
+    whatever is running already counted. Among equals whoever had a turn last comes last; `over` are the runs that were,
+    the latest first.
     """
-    running = list(running)
+    running, over = list(running), list(over)
+    last_of_owners = {(run.address, run.owner): place for place, run in enumerate(reversed(over))}
+    last_of_addresses = {run.address: place for place, run in enumerate(reversed(over))}
     of_owners = Counter((run.address, run.owner) for run in running)
     of_addresses = Counter(run.address for run in running)
     among_owners = []
     for run in queued:
-        among_owners.append((of_owners[run.address, run.owner], run))
-        of_owners[run.address, run.owner] += 1
-    order = {run.id: place for place, (_, run) in enumerate(among_owners)}
+        owner = (run.address, run.owner)
+        among_owners.append((of_owners[owner], last_of_owners.get(owner, -1), run))
+        of_owners[owner] += 1
+    order = {run.id: place for place, (*_, run) in enumerate(among_owners)}
     ranked = []
-    for _, run in sorted(among_owners, key=lambda pair: pair[0]):
-        ranked.append((of_addresses[run.address], order[run.id], run))
+    for *_, run in sorted(among_owners, key=lambda ranks: ranks[:2]):
+        last = last_of_addresses.get(run.address, -1)
+        ranked.append((of_addresses[run.address], last, order[run.id], run))
         of_addresses[run.address] += 1
-    return [run for *_, run in sorted(ranked, key=lambda ranks: ranks[:2])]
+    return [run for *_, run in sorted(ranked, key=lambda ranks: ranks[:3])]

@@ -163,7 +163,8 @@ class Store:
         """The queued runs in the order in which they are to start."""
         query = "SELECT id, owner, address FROM run WHERE state = ? AND wanted IS NOT 'deleted' ORDER BY turn"
         queued, running = ([Waiting(*row) for row in self.database.read(query, (state,))] for state in ACTIVE[:2])
-        return in_turn(queued, running)
+        over = "SELECT id, owner, address FROM run WHERE ended > 0 AND seconds > 0 ORDER BY ended DESC LIMIT 100"
+        return in_turn(queued, running, (Waiting(*row) for row in self.database.read(over)))
 
     def position(self, id: str) -> int | None:
         """The place of a run in the queue, 1 being the next; None where it does not wait."""

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -84,6 +84,14 @@ def served(handler: object) -> Iterator[int]:
         server.server_close()
 
 
+def passed_on(port: int, path: str) -> tuple[int, list[tuple[str, str]], bytes]:
+    """What the server at a port answers: status, headers, body."""
+    with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as there:
+        there.request("GET", path, headers={"Host": f"127.0.0.1:{port}"})
+        answer = there.getresponse()
+        return answer.status, answer.getheaders(), answer.read()
+
+
 def holding_proxy(port: int) -> type[BaseHTTPRequestHandler]:
     """A proxy that passes everything on but holds event streams back, as some do until they end."""
 
@@ -98,12 +106,9 @@ def holding_proxy(port: int) -> type[BaseHTTPRequestHandler]:
                 time.sleep(60)
                 self.close_connection = True
                 return
-            there = HTTPConnection("127.0.0.1", port, timeout=30)
-            there.request("GET", self.path, headers={"Host": f"127.0.0.1:{port}"})
-            answer = there.getresponse()
-            content = answer.read()
-            self.send_response(answer.status)
-            for name, value in answer.getheaders():
+            status, headers, content = passed_on(port, self.path)
+            self.send_response(status)
+            for name, value in headers:
                 if name.lower() not in ("transfer-encoding", "content-length", "connection"):
                     self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))

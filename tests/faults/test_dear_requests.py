@@ -18,7 +18,7 @@ from safetensors.numpy import save
 from tests.faults.server import Server, a_quick_server, comes_true
 from tests.faults.sockets import connected, head, reset
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.fire]
 
 ALLOWED = 3 * 2**30
 BOUND = 1500.0  # megabytes that a server may hold whatever it is asked

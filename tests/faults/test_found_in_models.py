@@ -91,6 +91,7 @@ def test_a_file_of_another_order_is_read_by_its_names_or_refused():
 
 
 @pytest.mark.slow
+@pytest.mark.fire
 def test_three_hundred_networks_are_listed_quickly():
     content = untrained(cells()["gru"], 1, 4, list("abc"), title="One of many").to_bytes()
 
@@ -107,6 +108,7 @@ def test_three_hundred_networks_are_listed_quickly():
 
 
 @pytest.mark.slow
+@pytest.mark.fire
 def test_sets_of_held_signals_do_not_fill_the_memory():
     with a_quick_server() as server:
         asked = {"model": "shakespeare-lstm", "text": "To be, or not"}

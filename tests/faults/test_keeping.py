@@ -23,7 +23,7 @@ from tests.foreign import Theirs
 from tests.runs import TEXT
 from tests.runs_over_http import ENDLESS, QUICK, owned, posted, started
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.fire]
 BYTES = {"Content-Type": "application/octet-stream"}
 
 

@@ -2,20 +2,19 @@
 
 import json
 from collections.abc import Iterator
-from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler
 
 import pytest
 from playwright.sync_api import Browser
 
 from tests.browser import chromium, waited
-from tests.faults.browsing import DRAWN, STEP, UNSEEN, holding_proxy, moves_on, served, watched_page
+from tests.faults.browsing import DRAWN, STEP, UNSEEN, holding_proxy, moves_on, passed_on, served, watched_page
 from tests.faults.server import Server, a_quick_server, in_state
 from tests.foreign import CHARACTERS, Theirs
 from tests.runs import TEXT
 from tests.runs_over_http import ENDLESS, started
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.fire]
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +50,7 @@ def broken(port: int, every: int, what: str) -> type[BaseHTTPRequestHandler]:
             if count % every:
                 super().do_GET()
             elif what == "breaks off":
-                there = HTTPConnection("127.0.0.1", port, timeout=30)
-                there.request("GET", self.path, headers={"Host": f"127.0.0.1:{port}"})
-                content = there.getresponse().read()
+                _, _, content = passed_on(port, self.path)
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(content) + 10))

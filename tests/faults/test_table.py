@@ -46,6 +46,7 @@ def test_a_row_that_holds_badly_is_given_up():
 
 
 @pytest.mark.slow
+@pytest.mark.fire
 @pytest.mark.parametrize("group", ["parsing", "heads", "files", "jobs"])
 def test_a_group_holds(group):
     found: list[Trial] = []
