@@ -24,7 +24,7 @@ from tests.faults.server import Server, a_quick_server, comes_true
 from tests.faults.texts import matrices, twice
 from tests.foreign import Theirs
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.fire
 BYTES = {"Content-Type": "application/octet-stream"}
 DEEP = "[" * 2000 + "]" * 2000
 

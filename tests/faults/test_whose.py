@@ -22,7 +22,7 @@ from tests.house import HOUSE, installed, seeing
 from tests.runs import TEXT
 from tests.runs_over_http import ENDLESS, QUICK, posted, started
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.fire
 BYTES = {"Content-Type": "application/octet-stream"}
 
 
