@@ -53,7 +53,7 @@ ROOMS = {
     "app/files.py": 1,
     "app/logs.py": 1,
     "app/settings.py": 1,
-    "app/http": 2,
+    "app/http": 3,
     "app/workers": 6,
     "app/runs": 7,
     "app/networks": 8,

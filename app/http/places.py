@@ -15,10 +15,13 @@ from starlette.requests import Request
 from starlette.status import HTTP_503_SERVICE_UNAVAILABLE
 
 from gatescope.app.http.problems import Problem
+from gatescope.models.compiler.aligned import give_back
 
 # What is dearer, about a quarter of a second, may take half of the places at most: the others stay for what is quick.
 DEAR = 10_000_000_000  # multiply-adds
 PAGES = 2
+# After what held so much memory the process gives back what lies free, this many seconds later.
+LARGE, AFTER = 48 << 20, 1.0
 # What the picture of a page may hold without waiting for memory; PAGES of them are computed at a time.
 SMALL = 64 << 20
 Result = TypeVar("Result")
@@ -105,6 +108,7 @@ class Places:
         self.wait, self.memory, self._bodies = wait, Share(memory, memory // 2), Share(memory // 2, memory // 4)
         self._every, self._dear = Share(computations), Share(max(1, computations // 2))
         self._pages = Share(PAGES)
+        self._giving_back: asyncio.TimerHandle | None = None
         self._threads = CapacityLimiter(math.inf)  # the shares say how many there are
 
     @asynccontextmanager
@@ -114,7 +118,15 @@ class Places:
         """
         until = asyncio.get_running_loop().time() + self.wait
         async with _in_time(self.memory, memory, who, until):
-            yield until
+            try:
+                yield until
+            finally:
+                if memory >= LARGE and self._giving_back is None:
+                    self._giving_back = asyncio.get_running_loop().call_later(AFTER, self._give_back)
+
+    def _give_back(self) -> None:
+        self._giving_back = None
+        give_back()
 
     @asynccontextmanager
     async def body(self, request: Request, limit: int) -> AsyncIterator[None]:

@@ -9,8 +9,10 @@ from weakref import WeakValueDictionary
 
 from cachetools import LRUCache
 
+from gatescope.models.compiler.aligned import give_back
 from gatescope.models.network.network import Network
 
+LARGE = 4 << 20  # bytes that are given back at once where they are let go
 OVERHEAD = 20_000  # bytes of a network beside its numbers and its tokens
 
 
@@ -72,7 +74,11 @@ class NetworkMemory:
     def forget(self, is_gone: Callable[[Hashable], bool]) -> None:
         """Let go of the networks whose keys are of what is gone."""
         with self._lock:
+            before = self._kept.currsize
             for key in [key for key in self._kept if is_gone(key)]:
                 del self._kept[key]
             for key in [key for key in self._used if is_gone(key)]:
                 self._used.pop(key, None)
+            gone = before - self._kept.currsize
+        if gone >= LARGE:
+            give_back()

@@ -14,9 +14,18 @@ import numpy as np
 LINE = 64
 # of the C library's mallopt: how much may lie free, and from which size on a piece is the system's own
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-if sys.platform == "linux" and hasattr(_LIBRARY := ctypes.CDLL(None), "mallopt"):
+_LIBRARY = ctypes.CDLL(None)
+if sys.platform == "linux" and hasattr(_LIBRARY, "mallopt"):
     _LIBRARY.mallopt(_TRIM_THRESHOLD, 64 << 20)
     _LIBRARY.mallopt(_MMAP_THRESHOLD, 32 << 20)
+
+
+def give_back() -> None:
+    """Give what lies free in this process back to the system, also between pieces that are in use: after something
+    large. It takes milliseconds, and what is wanted next comes slowly again.
+    """
+    if sys.platform == "linux" and hasattr(_LIBRARY, "malloc_trim"):
+        _LIBRARY.malloc_trim(0)
 
 
 def side_by_side(shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype) -> dict[str, np.ndarray]:
