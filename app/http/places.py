@@ -113,10 +113,13 @@ class Places:
 
     @asynccontextmanager
     async def room(self, memory: int, who: str) -> AsyncIterator[float]:
-        """Hold so much memory for the length of an `async with` block; gives until when to wait for a place (see
-        `place`). Raises Problem (503) where there is no room in time.
+        """Hold so much memory for the length of an `async with` block (none: it is not waited for); gives until when to
+        wait for a place (see `place`). Raises Problem (503) where there is no room in time.
         """
         until = asyncio.get_running_loop().time() + self.wait
+        if not memory:
+            yield until
+            return
         async with _in_time(self.memory, memory, who, until):
             try:
                 yield until
