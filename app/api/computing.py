@@ -2,7 +2,6 @@
 than somebody waits for the answer.
 """
 
-import asyncio
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
@@ -16,7 +15,8 @@ from fastapi.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gatescope.app.api.fields import InputBody, InputQuery
-from gatescope.app.http.places import Places, address_of
+from gatescope.app.http.places import DEAR, Places, address_of
+from gatescope.app.http.streams import unless_left
 from gatescope.app.networks.inputs import IN_ADDRESSES, IN_TEXTS, Inputs, Targets, inputs_of, targets_of
 from gatescope.app.networks.shown import network_for
 from gatescope.models.inspection.computation import finished
@@ -129,16 +129,24 @@ class Computed(Response, Generic[Result]):
         """Compute and answer; nothing where the client leaves before."""
         work = await run_in_threadpool(self.plan)
         async with self.places.room(work.price.memory, self.who) as until:
-            response = await _unless_left(receive, self._response(work, until))
+            response = await unless_left(receive, self._response(work, until))
             if response:
                 await response(scope, receive, send)
 
     async def _response(self, work: Work[Generator[None, None, Result]], until: float) -> Response:
-        left = threading.Event()
+        left, is_dear = threading.Event(), work.price.work > DEAR
+        piece_began = time.monotonic()
+
+        def goes_on() -> bool:
+            nonlocal piece_began
+            if is_dear:
+                self.places.give_way(time.monotonic() - piece_began)
+            piece_began = time.monotonic()
+            return not left.is_set()
 
         def compute() -> Response:
             try:
-                return self.write(finished(work.begun(), lambda: not left.is_set()))
+                return self.write(finished(work.begun(), goes_on))
             except Refused as refused:
                 raise refused.called(work.names) from None
 
@@ -147,23 +155,6 @@ class Computed(Response, Generic[Result]):
                 return await self.places.in_thread(compute, abandon=True)
             finally:
                 left.set()
-
-
-async def _unless_left(receive: Receive, answer: Any) -> Response | None:
-    """What is awaited, or None as soon as the client has left; it is then given up."""
-
-    async def left() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    working, watching = asyncio.ensure_future(answer), asyncio.ensure_future(left())
-    try:
-        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
-        return working.result() if working.done() else None
-    finally:
-        watching.cancel()
-        working.cancel()
-        await asyncio.gather(watching, working, return_exceptions=True)
 
 
 async def computed_pieces(

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
 import orjson
@@ -53,8 +54,10 @@ async def create_run(
     places, token = request.app.state.places, bearer(authorization)
     async with places.body(request, request.app.state.settings.run_text_limit):
         content = await request.body()
-        async with places.room(IN_MEMORY * len(content), address_of(request)):
-            return await run_in_threadpool(started, request, query, content, token, idempotency_key)
+        look = partial(started, request, query, content, token, idempotency_key)
+        length, who = len(content), address_of(request)
+        made: Response = await places.looked_at(IN_MEMORY * length, length, who, look)
+        return made
 
 
 @router.get("")

@@ -1,9 +1,9 @@
 """Networks of people's own."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
 from gatescope.app.api.answers import Answers, answer
@@ -43,8 +43,10 @@ async def upload_model(
     try:
         async with state.places.body(request, state.settings.upload_limit):
             content = await received(request)
-            async with state.places.room(import_price(len(content)), address_of(request)):
-                return await run_in_threadpool(accepted, request, content, query.dry_run, token)
+            look = partial(accepted, request, content, query.dry_run, token)
+            length, who = len(content), address_of(request)
+            made: Response = await state.places.looked_at(import_price(length), length, who, look)
+            return made
     except BadNetwork as bad:
         raise Problem(("body", str(bad))) from None
 

@@ -5,6 +5,7 @@ after the other, so that nobody's crowd stops the others.
 import asyncio
 import math
 import random
+import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,9 +18,11 @@ from starlette.status import HTTP_503_SERVICE_UNAVAILABLE
 from gatescope.app.http.problems import Problem
 from gatescope.models.compiler.aligned import give_back
 
-# What is dearer, about a quarter of a second, may take half of the places at most: the others stay for what is quick.
+# What is dearer, about a quarter of a second, has places of its own, half as many, and gives way to what is quick.
 DEAR = 10_000_000_000  # multiply-adds
+REST, BREATH = 4.0, 0.002
 PAGES = 2
+A_BYTE = 10_000  # multiply-adds: what takes as long as looking at a byte of a body
 # After what held so much memory the process gives back what lies free, this many seconds later.
 LARGE, AFTER = 48 << 20, 1.0
 # What the picture of a page may hold without waiting for memory; PAGES of them are computed at a time.
@@ -106,7 +109,8 @@ class Places:
 
     def __init__(self, computations: int, memory: int, wait: float):
         self.wait, self.memory, self._bodies = wait, Share(memory, memory // 2), Share(memory // 2, memory // 4)
-        self._every, self._dear = Share(computations), Share(max(1, computations // 2))
+        self._quick, self._dear = Share(computations), Share(max(1, computations // 2))
+        self._at_quick = 0  # computing or waiting
         self._pages = Share(PAGES)
         self._giving_back: asyncio.TimerHandle | None = None
         self._threads = CapacityLimiter(math.inf)  # the shares say how many there are
@@ -147,15 +151,28 @@ class Places:
         """Have a place to compute so much for the length of an `async with` block; a quick picture of a page has places
         of its own. Raises Problem (503) where there is none until then.
         """
-        if page and work <= DEAR:
-            async with _in_time(self._pages, 1, who, until):
+        share = self._dear if work > DEAR else self._pages if page else self._quick
+        self._at_quick += work <= DEAR
+        try:
+            async with _in_time(share, 1, who, until):
                 yield
-        elif work <= DEAR:
-            async with _in_time(self._every, 1, who, until):
-                yield
-        else:
-            async with _in_time(self._dear, 1, who, until), _in_time(self._every, 1, who, until):
-                yield
+        finally:
+            self._at_quick -= work <= DEAR
+
+    def give_way(self, took: float) -> None:
+        """Called by what is dear between two of its pieces, in its thread, with the seconds that the last one took: it
+        rests while something quick is computed or waits, up to four times as long, since all share one interpreter.
+        """
+        end = time.monotonic() + REST * took
+        while self._at_quick and time.monotonic() < end:
+            time.sleep(BREATH)
+
+    async def looked_at(self, memory: int, length: int, who: str, look: Callable[[], Result]) -> Result:
+        """What is made of a body of so many bytes that has come, in its turn like a computation; it holds so much
+        memory meanwhile. Raises Problem (503).
+        """
+        async with self.room(memory, who) as until, self.place(length * A_BYTE, who, until):
+            return await self.in_thread(look)
 
     async def in_thread(self, function: Callable[[], Result], abandon: bool = False) -> Result:
         """What a function gives, computed in a thread of its own; abandon: who is cancelled does not wait for it."""

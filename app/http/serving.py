@@ -19,6 +19,9 @@ from starlette.types import ASGIApp
 from gatescope.app.http.connection import Connection, Limits
 from gatescope.app.settings import Settings
 
+# Seconds for which a thread that computes keeps the interpreter from others: a computation gives it up at each matrix
+# product and would wait so long to have it back, and so does the event loop at each request.
+SWITCH = 0.0005
 GRACE = 2  # seconds for answers that are under way when the server leaves
 LAST_MOMENT = 8.0  # seconds after which the process ends whatever holds it: ten are promised
 MOST_FILES = 65_536
@@ -66,6 +69,15 @@ class Server(uvicorn.Server):
                     if hasattr(socket, "TCP_USER_TIMEOUT"):  # connections inherit it
                         same.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience)
                     same.listen(BACKLOG)
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until asked to leave."""
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH)
+        try:
+            super().run(sockets)
+        finally:
+            sys.setswitchinterval(before)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal asks the server to leave."""

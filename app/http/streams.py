@@ -1,6 +1,8 @@
 """Event streams: those of runs, of traces and of writing are counted and bounded alike."""
 
-from collections.abc import AsyncGenerator, Callable
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import TypeVar
 
 from fastapi.sse import EventSourceResponse
 from starlette.status import HTTP_503_SERVICE_UNAVAILABLE
@@ -12,6 +14,7 @@ from gatescope.app.http.encoding import NO_BUFFERING
 
 FULL = "Too many event streams are open now; try again in a while. What they tell can be had in pages and files."
 MORE_LATER = {"Retry-After": "10"}
+Result = TypeVar("Result")
 
 
 class Streams:
@@ -30,6 +33,23 @@ class Streams:
     def leave(self) -> None:
         """Count one less."""
         self.count -= 1
+
+
+async def unless_left(receive: Receive, answer: Awaitable[Result]) -> Result | None:
+    """What is awaited, or None as soon as the client has left; it is then given up."""
+
+    async def left() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    working, watching = asyncio.ensure_future(answer), asyncio.ensure_future(left())
+    try:
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        watching.cancel()
+        working.cancel()
+        await asyncio.gather(watching, working, return_exceptions=True)
 
 
 class EventStream(EventSourceResponse):
@@ -61,7 +81,10 @@ class EventStream(EventSourceResponse):
             refusal = problems.response(HTTP_503_SERVICE_UNAVAILABLE, FULL, headers=MORE_LATER)
             return await refusal(scope, receive, send)
         try:
-            self.first = await anext(self.events, b"")
+            first = await unless_left(receive, anext(self.events, b""))
+            if first is None:
+                return
+            self.first = first
             connection: Connection | None = scope.get("extensions", {}).get(EXTENSION)
             if connection:
                 connection.when_leaving = self.when_leaving

@@ -24,6 +24,8 @@ A_STEP = {"numpy": 1_200_000, "compiled": 30_000}
 A_SIGNAL, AN_OUTPUT = 60, 200
 # and one step's guesses, one signal's norm at a step, as an event has them
 A_GUESS, A_NORM = 1_000_000, 100_000
+# and a character that is written by itself: a pass of one step, a draw and an event
+A_CHARACTER = 15_000_000
 # What lies about a computation whatever its size: views, small arrays, the answer's next piece.
 ABOUT = 4 << 20
 UNITS = (("GiB", 2**30), ("MiB", 2**20))
@@ -245,7 +247,7 @@ def price_of_generation(
 ) -> Price:
     """The price of reading a prompt and writing on."""
     found = price_of_trace(network, prompt + length, backward=False, interventions=interventions)
-    return Price(found.memory, found.work + length * network.outputs * AN_OUTPUT)
+    return Price(found.memory, found.work + length * (network.outputs * AN_OUTPUT + A_CHARACTER))
 
 
 def _recycles(network: Network) -> bool:
