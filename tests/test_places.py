@@ -122,9 +122,10 @@ def test_who_waits_too_long_is_told_when_to_come_again(memory):
         places = Places(1, 1000, 0.05)
         async with places.room(1000, "somebody"), places.place(2 * DEAR, "somebody"):
             with pytest.raises(Problem) as problem:
-                async with places.room(0 if memory == 1 else memory, "other") as until, places.place(1, "other", until):
-                    pass
-        assert places.memory.free == 1000
+                async with places.room(0 if memory == 1 else memory, "other") as until:
+                    async with places.place(2 * DEAR, "other", until):
+                        pass
+        assert places.little.free == places.little.capacity and places.memory.free == places.memory.capacity
         return problem.value
 
     problem = asyncio.run(refused())

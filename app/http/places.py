@@ -20,13 +20,13 @@ from gatescope.models.compiler.aligned import give_back
 
 # What is dearer, about a quarter of a second, has places of its own, half as many, and gives way to what is quick.
 DEAR = 10_000_000_000  # multiply-adds
-REST, BREATH = 4.0, 0.002
+REST, BREATH = 9.0, 0.002
 PAGES = 2
 A_BYTE = 10_000  # multiply-adds: what takes as long as looking at a byte of a body
 # After what held so much memory the process gives back what lies free, this many seconds later.
 LARGE, AFTER = 48 << 20, 1.0
-# What the picture of a page may hold without waiting for memory; PAGES of them are computed at a time.
-SMALL = 64 << 20
+# What holds no more waits for memory beside its like only, and the picture of a page for none.
+SMALL = 48 << 20
 Result = TypeVar("Result")
 
 
@@ -103,12 +103,14 @@ class Share:
 
 
 class Places:
-    """computations: how many are computed at a time. memory: bytes that all of them hold together, and half as many
-    that bodies on their way may. wait: seconds that one waits for its turn.
+    """computations: how many are computed at a time. memory: bytes that all of them hold together, half of it for those
+    that hold little each, and half as many that bodies on their way may. wait: seconds that one waits for its turn.
     """
 
     def __init__(self, computations: int, memory: int, wait: float):
-        self.wait, self.memory, self._bodies = wait, Share(memory, memory // 2), Share(memory // 2, memory // 4)
+        few = memory // 2
+        self.wait, self.memory, self.little = wait, Share(memory - few, memory // 2), Share(few, few // 4)
+        self._bodies = Share(memory // 2, memory // 4)
         self._quick, self._dear = Share(computations), Share(max(1, computations // 2))
         self._at_quick = 0  # computing or waiting
         self._pages = Share(PAGES)
@@ -124,7 +126,7 @@ class Places:
         if not memory:
             yield until
             return
-        async with _in_time(self.memory, memory, who, until):
+        async with _in_time(self.memory if memory > SMALL else self.little, memory, who, until):
             try:
                 yield until
             finally:
@@ -161,7 +163,7 @@ class Places:
 
     def give_way(self, took: float) -> None:
         """Called by what is dear between two of its pieces, in its thread, with the seconds that the last one took: it
-        rests while something quick is computed or waits, up to four times as long, since all share one interpreter.
+        rests while something quick is computed or waits, up to nine times as long, since all share one interpreter.
         """
         end = time.monotonic() + REST * took
         while self._at_quick and time.monotonic() < end:
