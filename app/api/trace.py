@@ -28,6 +28,7 @@ router = APIRouter(prefix="/api", tags=["trace"])
 STREAM = answer("`begin`, `forward` …, `backward` …, `end`", "text/event-stream")
 FILE = answer("A safetensors file", "application/octet-stream")
 JSON = answer("metadata and tensors")
+AT_ONCE = 2**23  # bytes of a file that is not worth writing piece by piece
 
 
 def options_of(fields: FileQuery | FileBody) -> dict[str, Any]:
@@ -59,8 +60,8 @@ def file_response(whole: Trace) -> Response:
     """A trace as a safetensors file."""
     length = len(safetensors_header(whole.tensors, whole.metadata))
     length += sum(array.nbytes for array in whole.tensors.values())
-    pieces = safetensors_pieces(whole.tensors, whole.metadata)
-    return download(pieces, f"{whole.metadata['model']}.trace.safetensors", length)
+    pieces, name = safetensors_pieces(whole.tensors, whole.metadata), f"{whole.metadata['model']}.trace.safetensors"
+    return download(b"".join(pieces), name) if length <= AT_ONCE else download(pieces, name, length)
 
 
 def lists_response(whole: Trace) -> Response:

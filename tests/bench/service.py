@@ -52,6 +52,11 @@ def over_http() -> Iterator[Result]:
         content = ask()
 
         async def bare(scope, receive, send) -> None:
+            if scope["type"] == "lifespan":
+                for phase in ("startup", "shutdown"):
+                    await receive()
+                    await send({"type": f"lifespan.{phase}.complete"})
+                return
             length = str(len(content)).encode()
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
             await send({"type": "http.response.body", "body": content})
