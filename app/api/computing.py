@@ -27,7 +27,6 @@ from gatescope.models.refused import Refused
 
 AT_ONCE, SECONDS = 2**18, 0.02  # bytes of events, and time in which they are made, before they are sent
 Result = TypeVar("Result")
-Pricing = Callable[[Network, int], Price]
 
 
 class InputOptions(TypedDict):

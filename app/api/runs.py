@@ -15,7 +15,7 @@ from starlette.status import HTTP_404_NOT_FOUND, HTTP_409_CONFLICT
 from gatescope.app.api.answers import Answers
 from gatescope.app.api.run_fields import ID, MOST_RUNS, RunQuery, RunsQuery
 from gatescope.app.http.encoding import json_response
-from gatescope.app.http.owners import bearer, check_owner, is_at_home, refuse_other_sites, token_hash
+from gatescope.app.http.owners import bearer, check_owner, is_at_home, token_hash
 from gatescope.app.http.places import address_of
 from gatescope.app.http.problems import Problem
 from gatescope.app.networks.text_decoding import read_text
@@ -50,7 +50,6 @@ async def create_run(
     owner's. With an Idempotency-Key of 16 characters or more it is told again, with a shorter one it is null. A run is
     seen by whoever knows its id, which cannot be guessed.
     """
-    refuse_other_sites(request)
     places, token = request.app.state.places, bearer(authorization)
     async with places.body(request, request.app.state.settings.run_text_limit):
         content = await request.body()

@@ -52,12 +52,6 @@ def new_token(secret: bytes, key: str | None) -> str:
     return base64.urlsafe_b64encode(hmac.digest(secret, key.encode(), "sha256")).decode().rstrip("=")
 
 
-def refuse_other_sites(request: Request) -> None:
-    """A Problem (403) where a page of another site sends this through somebody's browser."""
-    if is_of_another_site(request):
-        raise Problem(("origin", "pages of other sites may not do this"), status=HTTP_403_FORBIDDEN)
-
-
 def is_of_another_site(connection: HTTPConnection) -> bool:
     """Whether a browser says that a page of another site asks."""
     if site := connection.headers.get("sec-fetch-site"):

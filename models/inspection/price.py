@@ -270,7 +270,7 @@ class Purse:
     def pay(self, price: Callable[[int], Price], steps: int, field: str = "tokens") -> Price:
         """The price of so many steps; raises Refused, with the figure and what would fit, where it is too high."""
         found = price(steps)
-        if found.memory <= self.memory and found.work <= self.work:
+        if self._affords(found):
             return found
         if found.memory > self.memory:
             much = f"this would hold {in_words(found.memory)} of memory, and at most {in_words(self.memory)} are given"
@@ -285,10 +285,11 @@ class Purse:
         low, high = 0, steps
         while high - low > 1:
             middle = (low + high) // 2
-            found = price(middle)
-            fits = found.memory <= self.memory and found.work <= self.work
-            low, high = (middle, high) if fits else (low, middle)
+            low, high = (middle, high) if self._affords(price(middle)) else (low, middle)
         return low
+
+    def _affords(self, price: Price) -> bool:
+        return price.memory <= self.memory and price.work <= self.work
 
 
 def in_words(size: int) -> str:
