@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from gatescope.app.runs.database import SCHEMAS
+from gatescope.app.runs.schema import SCHEMAS
 from tests.faults.crashes import STEADY, refused, step_of
 from tests.faults.server import Server, comes_true, in_state
 from tests.faults.streams import every_event
@@ -169,7 +169,7 @@ def other_schemas(trial: Trial) -> None:
             file.unlink()
         path = server.data / "runs.sqlite"
         with closing(sqlite3.connect(path)) as connection:
-            for statement in FIRST_SCHEMA:
+            for statement in SCHEMAS[0]:
                 connection.execute(statement)
             connection.execute("PRAGMA user_version=1")
             recipe = json.dumps({"cell": "gru", "hidden": 8, "steps": 5})
@@ -195,23 +195,3 @@ def other_schemas(trial: Trial) -> None:
         with closing(sqlite3.connect(path)) as connection:
             connection.execute(f"PRAGMA user_version={len(SCHEMAS)}")
         server.start()
-
-
-FIRST_SCHEMA = (
-    """CREATE TABLE run (
-        id TEXT PRIMARY KEY, owner TEXT NOT NULL, title TEXT NOT NULL, recipe TEXT NOT NULL, state TEXT NOT NULL,
-        reason TEXT, wanted TEXT, strikes INTEGER NOT NULL DEFAULT 0, seconds REAL NOT NULL DEFAULT 0,
-        created REAL NOT NULL, idempotency_key TEXT UNIQUE)""",
-    "CREATE TABLE text (run TEXT PRIMARY KEY REFERENCES run ON DELETE CASCADE, content BLOB NOT NULL)",
-    """CREATE TABLE event (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL REFERENCES run ON DELETE CASCADE,
-        name TEXT NOT NULL, step INTEGER, body BLOB NOT NULL)""",
-    "CREATE INDEX event_of_run ON event (run)",
-    "CREATE INDEX event_by_step ON event (run, name, step)",
-    """CREATE TABLE checkpoint (
-        id INTEGER PRIMARY KEY, run TEXT NOT NULL REFERENCES run ON DELETE CASCADE, step INTEGER NOT NULL,
-        file TEXT NOT NULL, sha256 TEXT NOT NULL, finished INTEGER NOT NULL)""",
-    "CREATE INDEX checkpoint_of_run ON checkpoint (run)",
-    "CREATE TABLE secret (value BLOB NOT NULL)",
-    "INSERT INTO secret VALUES (randomblob(32))",
-)
