@@ -5,7 +5,8 @@ sentence, and what may be chosen for a process.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 
@@ -45,6 +46,15 @@ class Refused(ValueError):
     def called(self, names: Mapping[str, str]) -> Refused:
         """The same of a field that whoever gave it knows by another name."""
         return Refused(names.get(self.field, self.field), self.detail)
+
+
+@contextmanager
+def refusals_called(names: Mapping[str, str]) -> Iterator[None]:
+    """What is refused within the `with` block is refused by the names under which whoever gave it knows it."""
+    try:
+        yield
+    except Refused as refused:
+        raise refused.called(names) from None
 
 
 @dataclass(frozen=True)

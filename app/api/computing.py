@@ -23,7 +23,7 @@ from gatescope.models.inspection.computation import finished
 from gatescope.models.inspection.interventions import Intervention
 from gatescope.models.inspection.price import Price, Purse, count_of_steps
 from gatescope.models.network.network import Network
-from gatescope.models.refused import Refused
+from gatescope.models.refused import refusals_called
 
 AT_ONCE, SECONDS = 2**18, 0.02  # bytes of events, and time in which they are made, before they are sent
 Result = TypeVar("Result")
@@ -63,10 +63,8 @@ class Work(Generic[Result]):
 
     def begun(self) -> Result:
         """What begins it, done; raises Refused with the sender's names."""
-        try:
+        with refusals_called(self.names):
             return self.begin()
-        except Refused as refused:
-            raise refused.called(self.names) from None
 
 
 def purse_of(request: Request) -> Purse:
@@ -92,14 +90,12 @@ def planned(
     network, inputs, resolved = resolve_inputs(request, fields)
     told, names = told or {}, names_of(fields)
     steps, overwritten = count_of_steps(network, inputs, resolved["targets"]), resolved.get("interventions", [])
-    try:
+    with refusals_called(names):
         price = purse_of(request).pay(
             lambda count: pricing(network, count, interventions=overwritten, **told),
             steps,
             "values" if network.channels else "tokens",
         )
-    except Refused as refused:
-        raise refused.called(names) from None
     return Work(price, partial(compute, network, inputs, *values, **resolved, **told, **options), names)
 
 
@@ -144,10 +140,8 @@ class Computed(Response, Generic[Result]):
             return not left.is_set()
 
         def compute() -> Response:
-            try:
-                return self.write(finished(work.begun(), goes_on))
-            except Refused as refused:
-                raise refused.called(work.names) from None
+            with refusals_called(work.names):
+                return self.write(finished(work.begin(), goes_on))
 
         async with self.places.place(work.price.work, self.who, until):
             try:

@@ -16,7 +16,7 @@ from gatescope.app.networks.inputs import tokens_of
 from gatescope.app.networks.shown import network_for
 from gatescope.models.inspection.generate import generate
 from gatescope.models.inspection.price import price_of_generation
-from gatescope.models.refused import Refused
+from gatescope.models.refused import refusals_called
 
 router = APIRouter(prefix="/api", tags=["generate"])
 STREAM = answer("`begin`, `forward`, `character` …, `end`", "text/event-stream")
@@ -28,12 +28,10 @@ def planned_writing(request: Request, body: GenerateBody) -> Work[Iterator[bytes
     network = network_for(request, body.model)
     prompt = tokens_of(network, body.prompt, request.app.state.settings.text_limit_post, "prompt")
     interventions = [each.intervention() for each in body.interventions]
-    try:
+    with refusals_called(SENT):
         price = purse_of(request).pay(
             lambda length: price_of_generation(network, len(prompt), length, interventions), body.length
         )
-    except Refused as refused:
-        raise refused.called(SENT) from None
 
     def begin() -> Iterator[bytes]:
         events = generate(network, prompt, body.length, body.temperature, body.top_k, body.seed, interventions)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gatescope.models.refused import Refused
+from gatescope.models.refused import refusals_called
 from gatescope.models.training.benchmarks import BENCHMARKS, benchmark
 
 # how whoever types the command knows what the networks may refuse
@@ -20,9 +20,7 @@ def lessons(
     seed: Annotated[int, typer.Option(help="Where chance begins")] = 0,
 ) -> None:
     """Write lessons of a task on which recurrent networks are told apart."""
-    try:
+    with refusals_called(TYPED):
         text = benchmark(name, count, steps, seed)
-    except Refused as refused:
-        raise refused.called(TYPED) from None
     out.write_text(text)
     typer.echo(f"{out}: {count:,} lessons, {len(text):,} characters")

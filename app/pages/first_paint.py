@@ -21,7 +21,7 @@ from gatescope.models.inspection.preactivations import preactivations
 from gatescope.models.inspection.price import Price, Purse, count_of_steps, price_of_preactivations, price_of_stream
 from gatescope.models.inspection.trace import stream
 from gatescope.models.network.network import Network
-from gatescope.models.refused import Refused
+from gatescope.models.refused import Refused, refusals_called
 
 # what would turn a page around where its source is looked at
 INVISIBLE = re.compile("[\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
@@ -87,11 +87,9 @@ def _picture(networks: Networks, address: Address, limit: int, purse: Purse) -> 
     inputs = inputs_of(network, limit, **fields)
     targets = targets_of(network, address.target, limit, "target")
     network.layer_spec(address.layer)
-    try:
+    with refusals_called(IN_ADDRESSES):
         steps = count_of_steps(network, inputs, targets)
         price = purse.pay(partial(_price, network), steps, "values" if network.channels else "tokens")
-    except Refused as refused:
-        raise refused.called(IN_ADDRESSES) from None
     return Picture(network, address, fields, inputs, targets, price)
 
 
@@ -105,12 +103,10 @@ def _price(network: Network, steps: int) -> Price:
 def drawn(picture: Picture) -> dict[str, Any]:
     """The trace and the unit's arithmetic of a picture; raises Refused, by the names of an address."""
     network, address, targets = picture.network, picture.address, picture.targets
-    try:
+    with refusals_called(IN_ADDRESSES):
         events = list(stream(network, picture.inputs, loss=address.loss, targets=targets))
         unit = liveliest_unit(events, address.layer) if address.unit is None else address.unit
         summands = preactivations(network, picture.inputs, address.layer, unit, targets=targets)
-    except Refused as refused:
-        raise refused.called(IN_ADDRESSES) from None
     return {
         "events": events,
         "arithmetic": orjson.Fragment(to_json(summands)),
