@@ -25,7 +25,7 @@ from gatescope.app.settings import CannotServe, Settings
 from gatescope.models.formats.convert import convert, read_vocabulary
 from gatescope.models.inspection.trace import trace
 from gatescope.models.network.metadata import BadNetwork
-from gatescope.models.refused import Refused, printable
+from gatescope.models.refused import Refused, printable, refusals_called
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
@@ -97,7 +97,7 @@ def trace_command(
     network = Networks(settings.data).get(model)
     read = sys.stdin.read() if text == "-" else text
     limit = settings.text_limit_post
-    try:
+    with refusals_called(IN_TEXTS | {"targets": "--target", "signals": "--signals"}):
         whole = trace(
             network,
             inputs_of(network, limit, values=read) if network.channels else inputs_of(network, limit, read),
@@ -107,8 +107,6 @@ def trace_command(
             targets=targets_of(network, target, limit, "--target"),
             signals=signal_names(signals),
         )
-    except Refused as refused:
-        raise refused.called(IN_TEXTS | {"targets": "--target", "signals": "--signals"}) from None
     if out and out.suffix == ".safetensors":
         write_pieces(out, safetensors_pieces(whole.tensors, whole.metadata))
     elif out:
