@@ -21,7 +21,7 @@ from gatescope.app.workers.limits import limit_worker
 from gatescope.app.workers.protocol import LENGTHS, Frame, leaving
 
 BEAT_SECONDS = 1.0
-POLITENESS = 10
+POLITENESS = 19  # of nice(2): who asks now goes before what trains for hours
 NO_MEMORY = ("annot allocate memory", "failed to map segment")  # as the system's loader says it
 
 

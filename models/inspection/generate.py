@@ -79,14 +79,14 @@ def _events(
     yield begin_event(network, np.array(prompt)[:, None], work.steps)
     for first, last in time_chunks(len(prompt), FRAME):
         frame = {"t": first, "n": last - first, "layers": read(prompt[first:last], first)}
-        yield "forward", frame | {"top": [top_guesses(expected) for expected in softmax(work.logits[first:last, 0])]}
+        yield "forward", frame | {"top": top_guesses(softmax(work.logits[first:last, 0]))}
     written = []
     for t in range(len(prompt), len(prompt) + length):
         expected = work.logits[t - 1, 0].astype(np.float64)
         token = _draw(expected, temperature, top_k, random)
         written.append(token)
         character = {"t": t, "token": token, "probability": float(softmax(expected)[token])}
-        yield "character", character | {"layers": read([token], t), "top": top_guesses(softmax(work.logits[t, 0]))}
+        yield "character", character | {"layers": read([token], t), "top": top_guesses(softmax(work.logits[t]))[0]}
     yield "end", {"text": network.text(written)}
 
 

@@ -125,7 +125,7 @@ def _events(recorder: Recorder) -> Iterator[Event]:
         if recorder.network.task.is_regression:
             yield "forward", frame | {"outputs": outputs}
         else:
-            yield "forward", frame | {"top": [top_guesses(expected) for expected in outputs]}
+            yield "forward", frame | {"top": top_guesses(outputs)}
     for first, last in reversed(time_chunks(recorder.steps, frame_length)) if recorder.wants_backward else ():
         recorder.backward(first, last)
         layers = [
@@ -165,12 +165,16 @@ def _plain(sizes: np.ndarray) -> list[float]:
     return [float(f"{size:.5g}") for size in sizes]
 
 
-def top_guesses(probabilities: np.ndarray) -> list[list[int | float]]:
-    """The likeliest next tokens with their probabilities, likeliest first: [[token, probability], …]."""
-    if len(probabilities) > GUESSES:  # sorting all of a large vocabulary would take longer than the network
-        lowest = np.partition(probabilities, -GUESSES)[-GUESSES]
-        among = np.flatnonzero(~(probabilities < lowest))  # what is no number counts as likely, as in sorting
-        best = among[np.argsort(-probabilities[among], kind="stable")[:GUESSES]]
-    else:
-        best = np.argsort(-probabilities, kind="stable")
-    return [[int(token), round(float(probabilities[token]), 4)] for token in best]
+def top_guesses(probabilities: np.ndarray) -> list[list[list[int | float]]]:
+    """Of each step's probabilities (n, V) the likeliest next tokens, likeliest first: [[token, probability], …]."""
+    count = min(GUESSES, probabilities.shape[1])
+    # sorting all of a large vocabulary would take longer than the network
+    lowest = np.partition(probabilities, -count, axis=1)[:, -count, None]
+    steps, tokens = np.nonzero(~(probabilities < lowest))  # what is no number counts as likely, as in sorting
+    order = np.lexsort((-probabilities[steps, tokens], steps))
+    first = np.searchsorted(steps, np.arange(len(probabilities)))
+    best = tokens[order][first[:, None] + np.arange(count)]
+    likely = np.take_along_axis(probabilities, best, axis=1).astype(float).round(4)
+    return [
+        [[*guess] for guess in zip(*step, strict=True)] for step in zip(best.tolist(), likely.tolist(), strict=True)
+    ]
