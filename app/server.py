@@ -26,6 +26,7 @@ from gatescope.app.api import (
     verification,
 )
 from gatescope.app.api.description import Service
+from gatescope.app.calculators.pool import Calculators
 from gatescope.app.http.body_limits import BodyLimits
 from gatescope.app.http.faults import Requests
 from gatescope.app.http.headers import HouseHeaders
@@ -92,7 +93,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.readiness = Readiness(app.state.store, app.state.supervisor)
     app.state.viewers = Viewers(app.state.store)
     app.state.streams = Streams(settings.viewer_limit)
-    app.state.places = Places(settings.computations, settings.memory_at_once, settings.computation_wait)
+    app.state.places = Places(settings.memory_at_once, settings.computation_wait)
+    app.state.calculators = Calculators(settings.computations, settings.memory_at_once)
     app.state.metrics = health.Metrics(app.state.store, app.state.streams)
     add_handlers(app)
     app.exception_handler(StoreFault)(on_store_fault)
@@ -142,7 +144,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     store = app.state.store
     store.open()
     try:
-        async with nullcontext() if app.state.settings.reads_only else app.state.supervisor:
+        async with app.state.calculators, nullcontext() if app.state.settings.reads_only else app.state.supervisor:
             yield
     finally:
         store.close()

@@ -64,9 +64,9 @@ class Settings(BaseSettings):
         5.0, ge=0, description="seconds that a reading waits for its turn before it gets 503"
     )
     memory_at_once: int = Field(
-        768 * 2**20, ge=2**20, description="most bytes that all readings and bodies on their way hold together"
+        640 * 2**20, ge=2**20, description="most bytes that all readings and bodies on their way hold together"
     )
-    cache_memory: int = Field(256 * 2**20, ge=0, description="most bytes of networks kept in memory between requests")
+    cache_memory: int = Field(128 * 2**20, ge=0, description="most bytes of networks kept in memory between requests")
     keep_days: float = Field(0, ge=0, description="days after which a run that is over is deleted; 0 keeps it")
     run_space: int = Field(8 * 2**30, ge=0, description="bytes of all runs at which no new one is taken")
     address_share: float = Field(

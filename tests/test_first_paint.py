@@ -1,14 +1,17 @@
+import asyncio
 import json
 
 import pytest
 
 from gatescope.app.networks.catalog import Networks
-from gatescope.app.pages.first_paint import TEXT, FirstPaint
+from gatescope.app.networks.inputs import IN_ADDRESSES
+from gatescope.app.pages.first_paint import TEXT, FirstPaint, Picture
 from gatescope.models.cells import cells
 from gatescope.models.inspection.price import Purse
 from gatescope.models.inspection.trace import trace
 from gatescope.models.network.network import Network, untrained
 from gatescope.models.network.task import Task
+from gatescope.models.refused import refusals_called
 
 PURSE = Purse(2**30, 10**11)
 GRU, WORDS = cells()["gru"], ["the", "wolf", "sleeps", "in", "a", "wood"]
@@ -16,8 +19,13 @@ KINDS = Task("values", "classes", "many-to-one", ("calm", "wave"))
 ROWS = ((0.5, -1.0), (0.25, 2.0))
 
 
+async def paint(picture: Picture) -> bytes:
+    with refusals_called(IN_ADDRESSES):
+        return b"".join(picture.task(lambda: True).pieces)
+
+
 def light(data, limit=2000, **query):
-    carried = FirstPaint(Networks(data), query, limit, PURSE).content()
+    carried = asyncio.run(FirstPaint(Networks(data), query, limit, PURSE).content(paint))
     assert "<" not in carried
     return json.loads(carried)
 

@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
 import orjson
@@ -29,6 +28,7 @@ from gatescope.app.workers.local import LocalBackend
 from gatescope.app.workers.protocol import Frame
 from gatescope.models.cells import cells
 from gatescope.models.network.network import untrained
+from tests.fire.process import ServerProcess
 from tests.runs_over_http import started
 from tests.service import a_server, serve
 
@@ -252,12 +252,12 @@ def test_nothing_that_people_send_is_in_the_log_of_a_server(tmp_path, format):
 
 def kill_worker(server: int) -> None:
     """Kill the worker of a server as soon as it has one, so that there is something to log."""
-    children, end = Path(f"/proc/{server}/task/{server}/children"), time.monotonic() + 20
-    while not (found := children.read_text().split()):
+    end = time.monotonic() + 20
+    while not (found := ServerProcess(server).workers()):
         assert time.monotonic() < end, "the server has no worker"
         time.sleep(0.05)
-    for child in found:
-        os.kill(int(child), signal.SIGKILL)
+    for worker in found:
+        os.kill(worker.number, signal.SIGKILL)
 
 
 def test_the_log_is_configured_as_uvicorn_takes_it(tmp_path):

@@ -1,11 +1,13 @@
 """Who computes when, and how much memory is held: turns among addresses, limits, nothing lost by those who leave."""
 
 import asyncio
+import itertools
+import math
 import time
 
 import pytest
 
-from gatescope.app.http.places import DEAR, Places, Share
+from gatescope.app.http.places import Places, Share
 from gatescope.app.http.problems import Problem
 
 
@@ -82,49 +84,46 @@ def test_a_large_wish_is_not_starved_by_small_ones():
     assert asyncio.run(mixed())[:2] == ["first", "large"]
 
 
-async def computes(places: Places, work: int, who: str, running: list, seconds: float = 0.05, page: bool = False):
-    async with places.room(1, who) as until, places.place(work, who, until, page):
-        running.append(work)
-        most = max(sum(each > DEAR for each in running), 0), len(running)
-        await places.in_thread(lambda: time.sleep(seconds))
-        running.remove(work)
-        return most
+async def looks(places: Places, who: str, began: list, seconds: float = 0.05) -> None:
+    def look() -> None:
+        began.append((who, time.monotonic()))
+        time.sleep(seconds)
+
+    await places.looked_at(1, who, look)
 
 
-def test_what_is_dear_leaves_places_for_what_is_quick():
-    async def together():
-        places, running = Places(4, 1000, 10), []
-        dear = [computes(places, 2 * DEAR, f"d{number}", running) for number in range(6)]
-        quick = [computes(places, 1, f"q{number}", running) for number in range(6)]
-        return await asyncio.gather(*dear, *quick)
+def test_bodies_are_looked_at_one_after_the_other_with_rests_between():
+    async def crowd() -> list[tuple[str, float]]:
+        places, began = Places(1000, 10), []
+        await asyncio.gather(*[looks(places, who, began) for who in ["crowd"] * 4 + ["other"]])
+        return began
 
-    found = asyncio.run(together())
-    assert max(dear for dear, _ in found) == 2 and max(every for _, every in found) == 6
+    began = asyncio.run(crowd())
+    assert "other" in [who for who, _ in began[:3]]
+    assert all(later - before > 0.14 for (_, before), (_, later) in itertools.pairwise(began))
 
 
-def test_a_page_never_waits_behind_computations():
+def test_a_page_never_waits_behind_a_body():
     async def busy() -> float:
-        places = Places(1, 1000, 10)
-        dear = asyncio.create_task(computes(places, 2 * DEAR, "somebody", [], 1.0))
+        places = Places(1000, 10)
+        look = asyncio.create_task(looks(places, "somebody", [], 1.0))
         await asyncio.sleep(0.1)
         began = time.monotonic()
-        async with places.place(1, "reader", page=True):
-            waited = time.monotonic() - began
-        await dear
+        await places.painted(lambda: None, "reader", math.inf)
+        waited = time.monotonic() - began
+        await look
         return waited
 
     assert asyncio.run(busy()) < 0.5
 
 
-@pytest.mark.parametrize("memory", [1, 1000])
-def test_who_waits_too_long_is_told_when_to_come_again(memory):
+def test_who_waits_too_long_is_told_when_to_come_again():
     async def refused() -> Problem:
-        places = Places(1, 1000, 0.05)
-        async with places.room(1000, "somebody"), places.place(2 * DEAR, "somebody"):
+        places = Places(1000, 0.05)
+        async with places.room(1000, "somebody"):
             with pytest.raises(Problem) as problem:
-                async with places.room(0 if memory == 1 else memory, "other") as until:
-                    async with places.place(2 * DEAR, "other", until):
-                        pass
+                async with places.room(1000, "other"):
+                    pass
         assert places.little.free == places.little.capacity and places.memory.free == places.memory.capacity
         return problem.value
 

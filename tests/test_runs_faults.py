@@ -18,6 +18,7 @@ import pytest
 
 from gatescope.app.runs.store import Store
 from gatescope.app.workers.local import LocalBackend
+from tests.fire.process import ServerProcess
 from tests.runs import TEXT, Trainings, recipe, trainings
 
 pytestmark = pytest.mark.slow
@@ -76,12 +77,8 @@ def until(holds: Callable[[], object], gets_on: Callable[[], object] = lambda: N
 
 
 def workers(server: subprocess.Popen) -> list[int]:
-    """The processes that a server has started."""
-    try:
-        found = Path(f"/proc/{server.pid}/task").glob("*/children")
-        return [int(id) for path in found for id in path.read_text().split()]
-    except OSError:
-        return []
+    """The processes that train for a server."""
+    return [each.number for each in ServerProcess(server.pid).workers()]
 
 
 def lives(process: int) -> bool:

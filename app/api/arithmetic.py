@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from gatescope.app.api.answers import answer
 from gatescope.app.api.computing import computed
 from gatescope.app.api.fields import ArithmeticBody, ArithmeticQuery
-from gatescope.app.http.encoding import json_response
+from gatescope.app.calculators.tasks import as_json
 from gatescope.models.inspection.preactivations import preactivations
 from gatescope.models.inspection.price import price_of_preactivations
 
@@ -18,8 +18,8 @@ JSON = answer("terms by signal")
 
 def summed(request: Request, fields: ArithmeticQuery | ArithmeticBody) -> Response:
     """The arithmetic that was asked for."""
-    compute, place = preactivations.pieces, (fields.layer, fields.unit)
-    return computed(request, fields, price_of_preactivations, compute, json_response, *place)
+    place = fields.layer, fields.unit
+    return computed(request, fields, price_of_preactivations, preactivations, as_json, *place)
 
 
 @router.get("/arithmetic", responses=JSON)

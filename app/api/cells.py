@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from gatescope.app.http.encoding import json_response
+from gatescope.app.http.responses import json_response
 from gatescope.models.cells import cells, describe
 
 router = APIRouter(prefix="/api/cells", tags=["cells"])

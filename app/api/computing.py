@@ -2,32 +2,31 @@
 than somebody waits for the answer.
 """
 
-import threading
-import time
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, NotRequired, TypedDict, TypeVar
+from typing import Any, NotRequired, TypedDict, TypeVar
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from gatescope.app.api.fields import InputBody, InputQuery
-from gatescope.app.http.places import DEAR, Places, address_of
-from gatescope.app.http.streams import unless_left
+from gatescope.app.calculators.pool import Calculators, Job
+from gatescope.app.calculators.tasks import Task, Written, whole
+from gatescope.app.http.places import Places, address_of
+from gatescope.app.http.responses import download
+from gatescope.app.http.streams import EventStream, unless_left
 from gatescope.app.networks.inputs import IN_ADDRESSES, IN_TEXTS, Inputs, Targets, inputs_of, targets_of
 from gatescope.app.networks.shown import network_for
-from gatescope.models.inspection.computation import finished
+from gatescope.models.inspection.computation import Computation
 from gatescope.models.inspection.interventions import Intervention
 from gatescope.models.inspection.price import Price, Purse, count_of_steps
 from gatescope.models.network.network import Network
 from gatescope.models.refused import refusals_called
 
-# Bytes of events, and the processor's seconds in which they are made, before they are sent; by the clock pieces would
-# be the smaller, and their number the larger, the more there is to do for others.
-AT_ONCE, SECONDS = 2**20, 0.03
 Result = TypeVar("Result")
 
 
@@ -54,19 +53,15 @@ def resolve_inputs(request: Request, fields: InputQuery | InputBody) -> tuple[Ne
 
 
 @dataclass(frozen=True)
-class Work(Generic[Result]):
-    """Something to compute: its price, what begins it, and how what the networks refuse of it was called by whoever
-    sent it.
+class Work:
+    """Something to compute of a network: its price, the task, and how what the networks refuse of it was called by
+    whoever sent it.
     """
 
+    network: Network
     price: Price
-    begin: Callable[[], Result]
+    task: Task
     names: dict[str, str]
-
-    def begun(self) -> Result:
-        """What begins it, done; raises Refused with the sender's names."""
-        with refusals_called(self.names):
-            return self.begin()
 
 
 def purse_of(request: Request) -> Purse:
@@ -79,15 +74,15 @@ def planned(
     request: Request,
     fields: InputQuery | InputBody,
     pricing: Callable[..., Price],
-    compute: Callable[..., Result],
+    task: Callable[..., Written],
     *values: object,
     told: dict[str, Any] | None = None,
     **options: object,
-) -> Work[Result]:
+) -> Work:
     """What a request asks for, once its price is known and can be paid; a Problem, or Refused, where it cannot.
 
-    pricing and compute: of network and steps, and of network and inputs; values and options go to compute, told to
-    both.
+    pricing: of network and steps; task: of what goes to the computation, network and inputs first. values and options
+    go to the computation, told to both.
     """
     network, inputs, resolved = resolve_inputs(request, fields)
     told, names = told or {}, names_of(fields)
@@ -98,7 +93,7 @@ def planned(
             steps,
             "values" if network.channels else "tokens",
         )
-    return Work(price, partial(compute, network, inputs, *values, **resolved, **told, **options), names)
+    return Work(network, price, partial(task, (network, inputs, *values), {**resolved, **told, **options}), names)
 
 
 def names_of(fields: InputQuery | InputBody) -> dict[str, str]:
@@ -106,92 +101,80 @@ def names_of(fields: InputQuery | InputBody) -> dict[str, str]:
     return IN_ADDRESSES if isinstance(fields, InputQuery) else IN_TEXTS if fields.text is not None else {}
 
 
-class Computed(Response, Generic[Result]):
-    """The answer to a request for a computation: it is planned, waits for its turn, is computed in pieces while the
-    client waits for it, and written; what it holds is held until the answer has been taken.
+class Computed(Response):
+    """The answer to a request for a computation: it is planned, waits for its turn, is computed while the client waits
+    for it, and written; what it holds is held until the answer has been taken.
     """
 
     background = None  # nothing is to be done after it
 
-    def __init__(
-        self,
-        places: Places,
-        who: str,
-        plan: Callable[[], Work[Generator[None, None, Result]]],
-        write: Callable[[Result], Response],
-    ):
-        self.places, self.who, self.plan, self.write = places, who, plan, write
+    def __init__(self, request: Request, plan: Callable[[], Work]):
+        state = request.app.state
+        self.places, self.calculators, self.who, self.plan = state.places, state.calculators, address_of(request), plan
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Compute and answer; nothing where the client leaves before."""
-        work = await run_in_threadpool(self.plan)
-        async with self.places.room(work.price.memory, self.who) as until:
-            response = await unless_left(receive, self._response(work, until))
-            if response:
-                await response(scope, receive, send)
+        async with _begun(self.places, self.calculators, self.who, self.plan) as begin:
+            found = await unless_left(receive, begin)
+            if found:
+                await self._response(*found)(scope, receive, send)
 
-    async def _response(self, work: Work[Generator[None, None, Result]], until: float) -> Response:
-        left, is_dear = threading.Event(), work.price.work > DEAR
-        piece_began = time.monotonic()
-
-        def goes_on() -> bool:
-            nonlocal piece_began
-            if is_dear:
-                self.places.give_way(time.monotonic() - piece_began)
-            piece_began = time.monotonic()
-            return not left.is_set()
-
-        def compute() -> Response:
-            with refusals_called(work.names):
-                return self.write(finished(work.begin(), goes_on))
-
-        async with self.places.place(work.price.work, self.who, until):
-            try:
-                return await self.places.in_thread(compute, abandon=True)
-            finally:
-                left.set()
+    def _response(self, job: Job, first: bytes) -> Response:
+        content, (media_type, name, length) = first if job.is_over else _from(first, job), job.how
+        if name is not None:
+            return download(content, name, length)
+        if isinstance(content, bytes):
+            return Response(content, media_type=media_type)
+        return StreamingResponse(content, media_type=media_type)
 
 
-async def computed_pieces(
-    places: Places, who: str, plan: Callable[[], Work[Iterator[bytes]]]
-) -> AsyncGenerator[bytes, None]:
-    """The pieces of a stream, each computed when the one before has been taken, a place being held only meanwhile."""
+@asynccontextmanager
+async def _begun(
+    places: Places, calculators: Calculators, who: str, plan: Callable[[], Work]
+) -> AsyncIterator[Awaitable[tuple[Job, bytes]]]:
+    """What begins to compute something planned, for the length of an `async with` block."""
     work = await run_in_threadpool(plan)
+
+    async def begin() -> tuple[Job, bytes]:
+        with refusals_called(work.names):
+            return job, await job.begin(until)
+
     async with places.room(work.price.memory, who) as until:
-        pieces: Iterator[bytes] = iter(())
-        try:
-            async with places.place(work.price.work, who, until):
-                pieces = await places.in_thread(work.begun)
-                piece = await places.in_thread(partial(_some, pieces))
-            while piece:
-                yield piece
-                async with places.place(work.price.work, who):
-                    piece = await places.in_thread(partial(_some, pieces))
-        finally:
-            if isinstance(pieces, Generator):
-                pieces.close()  # with it goes all that it holds
+        with calculators.job(work.task, work.network, work.price, who) as job:
+            yield begin()
 
 
-def _some(pieces: Iterator[bytes]) -> bytes:
-    """The next pieces, as many as are made quickly, joined; nothing at the end."""
-    found, began, size = [], time.thread_time(), 0
-    for piece in pieces:
-        found.append(piece)
-        size += len(piece)
-        if size > AT_ONCE or time.thread_time() - began > SECONDS:
-            break
-    return b"".join(found)
+async def _from(first: bytes, job: Job) -> AsyncGenerator[bytes, None]:
+    yield first
+    async for piece in job.pieces():
+        yield piece
+
+
+async def _pieces(request: Request, plan: Callable[[], Work]) -> AsyncGenerator[bytes, None]:
+    """The pieces of a stream, each computed when the one before has been taken."""
+    state = request.app.state
+    async with _begun(state.places, state.calculators, address_of(request), plan) as begin:
+        job, first = await begin
+        yield first
+        async for piece in job.pieces():
+            yield piece
 
 
 def computed(
     request: Request,
     fields: InputQuery | InputBody,
     pricing: Callable[..., Price],
-    compute: Callable[..., Generator[None, None, Result]],
-    write: Callable[[Result], Response],
+    compute: Computation[..., Result],
+    write: Callable[[Result], Written],
     *values: object,
     told: dict[str, Any] | None = None,
-) -> Computed[Result]:
-    """The answer to a request for a computation; see `planned`. write: makes the answer of the result."""
-    plan = partial(planned, request, fields, pricing, compute, *values, told=told)
-    return Computed(request.app.state.places, address_of(request), plan, write)
+    **options: object,
+) -> Computed:
+    """The answer to a request for a computation; see `planned`. write: writes its result."""
+    task = partial(whole, compute, write)
+    return Computed(request, partial(planned, request, fields, pricing, task, *values, told=told, **options))
+
+
+def streamed(request: Request, plan: Callable[[], Work]) -> EventStream:
+    """The answer to a request for the events of a computation."""
+    return EventStream(request.app.state.streams, _pieces(request, plan))

@@ -10,7 +10,7 @@ from fastapi.sse import format_sse_event
 from gatescope.app.api.answers import Answers, answer
 from gatescope.app.api.run_fields import EventsQuery, PageQuery
 from gatescope.app.api.runs import get_run
-from gatescope.app.http.encoding import json_response
+from gatescope.app.http.responses import json_response
 from gatescope.app.http.streams import EventStream
 
 router = APIRouter(prefix="/api", tags=["runs"])

@@ -1,17 +1,14 @@
 """A network writing on."""
 
-from collections.abc import Iterator
 from functools import partial
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from gatescope.app.api.answers import answer
-from gatescope.app.api.computing import Work, computed_pieces, purse_of
+from gatescope.app.api.computing import Work, purse_of, streamed
 from gatescope.app.api.fields import GenerateBody
-from gatescope.app.http.encoding import server_sent
-from gatescope.app.http.places import address_of
-from gatescope.app.http.streams import EventStream
+from gatescope.app.calculators.tasks import events
 from gatescope.app.networks.inputs import tokens_of
 from gatescope.app.networks.shown import network_for
 from gatescope.models.inspection.generate import generate
@@ -23,7 +20,7 @@ STREAM = answer("`begin`, `forward`, `character` …, `end`", "text/event-stream
 SENT = {"tokens": "length"}
 
 
-def planned_writing(request: Request, body: GenerateBody) -> Work[Iterator[bytes]]:
+def planned_writing(request: Request, body: GenerateBody) -> Work:
     """What is to be written, at which price; a Problem, or Refused, where it cannot be."""
     network = network_for(request, body.model)
     prompt = tokens_of(network, body.prompt, request.app.state.settings.text_limit_post, "prompt")
@@ -32,16 +29,11 @@ def planned_writing(request: Request, body: GenerateBody) -> Work[Iterator[bytes
         price = purse_of(request).pay(
             lambda length: price_of_generation(network, len(prompt), length, interventions), body.length
         )
-
-    def begin() -> Iterator[bytes]:
-        events = generate(network, prompt, body.length, body.temperature, body.top_k, body.seed, interventions)
-        return server_sent(events, body.encoding)
-
-    return Work(price, begin, {})
+    values = network, prompt, body.length, body.temperature, body.top_k, body.seed, interventions
+    return Work(network, price, partial(events, generate, body.encoding, values, {}), {})
 
 
 @router.post("/generate", responses=STREAM)
 async def stream_generation(request: Request, body: GenerateBody) -> Response:
     """Continue a text: events `begin`, `forward` (the prompt), `character` for each one written, `end`."""
-    state, plan = request.app.state, partial(planned_writing, request, body)
-    return EventStream(state.streams, computed_pieces(state.places, address_of(request), plan))
+    return streamed(request, partial(planned_writing, request, body))

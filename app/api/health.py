@@ -13,9 +13,9 @@ from starlette.status import HTTP_403_FORBIDDEN, HTTP_503_SERVICE_UNAVAILABLE
 from gatescope.app.api.answers import Answers, answer
 from gatescope.app.http import problems
 from gatescope.app.http.connection import counts
-from gatescope.app.http.encoding import json_response
 from gatescope.app.http.owners import is_of_loopback
 from gatescope.app.http.problems import Problem
+from gatescope.app.http.responses import json_response
 from gatescope.app.http.streams import Streams
 from gatescope.app.runs.run import ACTIVE, OVER
 from gatescope.app.runs.store import Store

@@ -1,15 +1,15 @@
 """Who influences whom."""
 
+from functools import partial
 from typing import Annotated
 
-import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from gatescope.app.api.answers import answer
 from gatescope.app.api.computing import computed
 from gatescope.app.api.fields import InfluenceBody, InfluenceQuery
-from gatescope.app.http.encoding import json_response
+from gatescope.app.calculators.tasks import as_map
 from gatescope.models.inspection.influence import influence
 from gatescope.models.inspection.price import price_of_influence
 
@@ -19,11 +19,8 @@ JSON = answer("layer, signal, and a row for each loss")
 
 def mapped(request: Request, fields: InfluenceQuery | InfluenceBody) -> Response:
     """The map that was asked for."""
-
-    def lists(norms: np.ndarray) -> Response:
-        return json_response({"layer": fields.layer, "signal": fields.signal, "influence": norms})
-
-    return computed(request, fields, price_of_influence, influence.pieces, lists, fields.layer, fields.signal)
+    place = fields.layer, fields.signal
+    return computed(request, fields, price_of_influence, influence, partial(as_map, *place), *place)
 
 
 @router.get("/influence", responses=JSON)

@@ -4,8 +4,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 
 from gatescope.app.api.answers import answer
-from gatescope.app.http.encoding import BYTES, download, json_response
+from gatescope.app.http.encoding import BYTES
 from gatescope.app.http.opened_file import OpenedFile
+from gatescope.app.http.responses import download, json_response
 from gatescope.app.networks.catalog import Networks
 from gatescope.app.networks.shown import network_for
 

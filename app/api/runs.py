@@ -14,10 +14,10 @@ from starlette.status import HTTP_404_NOT_FOUND, HTTP_409_CONFLICT
 
 from gatescope.app.api.answers import Answers
 from gatescope.app.api.run_fields import ID, MOST_RUNS, RunQuery, RunsQuery
-from gatescope.app.http.encoding import json_response
 from gatescope.app.http.owners import bearer, check_owner, is_at_home, token_hash
 from gatescope.app.http.places import address_of
 from gatescope.app.http.problems import Problem
+from gatescope.app.http.responses import json_response
 from gatescope.app.networks.text_decoding import read_text
 from gatescope.app.runs.database import StoreFault
 from gatescope.app.runs.run import Run
@@ -55,7 +55,7 @@ async def create_run(
         content = await request.body()
         look = partial(started, request, query, content, token, idempotency_key)
         length, who = len(content), address_of(request)
-        made: Response = await places.looked_at(IN_MEMORY * length, length, who, look)
+        made: Response = await places.looked_at(IN_MEMORY * length, who, look)
         return made
 
 

@@ -8,10 +8,11 @@ from fastapi.responses import Response
 
 from gatescope.app.api.answers import Answers, answer
 from gatescope.app.api.fields import UploadQuery
-from gatescope.app.http.encoding import BYTES, json_response
+from gatescope.app.http.encoding import BYTES
 from gatescope.app.http.owners import address_hash, bearer, check_owner
 from gatescope.app.http.places import address_of
 from gatescope.app.http.problems import Problem
+from gatescope.app.http.responses import json_response
 from gatescope.models.formats.safetensors import LENGTH, check_start, import_price
 from gatescope.models.formats.torch_module import recognise
 from gatescope.models.network.network import BadNetwork
@@ -45,7 +46,7 @@ async def upload_model(
             content = await received(request)
             look = partial(accepted, request, content, query.dry_run, token)
             length, who = len(content), address_of(request)
-            made: Response = await state.places.looked_at(import_price(length), length, who, look)
+            made: Response = await state.places.looked_at(import_price(length), who, look)
             return made
     except BadNetwork as bad:
         raise Problem(("body", str(bad))) from None

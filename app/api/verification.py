@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from gatescope.app.api.answers import answer
 from gatescope.app.api.computing import computed
 from gatescope.app.api.fields import VerificationBody, VerificationQuery
-from gatescope.app.http.encoding import json_response
+from gatescope.app.calculators.tasks import as_json
 from gatescope.models.inspection.gradient_check import check_gradients
 from gatescope.models.inspection.price import price_of_check
 
@@ -18,7 +18,7 @@ JSON = answer("both slopes and how far they lie apart")
 
 def verified(request: Request, fields: VerificationQuery | VerificationBody) -> Response:
     """The check that was asked for."""
-    return computed(request, fields, price_of_check, check_gradients.pieces, json_response, fields.loss)
+    return computed(request, fields, price_of_check, check_gradients, as_json, fields.loss)
 
 
 @router.get("/verification", responses=JSON)

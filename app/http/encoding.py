@@ -4,22 +4,20 @@ large is written piece by piece, so that nobody holds it whole.
 
 import base64
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
-from urllib.parse import quote
 
 import numpy as np
 import orjson
-from fastapi.responses import Response, StreamingResponse
-from fastapi.sse import format_sse_event
 
 Encoding = Literal["float16", "json"]
 BYTES = "application/octet-stream"
-QUOTED = str.maketrans({'"': r"\"", "\\": r"\\"})  # what a name in quotation marks cannot hold as it is
-NO_BUFFERING = {"X-Accel-Buffering": "no"}
-PIECE = 2**20  # bytes that are sent at once
+PIECE = 2**18  # bytes that are made at once, about
 A_NUMBER = 16  # characters of one in JSON, about
 DTYPES = {"float32": "F32", "float64": "F64"}  # as safetensors calls them
+# what would turn a page around where its source is looked at
+INVISIBLE = re.compile("[\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 LENGTH = 8  # bytes in which such a file says how long its header is
 Tensors = Mapping[str, np.ndarray]
 
@@ -48,30 +46,18 @@ def to_json(value: Any, encoding: Encoding = "json") -> bytes:
     return orjson.dumps(value, listed, orjson.OPT_SERIALIZE_NUMPY)
 
 
+def json_in_html(content: Any) -> str:
+    """JSON that may stand inside a script element; its arrays are base64 of float16."""
+    text = to_json(content, "float16").replace(b"<", rb"\u003c").decode()
+    return INVISIBLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def server_sent(events: Iterable[tuple[str, Mapping[str, Any]]], encoding: Encoding) -> Iterator[bytes]:
-    """(name, data) pairs as server-sent events."""
-    for name, data in events:
-        yield format_sse_event(event=name, data_str=to_json(data, encoding).decode())
-
-
-def json_response(value: Any, status: int = 200) -> Response:
-    """A value with arrays in it as a JSON response."""
-    return Response(to_json(value), status, media_type="application/json")
-
-
-def download(content: bytes | Iterable[bytes], name: str, length: int | None = None) -> Response:
-    """Bytes, or pieces of `length` bytes together, as a file of this name to be kept; the name, in any script, as RFC
-    6266 has it.
+    """(name, data) pairs as server-sent events. JSON has no line ends, which FastAPI's own function would look for in
+    megabytes of base64.
     """
-    name = "".join(character if character.isprintable() else "_" for character in name)
-    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
-    if name.isascii() and name.isprintable():
-        headers = {"Content-Disposition": f'attachment; filename="{name.translate(QUOTED)}"'}
-    if isinstance(content, bytes):
-        return Response(content, media_type=BYTES, headers=headers)
-    if length is not None:
-        headers["Content-Length"] = str(length)
-    return StreamingResponse(content, media_type=BYTES, headers=headers)
+    for name, data in events:
+        yield b"event: %s\ndata: %s\n\n" % (name.encode(), to_json(data, encoding))
 
 
 def safetensors_header(tensors: Tensors, metadata: Mapping[str, Any]) -> bytes:

@@ -18,11 +18,10 @@ from starlette.status import HTTP_503_SERVICE_UNAVAILABLE
 from gatescope.app.http.problems import Problem
 from gatescope.models.compiler.aligned import give_back
 
-# What is dearer, about a quarter of a second, has places of its own, half as many, and gives way to what is quick.
-DEAR = 10_000_000_000  # multiply-adds
-REST, BREATH = 9.0, 0.002
-PAGES = 2
-A_BYTE = 10_000  # multiply-adds: what takes as long as looking at a byte of a body
+# What is dearer, about half a second, is not for those who compute what is quick.
+DEAR = 4_000_000_000  # multiply-adds
+PAGES, LOOKS = 2, 1
+REST = 2.0  # times as long as a body was looked at, which slows everything here down, the next one has to wait
 # After what held so much memory the process gives back what lies free, this many seconds later.
 LARGE, AFTER = 48 << 20, 1.0
 # What holds no more waits for memory beside its like only, and the picture of a page for none.
@@ -103,30 +102,31 @@ class Share:
 
 
 class Places:
-    """computations: how many are computed at a time. memory: bytes that all of them hold together, half of it for those
-    that hold little each, and half as many that bodies on their way may. wait: seconds that one waits for its turn.
+    """memory: bytes that all computations hold together, half of it for those that hold little each; a third as many
+    are for bodies on their way. wait: seconds that one waits for its turn.
+
+    What is computed in this process, the quick pictures of pages and what is made of bodies, has places of its own; the
+    rest is for calculators, which have their turns themselves.
     """
 
-    def __init__(self, computations: int, memory: int, wait: float):
+    def __init__(self, memory: int, wait: float):
         few = memory // 2
         self.wait, self.memory, self.little = wait, Share(memory - few, memory // 2), Share(few, few // 4)
-        self._bodies = Share(memory // 2, memory // 4)
-        self._quick, self._dear = Share(computations), Share(max(1, computations // 2))
-        self._at_quick = 0  # computing or waiting
-        self._pages = Share(PAGES)
+        self._bodies = Share(memory // 3, memory // 6)
+        self._pages, self._looks, self._rests_until = Share(PAGES), Share(LOOKS), 0.0
         self._giving_back: asyncio.TimerHandle | None = None
         self._threads = CapacityLimiter(math.inf)  # the shares say how many there are
 
     @asynccontextmanager
     async def room(self, memory: int, who: str) -> AsyncIterator[float]:
         """Hold so much memory for the length of an `async with` block (none: it is not waited for); gives until when to
-        wait for a place (see `place`). Raises Problem (503) where there is no room in time.
+        wait for a turn. Raises Problem (503) where there is no room in time.
         """
         until = asyncio.get_running_loop().time() + self.wait
         if not memory:
             yield until
             return
-        async with _in_time(self.memory if memory > SMALL else self.little, memory, who, until):
+        async with in_time(self.memory if memory > SMALL else self.little, memory, who, until):
             try:
                 yield until
             finally:
@@ -145,44 +145,33 @@ class Places:
         said = request.headers.get("content-length", "")
         length = min(int(said), limit) if said.isdecimal() else limit
         until = asyncio.get_running_loop().time() + self.wait
-        async with _in_time(self._bodies, length, address_of(request), until):
+        async with in_time(self._bodies, length, address_of(request), until):
             yield
 
-    @asynccontextmanager
-    async def place(self, work: int, who: str, until: float = math.inf, page: bool = False) -> AsyncIterator[None]:
-        """Have a place to compute so much for the length of an `async with` block; a quick picture of a page has places
-        of its own. Raises Problem (503) where there is none until then.
-        """
-        share = self._dear if work > DEAR else self._pages if page else self._quick
-        self._at_quick += work <= DEAR
-        try:
-            async with _in_time(share, 1, who, until):
-                yield
-        finally:
-            self._at_quick -= work <= DEAR
+    async def painted(self, paint: Callable[[], Result], who: str, until: float) -> Result:
+        """A quick picture of a page, which waits behind others of its kind only. Raises Problem (503)."""
+        async with in_time(self._pages, 1, who, until):
+            return await self._in_thread(paint)
 
-    def give_way(self, took: float) -> None:
-        """Called by what is dear between two of its pieces, in its thread, with the seconds that the last one took: it
-        rests while something quick is computed or waits, up to nine times as long, since all share one interpreter.
-        """
-        end = time.monotonic() + REST * took
-        while self._at_quick and time.monotonic() < end:
-            time.sleep(BREATH)
+    async def looked_at(self, memory: int, who: str, look: Callable[[], Result]) -> Result:
+        """What is made of a body that has come, in its turn, with so much memory meanwhile. Raises Problem (503)."""
+        async with self.room(memory, who) as until, in_time(self._looks, 1, who, until):
+            await asyncio.sleep(self._rests_until - time.monotonic())
+            began = time.monotonic()
+            try:
+                return await self._in_thread(look)
+            finally:
+                self._rests_until = time.monotonic() + REST * (time.monotonic() - began)
 
-    async def looked_at(self, memory: int, length: int, who: str, look: Callable[[], Result]) -> Result:
-        """What is made of a body of so many bytes that has come, in its turn like a computation; it holds so much
-        memory meanwhile. Raises Problem (503).
-        """
-        async with self.room(memory, who) as until, self.place(length * A_BYTE, who, until):
-            return await self.in_thread(look)
-
-    async def in_thread(self, function: Callable[[], Result], abandon: bool = False) -> Result:
-        """What a function gives, computed in a thread of its own; abandon: who is cancelled does not wait for it."""
-        return await to_thread.run_sync(function, abandon_on_cancel=abandon, limiter=self._threads)
+    async def _in_thread(self, function: Callable[[], Result]) -> Result:
+        return await to_thread.run_sync(function, limiter=self._threads)
 
 
 @asynccontextmanager
-async def _in_time(share: Share, amount: int, who: str, until: float) -> AsyncIterator[None]:
+async def in_time(share: Share, amount: int, who: str, until: float) -> AsyncIterator[None]:
+    """Have so much of a share for the length of an `async with` block; raises Problem (503) where it is not there until
+    then.
+    """
     taking = share.taken(amount, who)
     try:
         async with asyncio.timeout_at(None if until == math.inf else until):

@@ -19,9 +19,8 @@ from starlette.types import ASGIApp
 from gatescope.app.http.connection import Connection, Limits
 from gatescope.app.settings import Settings
 
-# Seconds for which a thread that computes keeps the interpreter from others: a computation gives it up at each matrix
-# product and would wait so long to have it back, and so does the event loop at each request.
-SWITCH = 0.002
+# Seconds for which a thread that computes keeps the interpreter from the event loop, which gives it up at each request.
+SWITCH = 0.0005
 GRACE = 2  # seconds for answers that are under way when the server leaves
 LAST_MOMENT = 8.0  # seconds after which the process ends whatever holds it: ten are promised
 MOST_FILES = 65_536

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from gatescope.app.http import problems
 from gatescope.app.http.connection import EXTENSION, Connection
-from gatescope.app.http.encoding import NO_BUFFERING
+from gatescope.app.http.responses import NO_BUFFERING
 
 FULL = "Too many event streams are open now; try again in a while. What they tell can be had in pages and files."
 MORE_LATER = {"Retry-After": "10"}

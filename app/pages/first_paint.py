@@ -1,30 +1,26 @@
 """What a page carries so that its first picture needs no further request."""
 
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
-import orjson
+from fastapi.concurrency import run_in_threadpool
 from markupsafe import Markup
 from pydantic import BaseModel, Field, ValidationError
 
 from gatescope.app.api.cells import descriptions
-from gatescope.app.http.encoding import to_json
+from gatescope.app.calculators.pictures import picture
+from gatescope.app.calculators.tasks import Task
+from gatescope.app.http.encoding import json_in_html
 from gatescope.app.http.problems import Problem, field_error
 from gatescope.app.networks.catalog import Listed, Networks
 from gatescope.app.networks.inputs import IN_ADDRESSES, Inputs, Targets, format_rows, inputs_of, targets_of
-from gatescope.models.inspection.preactivations import preactivations
 from gatescope.models.inspection.price import Price, Purse, count_of_steps, price_of_preactivations, price_of_stream
-from gatescope.models.inspection.trace import stream
 from gatescope.models.network.network import Network
 from gatescope.models.refused import Refused, refusals_called
 
-# what would turn a page around where its source is looked at
-INVISIBLE = re.compile("[\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 MODEL = "shakespeare-lstm"
 TEXT = "To be, or not to be: that is the question."
 STEPS, NUMBERS, FEW = 24, 240, 12  # of an example made up: steps, numbers in all, words
@@ -80,6 +76,13 @@ class Picture:
     price: Price
     notice: str = ""
 
+    @property
+    def task(self) -> Task:
+        """What computes it."""
+        address = self.address.model_dump(exclude_none=True) | self.fields
+        more = {"notice": self.notice} if self.notice else {}
+        return partial(picture, self.network, self.inputs, self.targets, address, self.address.unit, more)
+
 
 def _picture(networks: Networks, address: Address, limit: int, purse: Purse) -> Picture:
     network = networks.get(address.model)
@@ -98,26 +101,6 @@ def _price(network: Network, steps: int) -> Price:
     recorded, sums = price_of_stream(network, steps), price_of_preactivations(network, steps)
     numbers = 2 * steps * sum(len(spec.cell.graph().signals) * spec.hidden for spec in network.layer_specs)
     return Price(recorded.memory + 12 * numbers, recorded.work + sums.work)
-
-
-def drawn(picture: Picture) -> dict[str, Any]:
-    """The trace and the unit's arithmetic of a picture; raises Refused, by the names of an address."""
-    network, address, targets = picture.network, picture.address, picture.targets
-    with refusals_called(IN_ADDRESSES):
-        events = list(stream(network, picture.inputs, loss=address.loss, targets=targets))
-        unit = liveliest_unit(events, address.layer) if address.unit is None else address.unit
-        summands = preactivations(network, picture.inputs, address.layer, unit, targets=targets)
-    return {
-        "events": events,
-        "arithmetic": orjson.Fragment(to_json(summands)),
-        "address": address.model_dump(exclude_none=True) | picture.fields | {"unit": unit},
-    } | ({"notice": picture.notice} if picture.notice else {})
-
-
-def liveliest_unit(events: list[tuple[str, dict[str, Any]]], layer: int) -> int:
-    """The unit whose first signal moves most while the text is read: the one to look at when none is named."""
-    frames = [data["layers"][layer] for name, data in events if name == "forward"]
-    return int(np.concatenate([frame[next(iter(frame))] for frame in frames]).std(axis=0).argmax())
 
 
 class FirstPaint:
@@ -140,22 +123,18 @@ class FirstPaint:
         example = _picture(self.networks, Address(), self.limit, self.purse)
         return replace(example, notice=notice(field, detail))
 
-    def content(self) -> Markup:
-        """All of it as JSON, safe inside a script element."""
-        content = {
-            "models": [network.details() for network in offered_networks(self.networks, self.query)],
-            "cells": descriptions(),
-        }
+    async def content(self, paint: Callable[[Picture], Awaitable[bytes]]) -> Markup:
+        """All of it as JSON, safe inside a script element; paint: does a picture's task."""
         try:
-            return json_in_html(content | drawn(self.picture))
+            picture = await paint(self.picture)
         except Refused as refused:
-            return json_in_html(content | drawn(self._example(refused.field, refused.detail)))
+            picture = await paint(self._example(refused.field, refused.detail))
+        return await run_in_threadpool(self._around, picture)
 
-
-def json_in_html(content: dict[str, Any]) -> Markup:
-    """JSON that may stand inside a script element; its arrays are base64 of float16."""
-    text = to_json(content, "float16").replace(b"<", rb"\u003c").decode()
-    return Markup(INVISIBLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+    def _around(self, picture: bytes) -> Markup:
+        models = [network.details() for network in offered_networks(self.networks, self.query)]
+        around = json_in_html({"models": models, "cells": descriptions()})
+        return Markup(f"{around[:-1]},{picture[1:].decode()}")
 
 
 def offered_networks(networks: Networks, query: Mapping[str, str]) -> list[Network | Listed]:

@@ -1,7 +1,7 @@
 """The pages, and the drawing library they use."""
 
 import gzip
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,16 +11,20 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, Response
 from fastapi.templating import Jinja2Templates
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 
 from gatescope.app.api.cells import descriptions
 from gatescope.app.api.runs import is_any_run
-from gatescope.app.http.places import SMALL, address_of
+from gatescope.app.http.encoding import json_in_html
+from gatescope.app.http.places import DEAR, SMALL, address_of
+from gatescope.app.networks.inputs import IN_ADDRESSES
 from gatescope.app.pages.api_docs import operations
 from gatescope.app.pages.documentation import Heading, documentation, markdown_html
-from gatescope.app.pages.first_paint import FirstPaint, json_in_html
+from gatescope.app.pages.first_paint import FirstPaint, Picture
 from gatescope.app.pages.paths import STATIC, TEMPLATES
 from gatescope.models.inspection.price import Purse
+from gatescope.models.refused import refusals_called
 
 router = APIRouter(include_in_schema=False)
 templates = Jinja2Templates(directory=TEMPLATES)
@@ -50,26 +54,35 @@ def plotly(compressed: bool) -> bytes:
 
 
 async def trace_page(request: Request, template: str, view: str | None = None) -> Response:
-    """A page that carries its first picture, computed at a place of its own unless it is dear."""
-    state, who = request.app.state, address_of(request)
+    """A page that carries its first picture."""
+    state = request.app.state
     purse = Purse(state.settings.computation_memory, min(PAGE_WORK, state.settings.computation_work))
     arguments = state.networks, request.query_params, state.settings.text_limit_get, purse
     paint = await run_in_threadpool(FirstPaint, *arguments)
-
-    def page() -> Response:
-        made: Response = templates.TemplateResponse(request, template, {"first_light": paint.content(), "view": view})
+    memory = paint.picture.price.memory
+    async with state.places.room(memory if memory > SMALL else 0, address_of(request)) as until:
+        content = {"first_light": await paint.content(partial(painted, request, until)), "view": view}
+        made: Response = await run_in_threadpool(templates.TemplateResponse, request, template, content)
         return made
 
-    price, places = paint.picture.price, state.places
-    async with places.room(price.memory if price.memory > SMALL else 0, who) as until:
-        async with places.place(price.work, who, until, page=True):
-            made: Response = await places.in_thread(page)
-            return made
+
+async def painted(request: Request, until: float, picture: Picture) -> bytes:
+    """A picture as JSON: computed here at a place of its own, or by a calculator where it is dear. Raises Refused, by
+    the names of an address, and Problem (503).
+    """
+    state, who = request.app.state, address_of(request)
+    with refusals_called(IN_ADDRESSES):
+        if picture.price.work <= DEAR:
+            pieces = await state.places.painted(lambda: [*picture.task(lambda: True).pieces], who, until)
+        else:
+            with state.calculators.job(picture.task, picture.network, picture.price, who) as job:
+                pieces = [await job.begin(until)] + [piece async for piece in job.pieces()]
+    return b"".join(pieces)
 
 
 def training_page(request: Request, template: str, status: int = 200) -> HTMLResponse:
     """A page that knows the cells and is told the rest by the log of its runs."""
-    carried = json_in_html({"cells": descriptions()})
+    carried = Markup(json_in_html({"cells": descriptions()}))
     return templates.TemplateResponse(request, template, {"first_light": carried}, status)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from functools import update_wrapper
 from typing import Generic, ParamSpec, TypeVar
 
 Arguments = ParamSpec("Arguments")
@@ -11,16 +11,21 @@ Result = TypeVar("Result")
 Pieces = Generator[None, None, Result]
 
 
-@dataclass(frozen=True)
 class Computation(Generic[Arguments, Result]):
     """A function whose work is cut in pieces. Called, it goes through with all of them and gives its result; `pieces`
     gives the generator itself, which stops after each piece and returns the result with the last.
     """
 
-    pieces: Callable[Arguments, Pieces[Result]]
+    def __init__(self, pieces: Callable[Arguments, Pieces[Result]]):
+        self.pieces = pieces
+        update_wrapper(self, pieces)
 
     def __call__(self, *values: Arguments.args, **options: Arguments.kwargs) -> Result:
         return finished(self.pieces(*values, **options))
+
+    def __reduce__(self) -> str:
+        """Another process knows it by the name of its function."""
+        return self.pieces.__qualname__
 
 
 def finished(pieces: Pieces[Result], goes_on: Callable[[], bool] = lambda: True) -> Result:

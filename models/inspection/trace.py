@@ -168,6 +168,8 @@ def _plain(sizes: np.ndarray) -> list[float]:
 def top_guesses(probabilities: np.ndarray) -> list[list[list[int | float]]]:
     """Of each step's probabilities (n, V) the likeliest next tokens, likeliest first: [[token, probability], …]."""
     count = min(GUESSES, probabilities.shape[1])
+    if not count:
+        return [[] for _ in probabilities]
     # sorting all of a large vocabulary would take longer than the network
     lowest = np.partition(probabilities, -count, axis=1)[:, -count, None]
     steps, tokens = np.nonzero(~(probabilities < lowest))  # what is no number counts as likely, as in sorting

@@ -30,7 +30,7 @@ from gatescope.models.refused import Refused
 
 __all__ = ["BadNetwork", "Network", "UnknownCharacters", "parameter_shapes", "untrained"]
 
-_LAID_OUT = KeptWeights(256 << 20)
+_LAID_OUT = KeptWeights(64 << 20)
 
 
 @dataclass(eq=False)
@@ -263,6 +263,11 @@ class Network:
             absent=tuple(metadata.absent),
             task=metadata.form,
         )
+
+
+def keep_laid_out(most: int) -> None:
+    """Keep at most so many bytes of weights laid out in this process."""
+    _LAID_OUT.most = most
 
 
 def untrained(

@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 
 from tests.faults.sockets import asked, head
+from tests.fire.process import ServerProcess
 
 START_SECONDS = 120.0
 # what must never stand in a log: controls but the line's end, direction controls, half surrogates
@@ -140,37 +141,29 @@ class Server:
             time.sleep(0.05)
 
     def megabytes(self) -> float:
-        """Memory that its process holds."""
-        return self._status("VmRSS") / 1024
+        """Memory that its process and its calculators hold."""
+        return self._figures.memory()
 
     def peak(self) -> float:
-        """The most megabytes that its process ever held."""
-        return self._status("VmHWM") / 1024
-
-    def _status(self, name: str) -> int:
-        assert self.process
-        text = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(rf"^{name}:\s+(\d+)", text, re.M)[1])
+        """The most megabytes that each of them ever held, together."""
+        return self._figures.peak()
 
     def open_files(self) -> int:
         """How many files and connections its process has open."""
-        assert self.process
-        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+        return self._figures.files()
 
     def cpu_seconds(self) -> float:
-        """Processor time that its process has used."""
-        assert self.process
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / 100
+        """Processor time that its process and its calculators have used."""
+        return self._figures.seconds()
 
     def children(self) -> list[int]:
-        """The processes that it has started and that live."""
-        try:
-            assert self.process
-            found = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-            return [int(id) for path in found for id in path.read_text().split()]
-        except OSError:
-            return []
+        """The processes that it has started to train, and that live."""
+        return [each.number for each in self._figures.workers()]
+
+    @property
+    def _figures(self) -> ServerProcess:
+        assert self.process
+        return ServerProcess(self.process.pid)
 
     def log_size(self) -> int:
         """Bytes of the log."""

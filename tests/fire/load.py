@@ -22,7 +22,7 @@ import numpy as np
 import orjson
 
 from tests.fire.hostile import KINDS
-from tests.fire.process import Process, Served, leave_nothing, served
+from tests.fire.process import Served, leave_nothing, served
 
 BOOK = ("It was the best of times, it was the worst of times, it was the age of wisdom. " * 400).encode()
 NOT_NOW = ("503", "507")
@@ -70,7 +70,7 @@ class Crowd:
 
 @dataclass
 class Memory:
-    """What the server and its children held, with the times at which they did."""
+    """What the server with its calculators held, and its other children, with the times at which they did."""
 
     times: list[float] = field(default_factory=list)
     server: list[float] = field(default_factory=list)
@@ -80,7 +80,7 @@ class Memory:
         """Look once."""
         self.times.append(time.monotonic())
         self.server.append(server.memory())
-        self.children.append(sum(map(memory_of, server.children())))
+        self.children.append(sum(worker.memory() for worker in server.workers()))
 
     def growth(self) -> tuple[float, float]:
         """By how many megabytes it grew after the warm-up, and what it held in the middle.
@@ -96,14 +96,6 @@ class Memory:
         first, second = np.triu_indices(len(middles), 1)
         slopes = (middles[second, 1] - middles[first, 1]) / (middles[second, 0] - middles[first, 0])
         return float(np.median(slopes) * np.ptp(times)), float(np.median(held))
-
-
-def memory_of(process: Process) -> float:
-    """Megabytes of a process that may be over meanwhile."""
-    try:
-        return process.memory()
-    except (OSError, StopIteration):
-        return 0.0
 
 
 def started(address: str, count: int) -> list[str]:
@@ -140,7 +132,7 @@ class Measured:
             busy, began = server.seconds(), time.monotonic()
             self.seen = self._watched(server, commands)
             self.busy = (server.seconds() - busy) / (time.monotonic() - began)
-            self.peak, self.states = max(server.peak(), *self.memory.server), [self._state(server, id) for id in runs]
+            self.peak, self.states = max(self.memory.server), [self._state(server, id) for id in runs]
             self.log, self.exceptions, self.last_words = len(server.said()), server.exceptions(), server.said()[-2000:]
 
     def _state(self, server: Served, run: str) -> str:
@@ -206,8 +198,8 @@ class Measured:
         flat = FLAT if self.seconds >= LONG_ENOUGH else None
         said = f"{growth:+.0f} MB; median {middle:.0f} MB"
         yield Row("memory: growth after warm-up", 100 * growth / middle, flat, said, "%")
-        children = f"its children {max(self.memory.children):.0f} MB"
-        yield Row("memory: peak of the server", self.peak, 1500, children, "MB")
+        children = f"its trainings {max(self.memory.children):.0f} MB"
+        yield Row("memory: peak of the server and its calculators", self.peak, 1500, children, "MB")
         yield Row("log of the server", self.log / 1000, None, f"{self.exceptions.total()} tracebacks", "kB")
         clients = {
             name: f"{seen['busy'] / self.seconds:.0%} busy, {1000 * seen['late']:.0f} ms late"

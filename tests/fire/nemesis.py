@@ -25,6 +25,7 @@ from pathlib import Path
 import httpx
 
 from tests.fire.faulty.faulty import FAULTS, POINTS, VARIABLE
+from tests.fire.process import ServerProcess
 from tests.fire.watching import Reader, Streamer, Watcher, weights_of, whole_log
 from tests.runs import TEXT
 
@@ -127,13 +128,9 @@ class Nemesis:
         self.wait(is_made, "no run can be started")
 
     def workers(self) -> list[int]:
-        """The processes that the server has started."""
+        """The processes that train."""
         assert self.server
-        try:
-            found = Path(f"/proc/{self.server.pid}/task").glob("*/children")
-            return [int(id) for path in found for id in path.read_text().split()]
-        except OSError:
-            return []
+        return [each.number for each in ServerProcess(self.server.pid).workers()]
 
     def kill(self) -> None:
         """Kill or stop somebody, at random or at a named point."""

@@ -20,6 +20,7 @@ MOST = 8 * 2**30  # bytes of addresses; a request that asks for all there is tak
 # what ends a traceback: the first line after it that is not moved to the right
 ENDS = re.compile(r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*(\S.*)", re.M)
 TICKS = os.sysconf("SC_CLK_TCK")
+CALCULATES = b".calculators."  # in the command of a process that does
 
 
 def leave_nothing() -> None:
@@ -56,16 +57,59 @@ class Process:
 
     def children(self) -> list["Process"]:
         """The processes it started that are there now."""
-        found = (self.place / "task" / str(self.number) / "children").read_text().split()
-        return [Process(int(number)) for number in found]
+        try:
+            found = [path.read_text() for path in (self.place / "task").glob("*/children")]
+        except OSError:  # it is over
+            return []
+        return [Process(int(number)) for numbers in found for number in numbers.split()]
+
+    def command(self) -> bytes:
+        """With what it was started; nothing where it is over."""
+        try:
+            return (self.place / "cmdline").read_bytes()
+        except OSError:
+            return b""
 
     def _status(self, name: str) -> float:
         """A figure in megabytes; 0 where the process is over."""
-        lines = (self.place / "status").read_text().splitlines()
+        try:
+            lines = (self.place / "status").read_text().splitlines()
+        except OSError:
+            return 0.0
         return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(f"{name}:")), 0.0)
 
 
-class Served(Process):
+class ServerProcess(Process):
+    """A server's process, whose figures are those of its calculators too."""
+
+    def calculators(self) -> list[Process]:
+        """Those of its children that compute what people ask for."""
+        return [child for child in self.children() if CALCULATES in child.command()]
+
+    def workers(self) -> list[Process]:
+        """Those that train."""
+        return [child for child in self.children() if CALCULATES not in child.command()]
+
+    def memory(self) -> float:
+        """Megabytes that all of them hold now."""
+        return super().memory() + sum(each.memory() for each in self.calculators())
+
+    def peak(self) -> float:
+        """The most that each of them ever held, together."""
+        return super().peak() + sum(each.peak() for each in self.calculators())
+
+    def forget_peak(self) -> None:
+        """Let the peak begin anew at what is held now."""
+        super().forget_peak()
+        for each in self.calculators():
+            each.forget_peak()
+
+    def seconds(self) -> float:
+        """How long they have kept processors busy."""
+        return super().seconds() + sum(each.seconds() for each in self.calculators())
+
+
+class Served(ServerProcess):
     """A server: its address, its process and the file its log goes to."""
 
     def __init__(self, address: str, number: int, log: Path):
