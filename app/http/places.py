@@ -23,7 +23,7 @@ DEAR = 4_000_000_000  # multiply-adds
 PAGES, LOOKS = 2, 1
 REST = 2.0  # times as long as a body was looked at, which slows everything here down, the next one has to wait
 # After what held so much memory the process gives back what lies free, this many seconds later.
-LARGE, AFTER = 48 << 20, 1.0
+LARGE, AFTER = 8 << 20, 1.0
 # What holds no more waits for memory beside its like only, and the picture of a page for none.
 SMALL = 48 << 20
 Result = TypeVar("Result")
@@ -130,8 +130,11 @@ class Places:
             try:
                 yield until
             finally:
-                if memory >= LARGE and self._giving_back is None:
-                    self._giving_back = asyncio.get_running_loop().call_later(AFTER, self._give_back)
+                self._give_back_soon(memory)
+
+    def _give_back_soon(self, memory: int) -> None:
+        if memory >= LARGE and self._giving_back is None:
+            self._giving_back = asyncio.get_running_loop().call_later(AFTER, self._give_back)
 
     def _give_back(self) -> None:
         self._giving_back = None
@@ -146,7 +149,10 @@ class Places:
         length = min(int(said), limit) if said.isdecimal() else limit
         until = asyncio.get_running_loop().time() + self.wait
         async with in_time(self._bodies, length, address_of(request), until):
-            yield
+            try:
+                yield
+            finally:
+                self._give_back_soon(length)
 
     async def painted(self, paint: Callable[[], Result], who: str, until: float) -> Result:
         """A quick picture of a page, which waits behind others of its kind only. Raises Problem (503)."""

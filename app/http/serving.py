@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from gatescope.app.http.connection import Connection, Limits
 from gatescope.app.settings import Settings
+from gatescope.models.compiler.aligned import keep_little
 
 # Seconds for which a thread that computes keeps the interpreter from the event loop, which gives it up at each request.
 SWITCH = 0.0005
@@ -88,6 +89,7 @@ class Server(uvicorn.Server):
 
 def run_to_the_end(server: Server) -> None:
     """Serve until asked to leave, and end the process then: a calculation that nobody waits for does not hold it."""
+    keep_little()  # what is large here goes through; it is calculators that need memory again and again
     try:
         server.run()
     except KeyboardInterrupt:
