@@ -108,9 +108,9 @@ class RunsAnswer(Answer):
 
 
 class NewRunAnswer(RunAnswer):
-    """A new run, and its owner's token."""
+    """A new run, and its owner's token; null where the run was there already (Idempotency-Key) and none was sent."""
 
-    owner_token: str
+    owner_token: str | None
 
 
 class TextFacts(Answer):

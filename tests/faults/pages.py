@@ -208,8 +208,10 @@ def sandboxed(trial: Trial) -> None:
             with deck(folder, body) as url, watched_page(browser) as (page, wrong):
                 page.goto(url)
                 live, *views = page.frames[1:]
+                live.frame_element().scroll_into_view_if_needed()  # who is out of sight gets no animation frame
                 trial.count("live", bool(waited(live, f"({STEP}) > 0", 40)) and moves_on(live), sandbox)
                 for view, frame in zip(VIEWS, views, strict=True):
+                    frame.frame_element().scroll_into_view_if_needed()
                     trial.count("drawn", bool(waited(frame, DRAWN, 120)), f"{view}, {sandbox}")
                 views[-1].get_by_role("button", name="Write", exact=True).click()
                 written = "document.querySelectorAll('.written [data-k]').length > 20"

@@ -135,10 +135,11 @@ class Nemesis:
     def kill(self) -> None:
         """Kill or stop somebody, at random or at a named point."""
         assert self.server
-        how = self.chance.choice(KILLS)
-        workers = self.workers()
-        if how.endswith("a worker") and not (workers and self.have_got_on()):
-            how = "kill the server"
+        how, workers = self.chance.choice(KILLS), []
+        while how.endswith("a worker") and not workers:
+            self.keep_busy()
+            self.wait(self.have_got_on, "no run gets on")
+            workers = self.workers()
         if how == "kill the server":
             self.server.kill()
             self.server.wait()
@@ -162,7 +163,7 @@ class Nemesis:
         """Whether every run that trains has since a worker was struck; three times without fail a run, as promised."""
         found = [self.run(id) for id in self.acknowledged]
         steps = {run["id"]: (run["progress"] or {"step": 0})["step"] for run in found if run.get("state") == "running"}
-        is_so = all(step > self.struck_at.get(id, 0) for id, step in steps.items())
+        is_so = bool(steps) and all(step > self.struck_at.get(id, 0) for id, step in steps.items())
         self.struck_at = steps if is_so else self.struck_at
         return is_so
 
