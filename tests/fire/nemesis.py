@@ -137,8 +137,7 @@ class Nemesis:
         assert self.server
         how, workers = self.chance.choice(KILLS), []
         while how.endswith("a worker") and not workers:
-            self.keep_busy()
-            self.wait(self.have_got_on, "no run gets on")
+            self.wait(self.is_got_on, "no run gets on")
             workers = self.workers()
         if how == "kill the server":
             self.server.kill()
@@ -166,6 +165,12 @@ class Nemesis:
         is_so = bool(steps) and all(step > self.struck_at.get(id, 0) for id, step in steps.items())
         self.struck_at = steps if is_so else self.struck_at
         return is_so
+
+    def is_got_on(self) -> bool:
+        """The same, where the server lives and has something to train."""
+        self.is_answering()
+        self.keep_busy()
+        return self.have_got_on()
 
     def fail(self) -> None:
         """Let one call of the database fail."""
