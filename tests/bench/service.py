@@ -10,7 +10,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -29,26 +30,34 @@ MODEL = "shakespeare-lstm"
 TEXT = ("To be, or not to be, that is the question:\n" * 12)[:500]
 
 
-def over_http() -> Iterator[Result]:
-    """A trace of 500 characters asked for by POST: against the same NumPy trace made in the same process, and against
-    the trace of the kernel in use with the same bytes from an application that does nothing else.
-    """
-    network = load_pretrained(MODEL)
-    tokens = network.tokens(TEXT)
+@contextmanager
+def asking(kernel: str) -> Iterator[Callable[[], bytes]]:
+    """What asks a service whose calculators use this kernel for a trace of 500 characters, by POST."""
+    choose_kernel(kernel)
     with (
         tempfile.TemporaryDirectory() as folder,
         serve(Settings(data=Path(folder))) as address,
         httpx.Client(base_url=address) as client,
     ):
+        choose_kernel(kernel)
+        yield (
+            lambda: (
+                client.post("/api/trace.safetensors", json={"model": MODEL, "text": TEXT}).raise_for_status().content
+            )
+        )
 
-        def ask() -> bytes:
-            return client.post("/api/trace.safetensors", json={"model": MODEL, "text": TEXT}).raise_for_status().content
 
-        own = os.environ.pop(VARIABLE, "auto")
-        choose_kernel("numpy")
+def over_http() -> Iterator[Result]:
+    """Such a trace against the same NumPy trace made in the same process, and against the trace of the kernel in use
+    with the same bytes from an application that does nothing else.
+    """
+    network = load_pretrained(MODEL)
+    tokens = network.tokens(TEXT)
+    own = os.environ.pop(VARIABLE, "auto")
+    with asking("numpy") as ask:
         name = "/api/trace.safetensors, 500 characters, NumPy / the program alone"
         yield compare(name, 2.0, ask, lambda: trace(network, tokens), rounds=41, clock=time.perf_counter)
-        choose_kernel(own)
+    with asking(own) as ask, tempfile.TemporaryDirectory() as folder, httpx.Client() as client:
         content = ask()
 
         async def bare(scope, receive, send) -> None:
