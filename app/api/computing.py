@@ -109,18 +109,17 @@ class Computed(Response):
     background = None  # nothing is to be done after it
 
     def __init__(self, request: Request, plan: Callable[[], Work]):
-        state = request.app.state
-        self.places, self.calculators, self.who, self.plan = state.places, state.calculators, address_of(request), plan
+        self.request, self.plan = request, plan
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Compute and answer; nothing where the client leaves before."""
-        async with _begun(self.places, self.calculators, self.who, self.plan) as begin:
-            found = await unless_left(receive, begin)
-            if found:
-                await self._response(*found)(scope, receive, send)
+        async with _begun(self.request, self.plan) as begin:
+            job = await unless_left(receive, begin)
+            if job:
+                await self._response(job)(scope, receive, send)
 
-    def _response(self, job: Job, first: bytes) -> Response:
-        content, (media_type, name, length) = first if job.is_over else _from(first, job), job.how
+    def _response(self, job: Job) -> Response:
+        content, (media_type, name, length) = job.first if job.is_over else job.pieces(), job.how
         if name is not None:
             return download(content, name, length)
         if isinstance(content, bytes):
@@ -129,34 +128,26 @@ class Computed(Response):
 
 
 @asynccontextmanager
-async def _begun(
-    places: Places, calculators: Calculators, who: str, plan: Callable[[], Work]
-) -> AsyncIterator[Awaitable[tuple[Job, bytes]]]:
+async def _begun(request: Request, plan: Callable[[], Work]) -> AsyncIterator[Awaitable[Job]]:
     """What begins to compute something planned, for the length of an `async with` block."""
-    work = await run_in_threadpool(plan)
+    work, who = await run_in_threadpool(plan), address_of(request)
+    places: Places = request.app.state.places
+    calculators: Calculators = request.app.state.calculators
 
-    async def begin() -> tuple[Job, bytes]:
+    async def begin() -> Job:
         with refusals_called(work.names):
-            return job, await job.begin(until)
+            await job.begin(until)
+        return job
 
     async with places.room(work.price.memory, who) as until:
         with calculators.job(work.task, work.network, work.price, who) as job:
             yield begin()
 
 
-async def _from(first: bytes, job: Job) -> AsyncGenerator[bytes, None]:
-    yield first
-    async for piece in job.pieces():
-        yield piece
-
-
 async def _pieces(request: Request, plan: Callable[[], Work]) -> AsyncGenerator[bytes, None]:
     """The pieces of a stream, each computed when the one before has been taken."""
-    state = request.app.state
-    async with _begun(state.places, state.calculators, address_of(request), plan) as begin:
-        job, first = await begin
-        yield first
-        async for piece in job.pieces():
+    async with _begun(request, plan) as begin:
+        async for piece in (await begin).pieces():
             yield piece
 
 

@@ -23,7 +23,6 @@ from gatescope.app.calculators.messages import (
     FORGET,
     HEAD,
     HOW,
-    LARGEST,
     LAST,
     LEAVE,
     NETWORK,
@@ -72,7 +71,7 @@ class Calculator:
         """Do what is asked, until the server is gone."""
         while True:
             kind, number, length = HEAD.unpack(self._receive(HEAD.size))
-            self._orders[kind](number, self._receive(min(length, LARGEST)))
+            self._orders[kind](number, self._receive(length))
 
     def _receive(self, length: int) -> bytearray:
         """So many bytes; ends the process where the server has."""
@@ -118,7 +117,7 @@ class Calculator:
             wanted = wanted and left != number
         return wanted
 
-    def _go_on(self, number: int, _: bytearray = bytearray()) -> None:  # noqa: B008 – it is not looked at
+    def _go_on(self, number: int, _: bytes | bytearray = b"") -> None:
         try:
             piece, is_last = some(self.jobs[number][0])
         except Exception as fault:
@@ -132,7 +131,7 @@ class Calculator:
         told = fault if isinstance(fault, Refused | Abandoned | MemoryError) else Failed(fault_trail(fault))
         self._tell(FAULT, number, pickle.dumps(told))
 
-    def _leave(self, number: int, _: bytearray = bytearray()) -> None:  # noqa: B008 – it is not looked at
+    def _leave(self, number: int, _: bytes | bytearray = b"") -> None:
         pieces, memory = self.jobs.pop(number, (None, 0))
         del pieces  # with it goes all that it holds
         if memory >= LARGE:

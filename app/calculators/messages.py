@@ -16,7 +16,6 @@ from gatescope.models.graph.cell import Cell
 from gatescope.models.network.network import Network
 
 HEAD = struct.Struct(">cQQ")
-LARGEST = 2**32  # bytes; nothing of ours is longer
 # to a calculator: a part of a network and the network, with its number; the number of one that is wanted no more; with
 # the number of a job its task, a wish for its next piece, and that nobody waits for it
 PART, NETWORK, FORGET, BEGIN, NEXT, LEAVE = b"a", b"k", b"f", b"b", b"n", b"l"

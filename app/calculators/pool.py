@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import logging
 import math
-import os
 import pickle
 import socket
 import subprocess
@@ -41,8 +40,6 @@ from gatescope.models.network.network import Network
 
 # -P: only what is installed is imported, whatever lies in the working directory
 COMMAND = (sys.executable, "-P", "-m", "gatescope.app.calculators.calculator")
-# The matrices are small: a second BLAS thread only makes them wait for each other.
-ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 KNOWN = 32 << 20  # bytes of networks that a calculator is not told again
 BETWEEN = 2**20  # bytes that the system holds on their way
 # of nice(2): between the server, which answers all, and trainings, which have time
@@ -70,10 +67,10 @@ class Lost(Problem):
 
 
 class Calculator:
-    """A process, or the place of one. turn: to be had before it is asked. busy: how many ask it or wait to."""
+    """A process, or the place of one. turn: to be had before it is asked."""
 
     def __init__(self, niceness: int, memory: int):
-        self.turn, self.busy, self._options = Share(1), 0, (str(niceness), str(memory))
+        self.turn, self._options = Share(1), (str(niceness), str(memory))
         self.line: socket.socket | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self.known: OrderedDict[int, int] = OrderedDict()  # bytes of networks, by number
@@ -81,6 +78,11 @@ class Calculator:
         self._is_told = False  # something, just now
         self._asking: set[asyncio.Task[Message]] = set()
         self._end: Callable[[], object] = int  # the process, and the line to it
+
+    @property
+    def busy(self) -> int:
+        """How many ask it or wait to."""
+        return len(self._asking)
 
     def start(self) -> socket.socket:
         """The line to the process, which is begun unless it is there."""
@@ -95,7 +97,6 @@ class Calculator:
                     stdin=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
                     process_group=0,  # Ctrl-C is for the server
-                    env={**os.environ, **ENVIRONMENT},
                 )
             self._end = weakref.finalize(self, _ended, self.line, self.process)
         return self.line
@@ -110,7 +111,6 @@ class Calculator:
         """The answer to what a job asks, in its turn and until then. Who is cancelled does not wait for it: what is
         computed is left soon, and keeps the turn so long. Raises Problem (503).
         """
-        self.busy += 1
         asking = asyncio.ensure_future(self._in_turn(job, messages, until))
         self._asking.add(asking)
         asking.add_done_callback(self._answered)
@@ -123,7 +123,6 @@ class Calculator:
             raise
 
     def _answered(self, asking: asyncio.Task[Message]) -> None:
-        self.busy -= 1
         self._asking.discard(asking)
         if not asking.cancelled():
             asking.exception()  # whoever asked may have left, and nobody else wants to know
@@ -194,17 +193,18 @@ class Calculator:
 
 
 class Job:
-    """A task at a calculator, for whoever waits for it. how: its result travels, once it has begun; is_over: all of it
-    is there.
+    """A task at a calculator, for whoever waits for it. how: its result travels, once it has begun; first: piece of it;
+    is_over: all of it is there.
     """
 
     def __init__(self, calculator: Calculator, task: Task, network: Network, price: Price, who: str):
         self.calculator, self.task, self.network, self.price, self.who = calculator, task, network, price, who
         self.number, self.how, self.is_over, self.has_turn = next(_jobs), How(), False, False
         self.line: socket.socket | None = None
+        self.first = b""
 
-    async def begin(self, until: float) -> bytes:
-        """Compute, and give the first piece of what comes of it; until: when to wait no more for a turn. Raises Problem
+    async def begin(self, until: float) -> None:
+        """Compute as far as the first piece of what comes of it; until: when to wait no more for a turn. Raises Problem
         (503), and what the task raises.
         """
         packed = packed_task((self.task, self.price.memory), number_of_network)
@@ -213,10 +213,13 @@ class Job:
             yield from self.calculator.told(self.network)
             yield Message(BEGIN, self.number, packed)
 
-        return self._piece(await self.calculator.ask(self, messages(), until))
+        self.first = self._piece(await self.calculator.ask(self, messages(), until))
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """The other pieces."""
+        """All pieces of what comes of it."""
+        first, self.first = self.first, b""  # for nobody to hold
+        yield first
+        del first
         while not self.is_over:
             yield self._piece(await self.calculator.ask(self, [Message(NEXT, self.number)], math.inf))
 

@@ -126,15 +126,15 @@ class FirstPaint:
     async def content(self, paint: Callable[[Picture], Awaitable[bytes]]) -> Markup:
         """All of it as JSON, safe inside a script element; paint: does a picture's task."""
         try:
-            picture = await paint(self.picture)
+            drawn = await paint(self.picture)
         except Refused as refused:
-            picture = await paint(self._example(refused.field, refused.detail))
-        return await run_in_threadpool(self._around, picture)
+            drawn = await paint(self._example(refused.field, refused.detail))
+        return await run_in_threadpool(self._around, drawn)
 
-    def _around(self, picture: bytes) -> Markup:
+    def _around(self, drawn: bytes) -> Markup:
         models = [network.details() for network in offered_networks(self.networks, self.query)]
         around = json_in_html({"models": models, "cells": descriptions()})
-        return Markup(f"{around[:-1]},{picture[1:].decode()}")
+        return Markup(f"{around[:-1]},{drawn[1:].decode()}")
 
 
 def offered_networks(networks: Networks, query: Mapping[str, str]) -> list[Network | Listed]:

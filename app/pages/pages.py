@@ -76,7 +76,8 @@ async def painted(request: Request, until: float, picture: Picture) -> bytes:
             pieces = await state.places.painted(lambda: [*picture.task(lambda: True).pieces], who, until)
         else:
             with state.calculators.job(picture.task, picture.network, picture.price, who) as job:
-                pieces = [await job.begin(until)] + [piece async for piece in job.pieces()]
+                await job.begin(until)
+                pieces = [piece async for piece in job.pieces()]
     return b"".join(pieces)
 
 
