@@ -43,7 +43,9 @@ from gatescope.models.refused import Refused
 # Bytes that are answered at once, and the processor's seconds in which they are made. By the clock pieces would be the
 # smaller, and so their number the larger, the more there is to do.
 AT_ONCE, SECONDS = 2**20, 0.03
-LARGE = 48 << 20  # bytes; what held more gives back what lies free
+# What lies free is given back at once after a job that held so many bytes, and after any when nothing was asked for so
+# many seconds.
+LARGE, IDLE = 48 << 20, 1.0
 LAID_OUT = 32 << 20  # bytes of weights that stay laid out
 RESERVED = 2**30  # bytes beside what tasks may hold: libraries, networks, what is only reserved
 
@@ -58,6 +60,7 @@ class Calculator:
         self.networks: dict[int, Network] = {}
         self.jobs: dict[int, tuple[Iterator[bytes], int]] = {}
         self._parts: list[bytes | bytearray] = []
+        self._lies_free = False  # memory of jobs that are over, perhaps
         self._orders = {
             PART: self._take_part,
             NETWORK: self._take_network,
@@ -70,6 +73,8 @@ class Calculator:
     def run(self) -> None:
         """Do what is asked, until the server is gone."""
         while True:
+            if self._lies_free and not self._is_spoken_to(IDLE):
+                self._give_back()
             kind, number, length = HEAD.unpack(self._receive(HEAD.size))
             self._orders[kind](number, self._receive(length))
 
@@ -111,7 +116,7 @@ class Calculator:
     def _is_wanted(self, number: int) -> bool:
         """Whether somebody waits for what is being computed. All that can be said meanwhile is that somebody left."""
         wanted = True
-        while select.select([self.line], [], [], 0)[0]:
+        while self._is_spoken_to():
             _, left, _ = HEAD.unpack(self._receive(HEAD.size))
             self._leave(left)
             wanted = wanted and left != number
@@ -134,8 +139,17 @@ class Calculator:
     def _leave(self, number: int, _: bytes | bytearray = b"") -> None:
         pieces, memory = self.jobs.pop(number, (None, 0))
         del pieces  # with it goes all that it holds
+        self._lies_free = True
         if memory >= LARGE:
-            give_back()
+            self._give_back()
+
+    def _is_spoken_to(self, seconds: float = 0) -> bool:
+        """Whether something comes within so many seconds."""
+        return bool(select.select([self.line], [], [], seconds)[0])
+
+    def _give_back(self) -> None:
+        give_back()
+        self._lies_free = False
 
 
 def some(pieces: Iterator[bytes]) -> tuple[bytes, bool]:
