@@ -119,9 +119,10 @@ class Computed(Response):
                 await self._response(job)(scope, receive, send)
 
     def _response(self, job: Job) -> Response:
-        content, (media_type, name, length) = job.first if job.is_over else job.pieces(), job.how
+        media_type, name, length = job.how
         if name is not None:
-            return download(content, name, length)
+            return download(job.pieces(), name, length)
+        content = b"".join(job.first) if job.is_over else job.pieces()
         if isinstance(content, bytes):
             return Response(content, media_type=media_type)
         return StreamingResponse(content, media_type=media_type)

@@ -25,6 +25,7 @@ from gatescope.app.calculators.messages import (
     HOW,
     LAST,
     LEAVE,
+    MORE,
     NETWORK,
     NEXT,
     PART,
@@ -89,7 +90,7 @@ class Calculator:
             view = view[count:]
         return found
 
-    def _tell(self, kind: bytes, number: int, content: bytes) -> None:
+    def _tell(self, kind: bytes, number: int, content: bytes = b"") -> None:
         self.line.sendall(Message(kind, number, content).head())
         self.line.sendall(content)
 
@@ -123,13 +124,20 @@ class Calculator:
         return wanted
 
     def _go_on(self, number: int, _: bytes | bytearray = b"") -> None:
+        """Tell the next pieces of a job, as many as are made quickly."""
+        began, size, pieces = time.thread_time(), 0, self.jobs[number][0]
         try:
-            piece, is_last = some(self.jobs[number][0])
-        except Exception as fault:
-            return self._tell_fault(number, fault)
-        if is_last:
+            while size < AT_ONCE and time.thread_time() - began < SECONDS:
+                piece = next(pieces)
+                self._tell(PIECE, number, piece)
+                size += len(piece)
+        except StopIteration:
             self._leave(number)
-        self._tell(LAST if is_last else PIECE, number, piece)
+            self._tell(LAST, number)
+        except Exception as fault:
+            self._tell_fault(number, fault)
+        else:
+            self._tell(MORE, number)
 
     def _tell_fault(self, number: int, fault: Exception) -> None:
         self._leave(number)
@@ -150,17 +158,6 @@ class Calculator:
     def _give_back(self) -> None:
         give_back()
         self._lies_free = False
-
-
-def some(pieces: Iterator[bytes]) -> tuple[bytes, bool]:
-    """The next pieces, as many as are made quickly, joined; and whether they are the last."""
-    found, began, size = [], time.thread_time(), 0
-    for piece in pieces:
-        found.append(piece)
-        size += len(piece)
-        if size > AT_ONCE or time.thread_time() - began > SECONDS:
-            return b"".join(found), False
-    return b"".join(found), True
 
 
 def main() -> None:

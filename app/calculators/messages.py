@@ -19,8 +19,9 @@ HEAD = struct.Struct(">cQQ")
 # to a calculator: a part of a network and the network, with its number; the number of one that is wanted no more; with
 # the number of a job its task, a wish for its next piece, and that nobody waits for it
 PART, NETWORK, FORGET, BEGIN, NEXT, LEAVE = b"a", b"k", b"f", b"b", b"n", b"l"
-# and its answers: how the result travels, a piece of it, its last piece, and a fault
-HOW, PIECE, LAST, FAULT = b"h", b"p", b"e", b"x"
+# and its answers: how the result travels, a piece of it, that there are more to be asked for, that it was the last, and
+# a fault
+HOW, PIECE, MORE, LAST, FAULT = b"h", b"p", b"m", b"e", b"x"
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from gatescope.app.calculators.messages import (
     LAST,
     LEAVE,
     NEXT,
+    PIECE,
     Failed,
     Message,
     network_messages,
@@ -46,6 +47,8 @@ BETWEEN = 2**20  # bytes that the system holds on their way
 NICE, NICE_WHERE_DEAR = 2, 15
 STANDSTILL = 600.0  # seconds after which a calculator that says nothing is lost
 SOON = 1.0  # seconds after the server's start, which needs the processors for itself
+Answer = tuple[list[bytes], Message]
+"""The pieces that are there, and what came after them."""
 log = logging.getLogger(__name__)
 _jobs, _networks = itertools.count(1), itertools.count(1)
 _number_of_network: weakref.WeakKeyDictionary[Network, int] = weakref.WeakKeyDictionary()
@@ -76,7 +79,7 @@ class Calculator:
         self.known: OrderedDict[int, int] = OrderedDict()  # bytes of networks, by number
         self._left: list[int] = []  # jobs that it does not know yet to be left
         self._is_told = False  # something, just now
-        self._asking: set[asyncio.Task[Message]] = set()
+        self._asking: set[asyncio.Task[Answer]] = set()
         self._end: Callable[[], object] = int  # the process, and the line to it
 
     @property
@@ -107,7 +110,7 @@ class Calculator:
         self.line, self._left = None, []
         self.known.clear()
 
-    async def ask(self, job: "Job", messages: Iterable[Message], until: float) -> Message:
+    async def ask(self, job: "Job", messages: Iterable[Message], until: float) -> Answer:
         """The answer to what a job asks, in its turn and until then. Who is cancelled does not wait for it: what is
         computed is left soon, and keeps the turn so long. Raises Problem (503).
         """
@@ -122,12 +125,12 @@ class Calculator:
             self.leave(job)
             raise
 
-    def _answered(self, asking: asyncio.Task[Message]) -> None:
+    def _answered(self, asking: asyncio.Task[Answer]) -> None:
         self._asking.discard(asking)
         if not asking.cancelled():
             asking.exception()  # whoever asked may have left, and nobody else wants to know
 
-    async def _in_turn(self, job: "Job", messages: Iterable[Message], until: float) -> Message:
+    async def _in_turn(self, job: "Job", messages: Iterable[Message], until: float) -> Answer:
         async with in_time(self.turn, 1, job.who, until):
             job.has_turn = True
             try:
@@ -144,10 +147,17 @@ class Calculator:
             finally:
                 job.has_turn = False
 
-    async def _answer(self, line: socket.socket, job: "Job") -> Message:
-        while (answer := await _received(line)).kind == HOW:
-            job.how = pickle.loads(answer.content)
-        return answer
+    async def _answer(self, line: socket.socket, job: "Job") -> Answer:
+        pieces: list[bytes] = []
+        while True:
+            kind, _, length = HEAD.unpack(b"".join(await _received(line, HEAD.size)))
+            content = await _received(line, length)
+            if kind == HOW:
+                job.how = pickle.loads(b"".join(content))
+            elif kind == PIECE:
+                pieces += content
+            else:
+                return pieces, Message(kind, job.number, b"".join(content))
 
     async def _send(self, line: socket.socket, messages: Iterable[Message]) -> None:
         self._is_told = True
@@ -193,19 +203,19 @@ class Calculator:
 
 
 class Job:
-    """A task at a calculator, for whoever waits for it. how: its result travels, once it has begun; first: piece of it;
-    is_over: all of it is there.
+    """A task at a calculator, for whoever waits for it. how: its result travels, once it has begun; first: pieces of
+    it; is_over: all of it is there.
     """
 
     def __init__(self, calculator: Calculator, task: Task, network: Network, price: Price, who: str):
         self.calculator, self.task, self.network, self.price, self.who = calculator, task, network, price, who
         self.number, self.how, self.is_over, self.has_turn = next(_jobs), How(), False, False
         self.line: socket.socket | None = None
-        self.first = b""
+        self.first: list[bytes] = []
 
     async def begin(self, until: float) -> None:
-        """Compute as far as the first piece of what comes of it; until: when to wait no more for a turn. Raises Problem
-        (503), and what the task raises.
+        """Compute as far as the first pieces of what comes of it; until: when to wait no more for a turn. Raises
+        Problem (503), and what the task raises.
         """
         packed = packed_task((self.task, self.price.memory), number_of_network)
 
@@ -213,24 +223,26 @@ class Job:
             yield from self.calculator.told(self.network)
             yield Message(BEGIN, self.number, packed)
 
-        self.first = self._piece(await self.calculator.ask(self, messages(), until))
+        self.first = self._pieces(await self.calculator.ask(self, messages(), until))
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """All pieces of what comes of it."""
-        first, self.first = self.first, b""  # for nobody to hold
-        yield first
-        del first
-        while not self.is_over:
-            yield self._piece(await self.calculator.ask(self, [Message(NEXT, self.number)], math.inf))
+        """All pieces of what comes of it; none is held when the next is asked for."""
+        pieces, self.first = self.first, []
+        while pieces or not self.is_over:
+            if pieces:
+                yield pieces.pop(0)
+            else:
+                pieces = self._pieces(await self.calculator.ask(self, [Message(NEXT, self.number)], math.inf))
 
-    def _piece(self, answer: Message) -> bytes:
-        self.is_over = answer.kind in (LAST, FAULT)
-        if answer.kind != FAULT:
-            return bytes(answer.content)
-        fault = pickle.loads(answer.content)
-        if isinstance(fault, Failed):
-            log.error("a calculator failed: %s", " from ".join(fault.trail))
-        raise fault
+    def _pieces(self, answer: Answer) -> list[bytes]:
+        pieces, said = answer
+        self.is_over = said.kind in (LAST, FAULT)
+        if said.kind == FAULT:
+            fault = pickle.loads(said.content)
+            if isinstance(fault, Failed):
+                log.error("a calculator failed: %s", " from ".join(fault.trail))
+            raise fault
+        return pieces
 
     def leave(self) -> None:
         """Nobody waits for it any more."""
@@ -267,19 +279,14 @@ class Calculators:
             each.end()
 
 
-async def _received(line: socket.socket) -> Message:
-    kind, number, length = HEAD.unpack(await _exactly(line, HEAD.size))
-    return Message(kind, number, await _exactly(line, length))
-
-
-async def _exactly(line: socket.socket, length: int) -> bytearray:
-    found, loop = bytearray(length), asyncio.get_running_loop()
-    view = memoryview(found)
-    while view:
-        count = await loop.sock_recv_into(line, view)
-        if not count:
+async def _received(line: socket.socket, length: int) -> list[bytes]:
+    """So many bytes, in the pieces in which they come: whoever sends them on need not copy them."""
+    found, loop = [], asyncio.get_running_loop()
+    while length:
+        found.append(await loop.sock_recv(line, length))
+        if not found[-1]:
             raise EOFError
-        view = view[count:]
+        length -= len(found[-1])
     return found
 
 

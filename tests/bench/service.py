@@ -10,74 +10,66 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
 import numpy as np
 
-from gatescope.app.settings import Settings
 from gatescope.models.compiler.backend import VARIABLE, choose_kernel
 from gatescope.models.inspection.preactivations import preactivations
 from gatescope.models.inspection.trace import stream, trace
 from gatescope.models.network.network import Network
 from gatescope.models.pretrained import load_pretrained
 from tests.bench.measure import Result, compare, spread
-from tests.service import serve
+from tests.service import a_server
 
 MODEL = "shakespeare-lstm"
 TEXT = ("To be, or not to be, that is the question:\n" * 12)[:500]
 
 
 @contextmanager
-def asking(kernel: str) -> Iterator[Callable[[], bytes]]:
-    """What asks a service whose calculators use this kernel for a trace of 500 characters, by POST."""
-    choose_kernel(kernel)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        serve(Settings(data=Path(folder))) as address,
-        httpx.Client(base_url=address) as client,
-    ):
-        choose_kernel(kernel)
-        yield (
-            lambda: (
-                client.post("/api/trace.safetensors", json={"model": MODEL, "text": TEXT}).raise_for_status().content
-            )
-        )
+def serving(kernel: str = "auto") -> Iterator[httpx.Client]:
+    """What asks a service in a process of its own that uses this kernel, as people do: a client in the same process
+    would take turns with it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, VARIABLE: kernel}
+        with (
+            a_server(["serve", "--data", folder], env=environment) as address,
+            httpx.Client(base_url=address) as client,
+        ):
+            yield client
 
 
 def over_http() -> Iterator[Result]:
-    """Such a trace against the same NumPy trace made in the same process, and against the trace of the kernel in use
-    with the same bytes from an application that does nothing else.
+    """A trace of 500 characters, by POST, against the same NumPy trace made in this process, and against the trace of
+    the kernel in use with the same bytes from an application that does nothing else.
     """
-    network = load_pretrained(MODEL)
+    network, body = load_pretrained(MODEL), {"model": MODEL, "text": TEXT}
     tokens = network.tokens(TEXT)
-    own = os.environ.pop(VARIABLE, "auto")
-    with asking("numpy") as ask:
+
+    def ask(client: httpx.Client) -> bytes:
+        return client.post("/api/trace.safetensors", json=body).raise_for_status().content
+
+    own = os.environ.get(VARIABLE, "auto")
+    with serving(kernel="numpy") as client:
+        choose_kernel("numpy")
         name = "/api/trace.safetensors, 500 characters, NumPy / the program alone"
-        yield compare(name, 2.0, ask, lambda: trace(network, tokens), rounds=41, clock=time.perf_counter)
-    with asking(own) as ask, tempfile.TemporaryDirectory() as folder, httpx.Client() as client:
-        content = ask()
-
-        async def bare(scope, receive, send) -> None:
-            if scope["type"] == "lifespan":
-                for phase in ("startup", "shutdown"):
-                    await receive()
-                    await send({"type": f"lifespan.{phase}.complete"})
-                return
-            length = str(len(content)).encode()
-            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
-            await send({"type": "http.response.body", "body": content})
-
-        with serve(Settings(data=Path(folder)), bare) as other:
+        yield compare(
+            name, 2.0, lambda: ask(client), lambda: trace(network, tokens), rounds=41, clock=time.perf_counter
+        )
+    choose_kernel(own)
+    with serving(kernel=own) as client:
+        length = len(ask(client))
+        with a_server([str(length)], [sys.executable, "-m", "tests.bench.bare"]) as bare, httpx.Client() as other:
 
             def apart() -> None:
                 trace(network, tokens)
-                client.get(other)
+                assert len(other.get(bare).content) == length
 
-            name = f"the same, kernel in use / the program and {len(content) / 1e6:.1f} MB from a bare application"
-            yield compare(name, 1.5, ask, apart, rounds=41, clock=time.perf_counter)
+            name = f"the same, kernel in use / the program and {length / 1e6:.1f} MB from a bare application"
+            yield compare(name, 1.5, lambda: ask(client), apart, rounds=41, clock=time.perf_counter)
 
 
 def first_byte(preamble: str) -> float:
@@ -122,11 +114,7 @@ def page() -> Result:
     """The first byte of the bench, which carries a trace, against the trace and the arithmetic that it carries."""
     network = load_pretrained(MODEL)
     tokens = network.tokens(TEXT[:42])
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        serve(Settings(data=Path(folder))) as address,
-        httpx.Client(base_url=address) as client,
-    ):
+    with serving() as client:
 
         def first() -> None:
             with client.stream("GET", "/", params={"model": MODEL, "text": TEXT[:42]}) as response:
