@@ -51,6 +51,7 @@ class Nemesis:
         self.answers: Counter[int] = Counter()
         self.struck_at: dict[str, int] = {}
         self._seeds = itertools.count(1)
+        self._client = httpx.Client(verify=False, timeout=30)
         self.server: subprocess.Popen | None = None
         with socket.create_server(("127.0.0.1", 0)) as taken:
             self.port = taken.getsockname()[1]
@@ -79,7 +80,7 @@ class Nemesis:
         if self.server.poll() is not None:
             self.start()
         try:
-            return httpx.get(f"{self.address}/healthz", timeout=5).status_code == 200
+            return self._client.get(f"{self.address}/healthz", timeout=5).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -103,7 +104,7 @@ class Nemesis:
     def ask(self, method: str, path: str, **more) -> httpx.Response | None:
         """The answer to a request, or None where the server died meanwhile; any answer but 503 and 507 is right."""
         try:
-            response = httpx.request(method, f"{self.address}{path}", timeout=30, **more)
+            response = self._client.request(method, f"{self.address}{path}", **more)
         except httpx.TransportError:
             return None
         self.answers[response.status_code] += 1
