@@ -6,6 +6,7 @@ import math
 import time
 
 import pytest
+from starlette.requests import Request
 
 from gatescope.app.http.places import Places, Share
 from gatescope.app.http.problems import Problem
@@ -115,6 +116,22 @@ def test_a_page_never_waits_behind_a_body():
         return waited
 
     assert asyncio.run(busy()) < 0.5
+
+
+def test_a_short_body_does_not_wait_behind_long_ones_of_the_same_address():
+    def with_length(length: int) -> Request:
+        return Request({"type": "http", "headers": [(b"content-length", b"%d" % length)], "client": ("crowd", 1)})
+
+    async def crowd() -> int:
+        places = Places(9_000_000, 0.05)
+        async with places.body(with_length(3_000_000), 10**7):
+            with pytest.raises(Problem):
+                async with places.body(with_length(100_000), 10**7):
+                    pass
+            async with places.body(with_length(5000), 10**7):
+                return 5000
+
+    assert asyncio.run(crowd()) == 5000
 
 
 def test_who_waits_too_long_is_told_when_to_come_again():

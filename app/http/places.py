@@ -26,6 +26,7 @@ REST = 2.0  # times as long as a body was looked at, which slows everything here
 LARGE, AFTER = 8 << 20, 1.0
 # What holds no more waits for memory beside its like only, and the picture of a page for none.
 SMALL = 48 << 20
+SHORT = 2**16  # bytes of a body that are less than those of the connection it comes over
 Result = TypeVar("Result")
 
 
@@ -143,10 +144,13 @@ class Places:
     @asynccontextmanager
     async def body(self, request: Request, limit: int) -> AsyncIterator[None]:
         """Hold what a request's body takes on its way (as long as it says, else as long as it may be) for the length of
-        an `async with` block. Raises Problem (503).
+        an `async with` block; a short one waits for no room. Raises Problem (503).
         """
         said = request.headers.get("content-length", "")
         length = min(int(said), limit) if said.isdecimal() else limit
+        if length <= SHORT:
+            yield
+            return
         until = asyncio.get_running_loop().time() + self.wait
         async with in_time(self._bodies, length, address_of(request), until):
             try:
