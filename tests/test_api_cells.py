@@ -7,4 +7,4 @@ def test_every_cell_describes_itself(client):
     for cell in cells.values():
         for signal in cell["signals"]:
             assert signal["role"] in ("gate", "candidate", "state")
-            assert {"id", "range", "title", "course_title", "reads", "equation", "road"} <= set(signal)
+            assert {"id", "range", "title", "course_title", "purpose", "reads", "equation", "road"} <= set(signal)

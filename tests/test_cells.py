@@ -100,7 +100,7 @@ def test_the_description_says_what_the_graph_is(cell):
         signal["id"] for signal in description["signals"] if signal["role"] == "state"
     }
     for signal in description["signals"]:
-        assert signal["title"] and signal["course_title"] and signal["reads"]
+        assert signal["title"] and signal["course_title"] and signal["reads"] and signal["purpose"].endswith(".")
         assert signal["equation"].startswith(f"{signal['id']}_t = ")
     named = {node["signal"] for node in description["graph"] if node["signal"]}
     assert named == set(graph.signals)

@@ -12,6 +12,7 @@ class Elman(Cell):
     reference = "torch.nn.RNN"
     options = {"nonlinearity": ("tanh", "relu")}
     words = {"h": ("memory", "state")}
+    purposes = {"h": "All that the cell remembers and shows, mixed with the input and squashed anew at every step."}
 
     def step(self, x, h):
         """One step; the whole memory is written anew."""

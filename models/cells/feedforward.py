@@ -10,6 +10,7 @@ class FeedForward(Cell):
     states = ("h",)
     blocks = ("h",)
     words = {"h": ("units", "hidden layer")}
+    purposes = {"h": "What the units make of this one input: nothing that was before is read."}
 
     def step(self, x, h):
         """One step; what was before is not read."""

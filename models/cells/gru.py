@@ -20,6 +20,13 @@ class GRU(Cell):
         "n": ("candidate", "new working memory"),
         "h": ("memory", "working memory"),
     }
+    purposes = {
+        "r": "How much of the memory each unit looks at when it thinks of something new: at 0 only the input counts.",
+        "z": "How much of its memory each unit keeps: at 1 it stays as it was, at 0 the new takes its place.",
+        "s": "The memory as the reset gate leaves it, which the candidate reads.",
+        "n": "What is new: what each unit would remember instead, if the update gate let it.",
+        "h": "What the cell remembers and shows: a mixture of what it was and of what is new.",
+    }
 
     def step(self, x, h):
         """One step; z near 1 keeps the memory as it was."""

@@ -10,6 +10,10 @@ class Jordan(Cell):
     states = ("h",)
     blocks = ("h", "y")
     words = {"y": ("output of the step before", "output"), "h": ("units", "hidden layer")}
+    purposes = {
+        "y": "What the network gave at the step before: all that it knows of its past.",
+        "h": "What the units make of the input and of the last output.",
+    }
     renamed = {"weight_Noneh": "weight_yh", "bias_Noneh": "bias_yh"}
 
     def step(self, x, h):

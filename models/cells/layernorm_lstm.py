@@ -13,6 +13,7 @@ class LayerNormLSTM(Cell):
     states = ("h", "c")
     blocks = LSTM.blocks
     words = LSTM.words
+    purposes = LSTM.purposes
     begin = {
         **{f"gain_{source}_{gate}": 1.0 for source in ("x", "h") for gate in "ifgo"},
         **{f"bias_{gate}": 0.0 for gate in "igo"},

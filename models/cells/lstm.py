@@ -23,6 +23,16 @@ class LSTM(Cell):
         "m": ("output before the projection", "short-term memory before the projection"),
         "h": ("short-term memory", "short-term memory"),
     }
+    purposes = {
+        "f": "How much each unit keeps of what it remembers: at 1 all of it stays, at 0 it is forgotten at once.",
+        "i": "How much of what is new each unit lets into its long-term memory.",
+        "g": "What is new: what each unit would write into its long-term memory, if the input gate let it.",
+        "o": "How much of its long-term memory each unit shows: to the guess, and to the gates of the next step.",
+        "c": "What is remembered for long: kept by the forget gate, added to by the input gate, and never squashed on "
+        "its road.",
+        "m": "What the cell would show, before a matrix makes fewer numbers of it.",
+        "h": "What the cell shows at this step: the guess is made of it, and the next step's gates read it.",
+    }
 
     def step(self, x, h, c):
         """One step; x, h and c are the input and the two memories before it."""

@@ -12,6 +12,11 @@ class MinGRU(Cell):
     states = ("h",)
     blocks = ("z", "n")
     words = {"z": ("update gate", "update gate"), "n": ("candidate", "new memory"), "h": ("memory", "memory")}
+    purposes = {
+        "z": "How much of its memory each unit replaces: at 0 it stays as it was, at 1 the new takes its place.",
+        "n": "What is new, made of the input alone: what each unit would remember instead.",
+        "h": "What the cell remembers and shows: a mixture of what it was and of what is new.",
+    }
 
     def step(self, x, h):
         """One step; z near 1 writes the memory anew, with nothing squashed."""

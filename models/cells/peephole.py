@@ -13,6 +13,7 @@ class Peephole(Cell):
     states = ("h", "c")
     blocks = LSTM.blocks
     words = LSTM.words
+    purposes = LSTM.purposes
 
     def step(self, x, h, c):
         """One step; the output gate looks at the memory after it was written."""

@@ -21,6 +21,16 @@ class SLSTM(Cell):
         "n": ("normaliser", "normaliser"),
         "h": ("short-term memory", "short-term memory"),
     }
+    purposes = {
+        "i": "How much of what is new each unit lets in, an exponential, scaled so that it stays below 1.",
+        "f": "How much each unit keeps of what it remembers, an exponential, scaled so that it stays below 1.",
+        "z": "What is new: what each unit would write into its long-term memory, if the input gate let it.",
+        "o": "How much of its long-term memory each unit shows: to the guess, and to the gates of the next step.",
+        "m": "The larger of the gates' exponents, taken off both so that neither grows beyond all bounds.",
+        "c": "What is remembered for long: kept by the forget gate, added to by the input gate.",
+        "n": "How much was let in all in all, by which the memory is divided when it is shown.",
+        "h": "What the cell shows at this step: the guess is made of it, and the next step's gates read it.",
+    }
 
     def step(self, x, h, c, n, m):
         """One step; m is the larger of the two exponents, so neither gate exceeds 1."""

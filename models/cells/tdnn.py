@@ -12,6 +12,7 @@ class TDNN(Cell):
     states = ("h", "x1", "x2", "x3")
     blocks = ("h",)
     words = {"h": ("units", "hidden layer")}
+    purposes = {"h": "What the units make of this input and of the few before it, side by side."}
 
     @classmethod
     def shaped(cls, window=4, **_):

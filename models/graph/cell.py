@@ -26,9 +26,10 @@ class Cell:
 
     states: names; the first is the cell's output. May be left out: blocks, the order in which the matrix maps are
     stacked in the weights (PyTorch's where there is one); words, for each signal a title and the course's name for it;
-    options, what may be chosen of the cell, by name, the first value being the usual one; usual, where it is another;
-    begin, what parameters are before training where that is not drawn by chance: {"bias_ih.f": 1.0} for a block of a
-    stack, {"gain_c": 1.0} for a vector; renamed, what parameters were called in older files.
+    purposes, for each signal what it is for, in a sentence; options, what may be chosen of the cell, by name, the first
+    value being the usual one; usual, where it is another; begin, what parameters are before training where that is not
+    drawn by chance: {"bias_ih.f": 1.0} for a block of a stack, {"gain_c": 1.0} for a vector; renamed, what parameters
+    were called in older files.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Cell:
     states: tuple[str, ...] = ()
     blocks: tuple[str, ...] = ()
     words: dict[str, tuple[str, str]] = {}
+    purposes: dict[str, str] = {}
     reference: str | None = None
     options: dict[str, Sequence[int | str]] = {}
     usual: dict[str, int | str] = {}

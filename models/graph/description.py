@@ -16,6 +16,13 @@ from gatescope.models.graph.node import Node
 from gatescope.models.graph.operations import LEAVES, OPERATIONS, operations_table
 from gatescope.models.graph.ranges import ranges
 
+PURPOSES = {
+    "gate": "A gate: it lets through as large a part of what it is multiplied with as its value says, 0 none, 1 all.",
+    "candidate": "What is new at this step, before anything decides how much of it counts.",
+    "state": "What is carried to the next step, and written anew at each.",
+    "road": "What is carried to the next step on a straight road: it is kept and added to, never squashed on its way.",
+}
+
 
 @cached(LRUCache(256))
 def describe(cell: type[Cell]) -> dict[str, Any]:
@@ -35,6 +42,7 @@ def describe(cell: type[Cell]) -> dict[str, Any]:
                 "range": reach[name],
                 "title": title,
                 "course_title": course_title,
+                "purpose": cell.purposes.get(name) or purpose(cell, name),
                 "reads": [graph.label(read) for read in _read_by(node) if read.signal or read.op in ("input", "state")],
                 "equation": equation(graph, name),
                 "road": is_road(cell, name),
@@ -84,6 +92,12 @@ def _nodes(graph: Graph) -> list[dict[str, Any]]:
 def role(cell: type[Cell], signal: str) -> str:
     """What a signal is for: `state` if it is carried on, else `gate` or `candidate`, as its author named it."""
     return "state" if signal in cell.memories() else cell.graph().signals[signal].role or "candidate"
+
+
+def purpose(cell: type[Cell], signal: str) -> str:
+    """What a signal is for, as far as its part in the cell says it: for a cell whose author did not."""
+    part = "road" if role(cell, signal) == "state" and is_road(cell, signal) else role(cell, signal)
+    return PURPOSES[part]
 
 
 def is_road(cell: type[Cell], signal: str) -> bool:
