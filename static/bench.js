@@ -1,5 +1,6 @@
 // The bench: every view over one text, one clock, one axis.
 
+import { mountExplanations } from "./controls/explanations.js";
 import { showNotice } from "./controls/notice.js";
 import { mountOpen } from "./controls/open.js";
 import { playUntilTouched, watchKeys, watchTracks } from "./controls/pointer_and_keys.js";
@@ -26,6 +27,7 @@ const { state: chosen, notices } = readAddress(location.search);
 const tracks = byId("tracks");
 const stage = new Stage({ light, chosen, tracks, layout: "bench", writesAddress: true });
 
+mountExplanations(stage);
 mountSentence(byId("sentence"), stage);
 showNotice(byId("sentence"), stage, light.notice ? [light.notice] : chosen.trace ? [...notices, FROM_A_FILE] : notices);
 mountTransport(byId("transport"), stage);
@@ -43,6 +45,7 @@ watchFolds([...document.querySelectorAll("[data-fold]")]);
 mountOpen(byId("open"), stage, () => byId("open").hidden && document.querySelector("[data-fold=open]").click());
 mountShare(byId("share"), stage, [unfold, text, gates, gradients, generate, cell]);
 watchTracks(tracks, stage);
-watchKeys(document.body, stage, { everywhere: true });
+watchKeys(stage);
 playUntilTouched(stage, chosen);
+addEventListener("popstate", () => stage.goTo(readAddress(location.search).state));
 window.gatescope = { stage, measureSteps: (many = 200) => stage.measureSteps(many) };

@@ -1,5 +1,6 @@
 // One view alone in a frame of any size.
 
+import { mountExplanations } from "./controls/explanations.js";
 import { showNotice } from "./controls/notice.js";
 import { playUntilTouched, watchKeys, watchTracks } from "./controls/pointer_and_keys.js";
 import { mountTransport } from "./controls/transport.js";
@@ -18,10 +19,11 @@ writeTitle(`${view.title} – Gatescope`);
 if (view.timeless || stage.state.hide.includes("transport")) footer.remove();
 else mountTransport(footer, stage, { small: true });
 showNotice(document.body, stage, light.notice ? [light.notice] : notices);
+mountExplanations(stage);
 stage.mount(view, element);
 // a view without the time axis has no columns to point at and no cursor
 if (view.offAxis) tracks.dataset.axis = "none";
 else watchTracks(tracks, stage);
-watchKeys(document.body, stage, { everywhere: false });
+watchKeys(stage, { inFrame: true });
 playUntilTouched(stage, chosen);
 window.gatescope = { stage, measureSteps: (many = 200) => stage.measureSteps(many) };

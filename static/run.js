@@ -72,7 +72,7 @@ function show() {
   if (byId("theme")) mountTheme(byId("theme"), stage);
   watchTrouble(stage);
   watchTracks(tracks, stage);
-  watchKeys(document.body, stage, { everywhere: !framed });
+  watchKeys(stage, { inFrame: framed });
   window.gatescope = { stage };
 }
 

@@ -4,8 +4,9 @@ import json
 import pytest
 
 from gatescope.app.networks.catalog import Networks
+from gatescope.app.networks.examples import TEXT
 from gatescope.app.networks.inputs import IN_ADDRESSES
-from gatescope.app.pages.first_paint import TEXT, FirstPaint, Picture
+from gatescope.app.pages.first_paint import FirstPaint, Picture
 from gatescope.models.cells import cells
 from gatescope.models.inspection.price import Purse
 from gatescope.models.inspection.trace import trace

@@ -66,6 +66,7 @@ class NetworkAnswer(NetworkFacts):
 
     vocabulary: list[str]
     form: Facts
+    example: dict[str, str]
     channels: int | None
     outputs: int
     parts: list[Facts]

@@ -7,7 +7,7 @@ from gatescope.app.api.answers import answer
 from gatescope.app.http.encoding import BYTES
 from gatescope.app.http.opened_file import OpenedFile
 from gatescope.app.http.responses import download, json_response
-from gatescope.app.networks.catalog import Networks
+from gatescope.app.networks.catalog import Listed, Networks
 from gatescope.app.networks.shown import network_for
 
 router = APIRouter(prefix="/api/models", tags=["models"])
@@ -23,9 +23,11 @@ def read_models(request: Request) -> Response:
 
 @router.get("/{id}")
 def read_model(request: Request, id: str) -> Response:
-    """One network, with its vocabulary, what it reads and gives, its layers, and how it was trained."""
+    """One network, with its vocabulary, what it reads and gives, what it opens with, its layers, and how it was
+    trained.
+    """
     network = network_for(request, id, status=404)
-    return json_response({**network.details(), "training": network.card})
+    return json_response({**Listed.of(network).details(), "training": network.card})
 
 
 @router.get("/{id}/weights", response_class=FileResponse, responses=FILE)

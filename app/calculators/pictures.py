@@ -19,17 +19,16 @@ def picture(
     inputs: Rows,
     targets: Rows | None,
     address: dict[str, Any],
-    unit: int | None,
     more: dict[str, Any],
     goes_on: GoesOn = lambda: True,
 ) -> Written:
     """A picture as JSON that may stand in a script element.
 
-    address: what the page's says, with `loss` and `layer`; unit: the one to sum up, else the liveliest. more: what goes
-    along.
+    address: what the page's says, with `loss` and `layer`, and the `unit` to sum up, else it is the liveliest. more:
+    what goes along.
     """
     events = list(stream(network, inputs, loss=address["loss"], targets=targets))
-    unit = liveliest_unit(events, address["layer"]) if unit is None else unit
+    unit = address.get("unit", liveliest_unit(events, address["layer"]))
     summands = preactivations(network, inputs, address["layer"], unit, targets=targets)
     content = {
         "events": events,

@@ -144,6 +144,8 @@ def convert_command(
         network, recognised = convert(weights, texts, title, nonlinearity, **said)
     except BadNetwork as bad:
         raise Problem((str(weights), str(bad))) from None
+    if out is None and path.exists():
+        raise Problem((str(path), "is there already, and is not written over: say --out where the network should lie"))
     atomic_write(path, network.to_bytes())
     for name, file in recognised["names"].items():
         print(f"{name} {network.parameters[name].shape} from {file}")

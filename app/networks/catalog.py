@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from cachetools import LRUCache
 
 from gatescope.app.http.problems import Problem
+from gatescope.app.networks.examples import opening_example
 from gatescope.app.networks.files import SUFFIX, Identity, identity, is_id, names_in, open_regular, read_network
 from gatescope.app.networks.memory import NetworkMemory
 from gatescope.app.networks.uploads import ID, Uploads
@@ -48,6 +49,12 @@ class Listed:
     described: dict[str, Any]
     detailed: dict[str, Any]
 
+    @classmethod
+    def of(cls, network: Network) -> "Listed":
+        """A network, listed, with the example it opens with."""
+        detailed = network.details() | {"example": opening_example(network)}
+        return cls(network.id, network.origin, network.describe(), detailed)
+
     def describe(self) -> dict[str, Any]:
         """The network as the API lists it."""
         return self.described
@@ -58,7 +65,7 @@ class Listed:
 
 
 def _bytes_of(listed: Listed) -> int:
-    return 4000 + 100 * len(listed.detailed["vocabulary"])
+    return 4000 + 100 * len(listed.detailed["vocabulary"]) + 20 * len(str(listed.detailed["example"]))
 
 
 class Networks:
@@ -198,7 +205,7 @@ class Networks:
         with self._lock:
             listed = self._listed.get(key)
         if listed is None and (network := self._load(path, may_displace=False)):
-            listed = Listed(network.id, network.origin, network.describe(), network.details())
+            listed = Listed.of(network)
             with self._lock:
                 if _bytes_of(listed) <= self._listed.maxsize:
                     self._listed[key] = listed

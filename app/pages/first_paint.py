@@ -1,10 +1,9 @@
 """What a page carries so that its first picture needs no further request."""
 
-import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi.concurrency import run_in_threadpool
 from markupsafe import Markup
@@ -16,52 +15,27 @@ from gatescope.app.calculators.tasks import Task
 from gatescope.app.http.encoding import json_in_html
 from gatescope.app.http.problems import Problem, field_error
 from gatescope.app.networks.catalog import Listed, Networks
-from gatescope.app.networks.inputs import IN_ADDRESSES, Inputs, Targets, format_rows, inputs_of, targets_of
+from gatescope.app.networks.examples import opening_example
+from gatescope.app.networks.inputs import IN_ADDRESSES, Inputs, Targets, inputs_of, targets_of
 from gatescope.models.inspection.price import Price, Purse, count_of_steps, price_of_preactivations, price_of_stream
 from gatescope.models.network.network import Network
 from gatescope.models.refused import Refused, refusals_called
 
 MODEL = "shakespeare-lstm"
-TEXT = "To be, or not to be: that is the question."
-STEPS, NUMBERS, FEW = 24, 240, 12  # of an example made up: steps, numbers in all, words
 
 
 class Address(BaseModel):
-    """The part of a page's address that decides what is computed; the rest is for the page itself."""
+    """The part of a page's address that decides what is computed; the rest is for the page itself. Without an input it
+    is the network's example, with its target and its loss unless these are named.
+    """
 
     model: str = Field(MODEL, max_length=200)
     text: str | None = None
     values: str | None = None
     target: str | None = None
-    loss: Literal["every", "last"] = "every"
+    loss: Literal["every", "last"] | None = None
     layer: int = 0
     unit: int | None = None
-
-
-def example_input(network: Network) -> dict[str, str]:
-    """Something that the network can read, as an address has it: its own example, else the usual text as far as the
-    network knows it, or waves.
-    """
-    task, channels = network.task, network.channels
-    example = task.example if can_read(network, task.example) else None
-    if channels:
-        steps = 1 if task.pattern == "one-to-many" else max(2, min(STEPS, NUMBERS // channels))
-        waves = [[round(math.sin(t / (2 + i)), 3) for i in range(channels)] for t in range(steps)]
-        return {"values": format_rows(waves if example is None or isinstance(example, str) else example)}
-    if isinstance(example, str):
-        return {"text": example}
-    legible = [token for token in network.vocabulary if task.cut(token) == [token]]
-    known = max([token for token in task.cut(TEXT) if token in legible], legible[:FEW], key=len)
-    return {"text": task.join(known[:1] if task.pattern == "one-to-many" else known)}
-
-
-def can_read(network: Network, inputs: str | Sequence[Sequence[float]]) -> bool:
-    """Whether this is something, and the network can read it."""
-    try:
-        rows = network.tokens(inputs) if isinstance(inputs, str) else inputs
-        return bool(inputs) and network.input_rows(rows).size > 0
-    except Refused:
-        return False
 
 
 @dataclass(frozen=True)
@@ -69,8 +43,7 @@ class Picture:
     """What the picture of a page is to show, and its price. notice: why it is the example and not what was asked."""
 
     network: Network
-    address: Address
-    fields: dict[str, str]
+    address: dict[str, Any]
     inputs: Inputs
     targets: Targets | None
     price: Price
@@ -79,21 +52,22 @@ class Picture:
     @property
     def task(self) -> Task:
         """What computes it."""
-        address = self.address.model_dump(exclude_none=True) | self.fields
         more = {"notice": self.notice} if self.notice else {}
-        return partial(picture, self.network, self.inputs, self.targets, address, self.address.unit, more)
+        return partial(picture, self.network, self.inputs, self.targets, self.address, more)
 
 
 def _picture(networks: Networks, address: Address, limit: int, purse: Purse) -> Picture:
     network = networks.get(address.model)
-    fields = address.model_dump(include={"text", "values"}, exclude_none=True) or example_input(network)
-    inputs = inputs_of(network, limit, **fields)
-    targets = targets_of(network, address.target, limit, "target")
+    said = address.model_dump(exclude_none=True)
+    given = said.keys() & {"text", "values"}
+    said = ({"loss": "every"} if given else opening_example(network)) | said
+    inputs = inputs_of(network, limit, text=said.get("text"), values=said.get("values"))
+    targets = targets_of(network, said.get("target"), limit, "target")
     network.layer_spec(address.layer)
     with refusals_called(IN_ADDRESSES):
         steps = count_of_steps(network, inputs, targets)
         price = purse.pay(partial(_price, network), steps, "values" if network.channels else "tokens")
-    return Picture(network, address, fields, inputs, targets, price)
+    return Picture(network, said, inputs, targets, price)
 
 
 def _price(network: Network, steps: int) -> Price:
@@ -137,14 +111,14 @@ class FirstPaint:
         return Markup(f"{around[:-1]},{drawn[1:].decode()}")
 
 
-def offered_networks(networks: Networks, query: Mapping[str, str]) -> list[Network | Listed]:
+def offered_networks(networks: Networks, query: Mapping[str, str]) -> list[Listed]:
     """The listed networks, and one that is not listed where the address names it."""
     listed = networks.all()
     try:
         named = networks.get(query.get("model", MODEL))
     except Problem:
         return [*listed.values()]
-    return [*(listed | {named.id: named}).values()]
+    return [*(listed | {named.id: Listed.of(named)}).values()]
 
 
 def notice(field: str, detail: str) -> str:

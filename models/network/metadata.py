@@ -30,6 +30,8 @@ MAY_BE = {
     "example": "a text, or a list with the numbers of each step",
 }
 
+SAID = ("reads", "gives", "pattern", "steps", "example", "example_target")  # of a network of anybody's making
+
 
 class BadNetwork(ValueError):
     """A file or a set of weights that is not a network this product can read; the message says what is wrong, in at
@@ -50,7 +52,7 @@ class Metadata(BaseModel):
 
     A file of this product says `cell`, `options`, `form` (what it reads and gives), `absent`, `blocks` (in the order in
     which they are stacked) and `card`; one of anybody's making may say `reads`, `gives`, `pattern`, `labels`, `steps`,
-    `example` and `nonlinearity`; both `title` and `vocabulary`. What is not text is written as JSON.
+    `example`, `example_target` and `nonlinearity`; both `title` and `vocabulary`. What is not text is written as JSON.
     """
 
     model_config = ConfigDict(strict=True, frozen=True)
@@ -69,6 +71,7 @@ class Metadata(BaseModel):
     labels: Json[Annotated[list[str], Field(max_length=MOST_NAMES, fail_fast=True)]] = []
     steps: Json[int] | None = None
     example: Json[str | tuple[tuple[float, ...], ...]] | None = None
+    example_target: str | None = None
 
     @field_validator("title")
     @classmethod
@@ -122,7 +125,7 @@ class Metadata(BaseModel):
             "pattern": "many-to-many" if foretells else "many-to-one",
             "labels": tuple(self.labels),
         }
-        said = {name: getattr(self, name) for name in ("reads", "gives", "pattern", "steps", "example")}
+        said = {name: getattr(self, name) for name in SAID}
         try:
             return Task(**suggested | {name: value for name, value in said.items() if value is not None})
         except Refused as refused:

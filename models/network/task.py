@@ -21,6 +21,7 @@ PATTERNS = ("many-to-many", "many-to-one", "one-to-many")
 LONGEST = 10_000
 MOST_NUMBERS = 2**24
 LARGEST_VALUE = 1_000_000
+LONGEST_TARGET = 2000  # characters, as many as an address takes
 LABEL_LENGTH = 200
 MOST_NAMES = 65_536  # of labels, and of the entries of a vocabulary
 WHOLE = re.compile(r"[0-9]{1,9}")
@@ -41,7 +42,8 @@ class UnknownCharacters(Refused):
 class Task:
     """reads: what one step's input is. gives: the input of the next step, a class, or numbers. pattern: when it gives
     something. labels: names of the classes, or of the numbers it gives, empty where they have none. steps: how many
-    steps follow from one input. example: an input worth looking at, as text or as a list of numbers a step.
+    steps follow from one input. example: an input worth looking at, as text or as a list of numbers a step;
+    example_target: what should come out of it, where that is not simply what comes next, as an address says it.
     """
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")  # where one is read from JSON
@@ -52,6 +54,7 @@ class Task:
     labels: tuple[str, ...] = ()
     steps: int = 1
     example: str | tuple[tuple[float, ...], ...] = ""
+    example_target: str = ""
 
     def __post_init__(self) -> None:
         """Raises Refused naming what is none of the choices."""
@@ -64,6 +67,8 @@ class Task:
             raise Refused("labels", f"must be names of 1 to {LABEL_LENGTH} characters, at most {MOST_NAMES:,}")
         if len(set(self.labels)) < len(self.labels):
             raise Refused("labels", "hold a name twice")
+        if len(self.example_target) > LONGEST_TARGET:
+            raise Refused("example_target", f"must have at most {LONGEST_TARGET:,} characters")
         if not 1 <= self.steps <= LONGEST:
             raise Refused("steps", f"must be between 1 and {LONGEST}")
 

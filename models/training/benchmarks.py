@@ -130,11 +130,12 @@ def signal(random: np.random.Generator, steps: int) -> Iterator[dict[str, Any]]:
         yield {"input": wave.round(3).tolist()}
 
 
-STORY = "in the forest bear and owl and fox live together . the moon is bright . now somebody comes with grey fur"
+STORY = "in the forest bear and owl and fox live together . the moon is bright . now somebody comes with grey fur "
+STORY += "and sharp teeth"
 BENCHMARKS: dict[str, tuple[Callable[[np.random.Generator, int], Iterator[dict[str, Any]]], Task, int]] = {
     "reber": (reber, Task("characters", "next"), 40),
     "adding": (adding, Task("values", "values", "many-to-one", ("half the sum",)), 100),
-    "forest": (forest, Task("words", "classes", "many-to-one", example=f"{STORY} and sharp teeth"), 50),
+    "forest": (forest, Task("words", "classes", "many-to-one", example=STORY, example_target="dog"), 50),
     "gestures": (gestures, Task("values", "classes", "many-to-one"), 32),
     "signal": (signal, Task("values", "next"), 96),
 }
@@ -153,9 +154,20 @@ def benchmark(name: str, count: int, steps: int | None = None, seed: int = 0) ->
         raise Refused("steps", "must be between 10 and 1,000")
     if not 2 <= count <= 1_000_000:
         raise Refused("count", "must be between 2 and 1,000,000")
-    if task.reads == "values":
-        drawn = next(make(np.random.default_rng(seed + 1), steps))["input"]
-        task = replace(task, example=tuple(tuple(row) if isinstance(row, list) else (row,) for row in drawn))
-    if task.reads == "characters":
-        task = replace(task, example=next(make(np.random.default_rng(seed + 1), steps))["input"])
+    if task.reads != "words":
+        task = replace(task, **_example(task, next(make(np.random.default_rng(seed + 1), steps))))
     return dump_dataset(task, make(np.random.default_rng(seed), steps), count)
+
+
+def _example(task: Task, drawn: dict[str, Any]) -> dict[str, Any]:
+    """What a network of the task opens with: a lesson that it has not seen, asked for another shape than was drawn, and
+    without what is the same at every end: what it finds easy sends no gradient back.
+    """
+    shown = drawn["input"]
+    if task.reads == "characters":
+        return {"example": shown[:-1]}
+    rows = tuple(tuple(row) if isinstance(row, list) else (row,) for row in shown)
+    aim = str(drawn.get("target", ""))
+    if task.gives == "classes":
+        aim = "line" if aim == "zigzag" else "zigzag"
+    return {"example": rows, "example_target": aim}

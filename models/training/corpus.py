@@ -13,6 +13,8 @@ from gatescope.models.network.task import Task
 from gatescope.models.refused import Refused
 from gatescope.models.training.recipe import Recipe, batches, held_out
 
+A_LINE = 60  # characters
+
 
 class Batch(NamedTuple):
     """What one step reads and what it should have predicted, (steps, batch) each, or (steps, batch, numbers); `begins`:
@@ -38,14 +40,14 @@ class Corpus:
     characters, or too short for the recipe; `Recipe.for_text` makes one that fits.
     """
 
-    task, channels, outputs = Task(), None, None
+    channels, outputs = None, None
 
     def __init__(self, text: str, recipe: Recipe):
         try:
             points = np.frombuffer(text.encode("utf-32-le"), "<u4")
         except UnicodeEncodeError:
             raise Refused("text", "holds half of a surrogate pair, which is not a character") from None
-        self.vocabulary = sorted(set(text))
+        self.vocabulary, self.task = sorted(set(text)), Task(example=opening(text))
         tokens = np.unique(points, return_inverse=True)[1].astype(np.intp)
         self.size, self.held_out = len(tokens), held_out(len(tokens), recipe.validation)
         self.trained_on = self.size - self.held_out
@@ -75,6 +77,15 @@ class Corpus:
     def evaluate(self, weights: NetworkWeights) -> Evaluation:
         """Mean loss in nats a character of the held-out text."""
         return Evaluation(evaluate(weights, self.validation))
+
+
+def opening(text: str) -> str:
+    """How a text begins, for what is learnt from it to open with: a line of the bench, cut between two words."""
+    begin = text[: 20 * A_LINE].strip()
+    if len(begin) <= A_LINE:
+        return begin
+    cut = max(begin.rfind(space, A_LINE // 2, A_LINE) for space in " \n")
+    return begin[: cut if cut > 0 else A_LINE]
 
 
 def evaluate(weights: NetworkWeights, tokens: np.ndarray) -> float:

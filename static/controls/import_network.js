@@ -2,7 +2,7 @@
 // again.
 
 import { foreign } from "../data/foreign.js";
-import { legible, readable } from "../data/networks.js";
+import { exampleOf, readable, takenAlong } from "../data/networks.js";
 import { ownedNetworks, proof } from "../data/owner.js";
 import { patiently } from "../data/patience.js";
 import { readJson } from "../data/stream.js";
@@ -63,8 +63,9 @@ export function mountImport(fold, stage) {
       ownedNetworks.remember(id, token);
       const network = readable(await asking(`/api/models/${id}`));
       stage.models.push(network);
-      [offered, before] = [null, { model: stage.state.model, text: stage.state.text }];
-      stage.choose({ model: id, text: legible(stage.state.text, network) });
+      const { model, text, target, loss } = stage.state;
+      [offered, before] = [null, { model, text, target, loss }];
+      stage.choose({ model: id, ...takenAlong(stage.state, network, stage.network) });
     }),
   );
   refuse.addEventListener("click", () => {
@@ -83,7 +84,7 @@ export function mountImport(fold, stage) {
       const [first] = stage.models;
       const stays = stage.models.some((model) => model.id === before?.model);
       gone = `“${foreign(title)}” is deleted.`;
-      stage.choose(stays ? before : { model: first.id, text: legible(stage.state.text, first) });
+      stage.choose(stays ? before : { model: first.id, ...exampleOf(first) });
     }, "It is not deleted"),
   );
   stage.addEventListener("taken", rest);

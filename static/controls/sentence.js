@@ -1,8 +1,9 @@
 // What is chosen, as a sentence whose underlined words are the controls.
 
 import { foreign } from "../data/foreign.js";
-import { exampleOf } from "../data/networks.js";
-import { write } from "../figures/writing.js";
+import { exampleOf, groupedNetworks } from "../data/networks.js";
+import { chosenLayer } from "../figures/description.js";
+import { write, writeAttribute } from "../figures/writing.js";
 import { mountInterventions } from "./interventions.js";
 import { targetWord } from "./target.js";
 import { choiceWord, numberWord } from "./word_controls.js";
@@ -26,23 +27,28 @@ function textWord(stage) {
   const show = (text) => {
     write(shown, text || "…");
   };
+  const read = () => {
+    clearTimeout(timer);
+    waiting = false;
+    if (field.value.trim() || (field.value && !stage.network.valued)) stage.choose({ text: field.value });
+    else
+      stage.notice(
+        stage.network.valued
+          ? "There is no number: give it at least one."
+          : "The text is empty: give it at least one character.",
+      );
+  };
   field.addEventListener("input", () => {
     show(field.value);
     clearTimeout(timer);
     waiting = true;
-    timer = setTimeout(() => {
-      waiting = false;
-      if (field.value.trim() || (field.value && !stage.network.valued)) stage.choose({ text: field.value });
-      else
-        stage.notice(
-          stage.network.valued
-            ? "There is no number: give it at least one."
-            : "The text is empty: give it at least one character.",
-        );
-    }, TYPING_PAUSE);
+    timer = setTimeout(read, TYPING_PAUSE);
   });
   field.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") field.blur();
+    const isDone = event.key === "Enter" && !event.shiftKey && !event.isComposing;
+    if (isDone) event.preventDefault(); // with Shift it is a line's end
+    if (isDone && waiting) read();
+    if (isDone || event.key === "Escape") field.blur();
   });
   // what stands below gives way while the field is open, and comes back when a click that left it has been made
   field.addEventListener("focus", () => word.closest(".sentence").classList.add("is-typing"));
@@ -68,6 +74,7 @@ export function mountSentence(element, stage) {
   const loss = choiceWord("Where the loss is taken", (value) => stage.choose({ loss: value }));
   const unit = numberWord("Unit", (value) => stage.choose({ unit: value }));
   const signal = choiceWord("Signal", (value) => stage.choose({ signal: value }));
+  for (const [name, { word }] of Object.entries({ layer, loss, unit })) writeAttribute(word, "data-explain", name);
   const quoted = document.createElement("span"); // keeps the quotes beside the text when the sentence breaks
   quoted.className = "quoted";
   quoted.append("“", text.word, "”");
@@ -87,7 +94,7 @@ export function mountSentence(element, stage) {
     textContent: "its example",
     title: "Read the example of this network again",
   });
-  example.addEventListener("click", () => stage.choose({ text: exampleOf(stage.network) }));
+  example.addEventListener("click", () => stage.choose(exampleOf(stage.network)));
   element.append(
     subject,
     model.word,
@@ -110,17 +117,14 @@ export function mountSentence(element, stage) {
   const show = () => {
     const { state, timeline, network, description, colour, reader, task } = stage;
     const asked = { ...state, ...reader.asked };
-    const networks = stage.models.map(({ id, title, origin }) =>
-      ["upload", "run"].includes(origin)
-        ? [id, `${foreign(title)} (${origin === "upload" ? "yours" : "a run"})`, foreign(title)]
-        : [id, title && title !== id ? `${foreign(id)}: ${foreign(title)}` : foreign(id), foreign(id)],
-    );
+    const networks = groupedNetworks(stage.models);
     const many = network.channels > 1 ? `${network.channels} numbers a step, ` : "the numbers ";
     write(numbers, network.numbered ? "token numbers " : network.valued ? many : "");
-    example.hidden = network.opened || !network.form?.example?.length || exampleOf(network) === asked.text;
+    const own = exampleOf(network);
+    example.hidden = network.opened || Object.keys(own).every((key) => own[key] === asked[key]);
     write(kind, ` ${task.kind}`);
     write(coloured, `. The ${task.reads === "values" ? "input" : "text"} is coloured by unit `);
-    if (network.opened) networks.push(["", `${foreign(network.title)}: a trace`, foreign(network.title)]);
+    if (network.opened) networks.push(["", `${foreign(network.title)}: a trace`, foreign(network.title), "A file"]);
     write(subject, network.opened ? "The trace " : "The network ");
     model.show(networks, reader.asked.model ?? (network.opened ? "" : state.model));
     text.show(reader.asked.text ?? (network.opened ? stage.text : state.text));
@@ -140,6 +144,7 @@ export function mountSentence(element, stage) {
       network.opened ? stage.objective : asked.loss,
     );
     unit.show(state.unit, timeline.width(state.layer, state.signal) - 1);
+    writeAttribute(signal.word, "data-explain", `signal ${chosenLayer(stage)} ${state.signal}`);
     signal.show(
       description.signals.map(({ id, title }) => [id, `${id}: ${foreign(title)}`, id]),
       state.signal,

@@ -3,6 +3,13 @@
 import { writeAddress } from "../data/address.js";
 import { optionOf, write } from "../figures/writing.js";
 
+const OF_A_FILE =
+  "The trace is a file of yours: whoever opens this sees the page’s example until they drop the same file.";
+const OF_THIS_MACHINE =
+  "This address works on this machine only. For others in the room, start the service with --host 0.0.0.0 and open " +
+  "the page by this machine’s name or number in their network.";
+const isOfThisMachine = () => /^(localhost|127\..*|\[::1\])$/.test(location.hostname);
+
 /** Fills the fold; `views` are the views that stand alone. */
 export function mountShare(fold, stage, views) {
   fold.innerHTML = `
@@ -23,9 +30,7 @@ export function mountShare(fold, stage, views) {
       ? `<iframe src="${address(`/embed/${view}`).replaceAll("&", "&amp;")}" title="Gatescope: ` +
         `${view}" width="640" height="360" style="border:0"></iframe>`
       : address("/");
-    const ofAFile =
-      "The trace is a file of yours: whoever opens this sees the page’s example until they drop the same file.";
-    write(said, stage.state.trace ? ofAFile : "");
+    write(said, stage.state.trace ? OF_A_FILE : isOfThisMachine() ? OF_THIS_MACHINE : "");
   };
   what.addEventListener("change", show);
   fold.addEventListener("fold", show);
@@ -41,17 +46,27 @@ export function mountShare(fold, stage, views) {
   });
 }
 
-/** Buttons that open and close their fold in the page's own flow; one is open at a time. */
+/** Buttons that open and close their fold in the page's own flow; one is open at a time, and Esc closes it. */
 export function watchFolds(buttons) {
-  for (const button of buttons) {
-    button.addEventListener("click", () => {
-      for (const other of buttons) {
-        const fold = document.getElementById(other.dataset.fold);
-        const open = other === button && fold.hidden;
-        fold.hidden = !open;
-        other.setAttribute("aria-expanded", open);
-        fold.dispatchEvent(new Event("fold"));
-      }
-    });
-  }
+  const show = (shown) => {
+    for (const button of buttons) {
+      const fold = document.getElementById(button.dataset.fold);
+      fold.hidden = button !== shown;
+      button.setAttribute("aria-expanded", button === shown);
+      fold.dispatchEvent(new Event("fold"));
+    }
+  };
+  for (const button of buttons)
+    button.addEventListener("click", () => show(button.getAttribute("aria-expanded") === "true" ? null : button));
+  document.addEventListener(
+    "keydown",
+    (event) => {
+      const open = buttons.find((button) => button.getAttribute("aria-expanded") === "true");
+      if (event.key !== "Escape" || !open) return;
+      event.stopPropagation(); // what else Esc lets go of stays
+      open.focus();
+      show(null);
+    },
+    { capture: true },
+  );
 }

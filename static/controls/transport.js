@@ -42,7 +42,7 @@ export function mountTransport(element, stage, { small = false } = {}) {
       <button type="button" class="step" data-do="forward" aria-label="One step on"></button>
     </div>
     <div class="line">
-      <input type="range" min="0" step="1" aria-label="Position in the two passes">
+      <input type="range" data-clock min="0" step="1" aria-label="Position in the two passes">
       <div class="passes" aria-hidden="true">
         <span data-pass="forward">forward ▸</span><span data-pass="backward">◂ backward</span>
       </div>

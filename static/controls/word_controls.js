@@ -28,11 +28,11 @@ export function choiceWord(label, change) {
   let known = [];
   return {
     word,
-    /** `options`: [[value, label, word in the sentence]…] */
+    /** `options`: [[value, label, word in the sentence, group]…] */
     show(options, value, style = {}) {
       if (JSON.stringify(options) !== JSON.stringify(known)) {
         known = options;
-        select.replaceChildren(...options.map(([option, text]) => optionOf(text, option)));
+        select.replaceChildren(...inGroups(options));
         word.classList.toggle("fixed", options.length < 2);
         select.disabled = options.length < 2;
       }
@@ -63,4 +63,18 @@ export function numberWord(label, change) {
       if (document.activeElement !== field || field.valueAsNumber !== value) field.value = value;
     },
   };
+}
+
+// Options one after the other, those with a group under its name.
+function inGroups(options) {
+  const children = [];
+  for (const [value, text, , group] of options) {
+    if (group && children.at(-1)?.label !== group) {
+      children.push(document.createElement("optgroup"));
+      writeAttribute(children.at(-1), "label", group);
+    }
+    if (group) children.at(-1).append(optionOf(text, value));
+    else children.push(optionOf(text, value));
+  }
+  return children;
 }

@@ -128,20 +128,38 @@ export function writeAddress(state) {
 
 const PAUSE = 400; // ms; browsers refuse addresses that change too often
 
-/** Puts states into the address bar: at once, then at most every 400 ms, and always the latest in the end. */
+/**
+ * Puts states into the address bar: at once, then at most every 400 ms, and always the latest in the end. What is read
+ * makes an entry of its own, so that Back goes back to what was read before; a text being typed makes one, not many.
+ */
 export class AddressBar {
   constructor() {
-    Object.assign(this, { timer: 0, written: -Infinity });
+    Object.assign(this, { timer: 0, written: -Infinity, isResting: false, read: null, wasTyped: false });
   }
 
   write(state) {
+    if (this.isResting) return;
     this.latest = state;
     this.timer ||= setTimeout(() => this.#flush(), Math.max(0, this.written + PAUSE - performance.now()));
+  }
+
+  /** Writes nothing until `arrived` is settled: the address is already that of what is on its way. */
+  async rest(arrived) {
+    clearTimeout(this.timer);
+    Object.assign(this, { timer: 0, isResting: true, read: null });
+    await arrived;
+    this.isResting = false;
   }
 
   #flush() {
     Object.assign(this, { timer: 0, written: performance.now() });
     const query = writeAddress(this.latest);
-    history.replaceState(null, "", query ? `${location.pathname}?${query}` : location.pathname);
+    const { model, text, values, trace } = this.latest;
+    const read = JSON.stringify([model, text, values, trace]);
+    const isOther = this.read !== null && read !== this.read;
+    const isTyped = document.activeElement?.tagName === "TEXTAREA";
+    const entry = isOther && !(isTyped && this.wasTyped) ? "pushState" : "replaceState";
+    Object.assign(this, { read, wasTyped: isTyped && (this.wasTyped || isOther) });
+    history[entry](null, "", query ? `${location.pathname}?${query}` : location.pathname);
   }
 }

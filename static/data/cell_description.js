@@ -16,7 +16,7 @@ export function faultOf(description, known) {
     return `it lacks “signals”, each with an “id” and a “role” out of ${ROLES.join(", ")}`;
   const isState = (state) => signals.some((signal) => signal.id === state && signal.role === "state");
   if (!isListOf(states, isState)) return "it lacks “states” that are among its signals";
-  if (!signals.every(isWellTyped)) return "a signal’s “title”, “equation” or “range” is of the wrong type";
+  if (!signals.every(isWellTyped)) return "a signal’s “title”, “purpose”, “equation” or “range” is of the wrong type";
   if (!isTable(operations)) return "its “operations” lack an “arity”, a “symbol” or a “kind”";
   if (!isGraph(graph, operations) || !signals.every((signal) => graph.some((node) => node.signal === signal.id)))
     return "its “graph” does not make each signal out of nodes before it";
@@ -25,9 +25,9 @@ export function faultOf(description, known) {
 
 const isListOf = (list, holds) => Array.isArray(list) && list.length > 0 && list.every(holds);
 
-function isWellTyped({ title = "", equation = "", range = [0, 1] }) {
+function isWellTyped({ title = "", purpose = "", equation = "", range = [0, 1] }) {
   const isRange = range === null || (range.length === 2 && range.every(Number.isFinite));
-  return typeof title === "string" && typeof equation === "string" && isRange;
+  return [title, purpose, equation].every((text) => typeof text === "string") && isRange;
 }
 
 function isTable(operations) {
@@ -55,6 +55,7 @@ export function completed(description, known) {
   const signals = description.signals.map((signal) => ({
     range: signal.role === "gate" ? [0, 1] : [-1, 1],
     title: signal.id,
+    purpose: "",
     equation: "",
     reads: [],
     road: false,

@@ -1,6 +1,7 @@
 // Networks as the page has them, and what each can read: a text, words, the numbers of tokens where it knows no names,
 // or numbers.
 
+import { foreign } from "./foreign.js";
 import { Problem } from "./stream.js";
 
 const EXAMPLE = 16; // tokens
@@ -26,9 +27,14 @@ export function readable(model) {
 
 const single = ({ form }) => form?.pattern === "one-to-many";
 
-/** In which way a network reads: what another that reads differently was given cannot be taken along. */
-export const wayOf = (network) =>
-  `${network.numbered ? "numbers" : (network.form?.reads ?? "characters")}${single(network) ? " once" : ""}`;
+/** Whether two networks read the same and make the same of it: what one was given says as much to the other. */
+export const isAlike = (one, other) => readingKind(one) === readingKind(other);
+
+/** What a network reads and gives, as text: the same for those that are alike. */
+export function readingKind({ numbered, valued, vocabulary, channels, form = {} }) {
+  const { reads = "characters", gives = "next", pattern = "many-to-many", labels = [] } = form;
+  return JSON.stringify([reads, gives, pattern, labels, numbered, valued ? channels : vocabulary]);
+}
 
 const problem = (title, words) => new Problem(0, title, words);
 
@@ -99,47 +105,80 @@ export function stepsOf(text, network) {
 export function textOf({ tokens, inputValues, pattern }, network) {
   const steps = pattern === "one-to-many" ? 1 : tokens.length;
   if (inputValues) return valuesAsText(pattern === "one-to-many" ? inputValues.slice(0, 1) : inputValues);
-  const apart = network.numbered || network.form?.reads === "words" ? " " : "";
   return tokens
     .slice(0, steps)
     .map((token) => network.vocabulary[token])
-    .join(apart);
+    .join(betweenTokens(network));
 }
 
-/** An input worth looking at: the network's own, or of its own tokens. */
+/** What a network opens with: {text, target, loss}; the service knows better, but not what a file says. */
 export function exampleOf(network) {
-  const { example } = network.form ?? {};
+  const { text, values, target = "", loss = "every" } = network.example ?? {};
+  return { text: text || values || madeUp(network), target, loss };
+}
+
+function madeUp(network) {
   const many = single(network) ? 1 : WAVE;
   if (network.valued)
     return valuesAsText(
-      Array.isArray(example) && example.length
-        ? example
-        : Array.from({ length: many }, (_, t) =>
-            Array.from({ length: network.channels }, (_, k) => Number(Math.sin((t + 2 * k) / 3).toFixed(3))),
-          ),
+      Array.from({ length: many }, (_, t) =>
+        Array.from({ length: network.channels }, (_, k) => Number(Math.sin((t + 2 * k) / 3).toFixed(3))),
+      ),
     );
   const tokens = network.vocabulary.slice(0, single(network) ? 1 : EXAMPLE);
-  return (
-    (typeof example === "string" && example) ||
-    tokens.join(network.numbered || network.form?.reads === "words" ? " " : "")
-  );
+  return tokens.join(betweenTokens(network));
 }
 
-/** A text this network can read: what it knows of the one given, else an example. */
-export function legible(text, network) {
-  if (network.numbered || network.valued) {
-    try {
-      inputOf(text, network);
-      return text;
-    } catch {
-      return exampleOf(network);
-    }
-  }
-  const known = new Set(network.vocabulary);
-  const read = cut(text, network).filter((token) => known.has(token));
-  if (network.form?.reads !== "words")
-    return (single(network) ? read.slice(0, 1) : read).join("") || exampleOf(network);
-  return read.length > 1 || single(network)
-    ? read.slice(0, single(network) ? 1 : read.length).join(" ") || exampleOf(network)
-    : exampleOf(network);
+const betweenTokens = (network) => (network.numbered || network.form?.reads === "words" ? " " : "");
+
+/** What a network knows of a text, and which of its tokens it never saw. */
+export function known(text, network) {
+  if (network.numbered || network.valued) return { text, unknown: [] };
+  const seen = new Set(network.vocabulary);
+  const tokens = cut(text, network);
+  const unknown = [...new Set(tokens.filter((token) => !seen.has(token)))];
+  if (!unknown.length && !single(network)) return { text, unknown };
+  const read = tokens.filter((token) => seen.has(token));
+  return { text: (single(network) ? read.slice(0, 1) : read).join(betweenTokens(network)), unknown };
+}
+
+/**
+ * What is read when a network takes another's place: what was read before, as far as it still says something, else its
+ * example. {text, target, loss}
+ */
+export function takenAlong({ text, target = "", loss = "every" }, network, before) {
+  if (before && isAlike(network, before)) return { text, target, loss };
+  const other = exampleOf(network);
+  const isOwn = before && exampleOf(before).text === text;
+  if (network.numbered || network.valued || before?.numbered || before?.valued || isOwn) return other;
+  const [much, all] = [known(text, network).text, text].map((words) => cut(words, network).length);
+  const hasOwn = Boolean(network.form?.example?.length);
+  const saysMuch = single(network) ? much > 0 : much > 1 && (!hasOwn || 2 * much >= all);
+  return saysMuch ? { text, target: "", loss: other.loss } : other;
+}
+
+const GROUPS = {
+  next: {
+    characters: "Write on, character by character",
+    words: "Write on, word by word",
+    values: "Go on with a curve",
+  },
+  classes: {
+    characters: "Name what they read",
+    words: "Name what they read",
+    values: "Name what is drawn or measured",
+  },
+  values: { characters: "Read and count", words: "Read and count", values: "Reckon with numbers" },
+};
+
+/** The networks as a list for people: [[id, its name, its name in a sentence, its group]…], each group together. */
+export function groupedNetworks(models) {
+  const named = models.map(({ id, title, origin, form = {} }) => {
+    const isTheirs = ["upload", "run"].includes(origin);
+    const group = isTheirs ? "Yours" : (GROUPS[form.gives ?? "next"]?.[form.reads ?? "characters"] ?? "Others");
+    const kind = origin === "run" ? " (a run)" : "";
+    return [id, `${foreign(title || id)}${kind}`, foreign(isTheirs ? title : id), group];
+  });
+  const groups = [...new Set(named.map(([, , , group]) => group))];
+  return groups.flatMap((group) => named.filter((network) => network[3] === group));
 }

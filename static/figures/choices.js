@@ -1,6 +1,7 @@
 // Small controls that belong to a figure: signal chips and rows of words of which one holds.
 
 import { foreign } from "../data/foreign.js";
+import { chosenLayer } from "./description.js";
 import { make } from "./figure.js";
 
 /** A chip a signal: its letter in its hue. `choose(id)` is called for a click. Returns what marks the chosen one. */
@@ -9,7 +10,7 @@ export function signalChips(parent, stage, choose) {
   let shownFor = null;
   return (chosen) => {
     const { description, colour } = stage;
-    const key = `${description.id} ${colour.ink}`;
+    const key = `${description.id} ${chosenLayer(stage)} ${colour.ink}`;
     if (shownFor !== key) {
       shownFor = key;
       row.replaceChildren();
@@ -17,7 +18,8 @@ export function signalChips(parent, stage, choose) {
         const chip = make(row, "button", "chip", {
           text: signal.id,
           type: "button",
-          title: `${foreign(signal.title)}: ${foreign(signal.equation)}`,
+          "aria-label": `${foreign(signal.title)} ${signal.id}`,
+          "data-explain": `signal ${chosenLayer(stage)} ${signal.id}`,
           "data-signal": signal.id,
         });
         chip.style.setProperty("--hue", colour.hue(signal.id));

@@ -1,13 +1,15 @@
 // Hover previews, click pins: one small card for all figures, and the pointer's way to a step and a unit.
 
-import { make } from "./figure.js";
-import { write } from "./writing.js";
+import { explained } from "./explained.js";
+import { make, retext } from "./figure.js";
 
 /**
- * Watches a figure. `find(x, y)` → {t, unit, text} or null; `pin(found)` is called for a click. Returns what ends it.
+ * Watches a figure. `find(x, y)` → {t, unit, text, about} or null (about: what explains it, if anything does);
+ * `pin(found)` is called for a click. Returns what ends it.
  */
 export function watchPointer(element, stage, find, pin) {
   const card = make(element, "div", "figure-card", { "aria-hidden": "true" });
+  const [text, what] = ["figure-card-text", "figure-card-what"].map((name) => make(card, "p", name));
   let pointed = false;
   const locate = (event) => {
     const box = element.getBoundingClientRect();
@@ -23,7 +25,10 @@ export function watchPointer(element, stage, find, pin) {
     const { x, y, box } = locate(event);
     const found = find(x, y);
     if (!found) return leave();
-    write(card, found.text);
+    retext(text, found.text);
+    const words = found.about ? explained(stage, found.about) : null;
+    retext(what, words?.what ?? "");
+    what.hidden = !words;
     card.classList.add("is-shown");
     const left = Math.max(4, Math.min(box.width - card.offsetWidth - 4, x + 14));
     const top = y - card.offsetHeight - 10 < 0 ? y + 18 : y - card.offsetHeight - 10;

@@ -2,6 +2,19 @@
 
 const DRAW_EVERY = 100; // ms: figures are drawn at most ten times a second
 
+const UNSEEN = 500; // ms without a frame: nobody sees this one, but it may be printed
+
+// In the next frame; a frame out of sight gets none.
+function soon(draw) {
+  const once = () => {
+    cancelAnimationFrame(frame);
+    clearTimeout(timer);
+    draw();
+  };
+  const frame = requestAnimationFrame(once);
+  const timer = setTimeout(once, UNSEEN);
+}
+
 /** What a stage is made on: it has `tracks`, `state`, `colour` and a `draw` of its own. */
 export class MountedViews extends EventTarget {
   constructor() {
@@ -40,7 +53,7 @@ export class MountedViews extends EventTarget {
 
   requestDraw() {
     this.last.turn ??= setTimeout(
-      () => requestAnimationFrame(() => this.draw()),
+      () => soon(() => this.draw()),
       Math.max(0, this.last.drawn + DRAW_EVERY - performance.now()),
     );
   }

@@ -1,7 +1,7 @@
 // The stage holds what is chosen, the trace, the clock and the axis, and tells every mounted view what to do and when.
 
 import { AddressBar, withDefaults } from "../data/address.js";
-import { legible, readable, textOf } from "../data/networks.js";
+import { exampleOf, readable, textOf } from "../data/networks.js";
 import { Task } from "../data/task.js";
 import { Axis } from "./axis.js";
 import { Band } from "./band.js";
@@ -52,7 +52,7 @@ export class Stage extends MountedViews {
     if (this.arithmetic?.layer !== this.state.layer || this.arithmetic?.unit !== this.state.unit)
       this.reader.readArithmetic();
     const asked = this.models.find(({ id }) => id === chosen.model); // the page cannot come with what token numbers say
-    if (asked?.numbered) this.reader.read({ model: asked.id, text: legible(chosen.text ?? "", asked), clamp });
+    if (asked?.numbered) this.reader.read({ model: asked.id, text: chosen.text ?? exampleOf(asked).text, clamp });
     else if (clamp.length) this.reader.read({ clamp });
     this.clock.subscribe(() => {
       this.remember();
@@ -172,6 +172,18 @@ export class Stage extends MountedViews {
     if (Object.keys(asked).length) this.reader.read(asked);
   }
 
+  /** Shows what an address says, when the browser goes back to it or forward. */
+  async goTo(said) {
+    if (said.trace) return this.notice("That was a trace out of a file of yours: open the file again to see it.");
+    const { model: id = this.models[0].id, t, pass, layer, signal, unit, clamp, loss, target } = withDefaults(said);
+    const model = this.models.find((one) => one.id === id);
+    if (!model) return this.notice("That was a network which is not here any more.");
+    const text = said.values ?? said.text;
+    const input = text === undefined ? exampleOf(model) : { text, target, loss };
+    await this.bar.rest(this.reader.read({ model: id, ...input, clamp }));
+    this.choose({ t, pass, ...given({ layer, signal, unit }) });
+  }
+
   /** Points at a character, a unit, or both; null points at nothing. */
   hover(what) {
     if (what?.t === this.hovered?.t && what?.unit === this.hovered?.unit) return;
@@ -241,6 +253,8 @@ export class Stage extends MountedViews {
     };
   }
 }
+
+const given = (fields) => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 
 // A unit that changes much over the text makes a better first picture than unit 0.
 function liveliest(timeline, { layer, signal }) {

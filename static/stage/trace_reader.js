@@ -1,11 +1,14 @@
 // Asks the server for traces and arithmetic; the picture changes only when a good answer has begun to come.
 
 import { LONGEST_TEXT, LONGEST_VALUES } from "../data/address.js";
+import { foreign } from "../data/foreign.js";
 import { fitsNetwork, interventionsOver } from "../data/interventions.js";
-import { inputOf, legible, stepsOf, targetOf, wayOf } from "../data/networks.js";
+import { inputOf, isAlike, known, readingKind, stepsOf, takenAlong, targetOf } from "../data/networks.js";
 import { patiently, whenWoken } from "../data/patience.js";
 import { asSentence, postJson, readEvents } from "../data/stream.js";
 import { Timeline } from "../data/timeline.js";
+
+const MOST_NAMED = 8;
 
 /** The trace that came with the page. */
 export function firstTimeline({ events, cells }) {
@@ -18,7 +21,7 @@ export class Reader {
   constructor(stage) {
     this.stage = stage;
     this.asked = {}; // what was asked for and is not the picture yet
-    this.left = new Map(); // what was read last in each way of reading
+    this.left = new Map(); // what was read last by networks of each kind
     this.plain = {}; // the trace read last with nothing held, and what it is of
     this.unanswered = null; // what was wanted when no whole answer came
     whenWoken(() => this.unanswered && this.read(this.unanswered));
@@ -60,20 +63,25 @@ export class Reader {
   // What is to be read: what was asked for over what is shown, as far as the network can take it along.
   #plan(changes) {
     const { stage } = this;
-    const { model, loss, clamp, text: wanted, target: aim } = { ...stage.state, ...this.asked };
-    const network = stage.models.find(({ id }) => id === model);
+    const wanted = { ...stage.state, ...this.asked };
+    const network = stage.models.find(({ id }) => id === wanted.model);
     const before = stage.models.find(({ id }) => id === stage.state.model) ?? stage.network;
-    const other = model !== stage.state.model && changes.text === undefined;
-    const sameWay = wayOf(network) === wayOf(before);
-    // from a text to numbers, or back, nothing can be taken along; nor to a network that reads other words, or less
-    const text = other ? legible(sameWay ? wanted : (this.left.get(wayOf(network)) ?? wanted), network) : wanted;
+    const isOther = wanted.model !== stage.state.model && changes.text === undefined;
+    const { text: said, target, loss } = isOther ? this.#takenAlong(wanted, network, before) : wanted;
+    const { text, unknown } = known(said, network);
+    const kept = wanted.clamp.filter((each) => fitsNetwork(each, network, stage.cells));
     // a target a step fits only what it was made for
-    const newText = changes.text !== undefined && network.form?.pattern !== "many-to-one";
-    const target = other || newText ? (changes.target ?? "") : aim;
-    const kept = clamp.filter((each) => fitsNetwork(each, network, stage.cells));
-    const cut = other && sameWay && text !== wanted;
-    const key = JSON.stringify([model, text, loss, target]);
-    return { network, before, text, target, loss, kept, lost: clamp.length - kept.length, cut, key };
+    const fits = isOther || changes.text === undefined || network.form?.pattern === "many-to-one";
+    const aim = fits ? target : (changes.target ?? "");
+    const plan = { network, before, text: text || said, target: aim, loss, kept };
+    const key = JSON.stringify([network.id, plan.text, loss, aim]);
+    return { ...plan, key, lost: wanted.clamp.length - kept.length, unknown: text ? unknown : [] };
+  }
+
+  // To a network of another kind goes what was read there last; else as much as says something to it.
+  #takenAlong(wanted, network, before) {
+    const last = isAlike(network, before) ? null : this.left.get(readingKind(network));
+    return last ?? takenAlong(wanted, network, before);
   }
 
   #interventionsOf({ network, text, kept }) {
@@ -95,7 +103,8 @@ export class Reader {
     const { stage } = this;
     if (timeline.done && !interventions.length) this.plain = { key, timeline };
     if (timeline === stage.timeline) return stage.requestDraw();
-    this.left.set(wayOf(before), stage.state.text);
+    const { text: last, target: lastTarget, loss: lastLoss } = stage.state;
+    this.left.set(readingKind(before), { text: last, target: lastTarget, loss: lastLoss });
     // what it adds up is another network's, or another text's
     if (network.id !== stage.state.model || text !== stage.state.text || interventions.length) stage.arithmetic = null;
     Object.assign(stage.state, { loss, target, clamp: kept, trace: undefined });
@@ -115,8 +124,8 @@ export class Reader {
     this.plain = { key: JSON.stringify([model, text, loss, target]), timeline };
   }
 
-  #remark({ text, lost, cut }) {
-    if (cut) return "What this network never saw is left out of the text.";
+  #remark({ text, lost, unknown }) {
+    if (unknown.length) return `Left out, because this network never saw it: ${named(unknown)}.`;
     if (lost) return "What was held is let go: this network has no such unit.";
     const longest = this.stage.network.valued ? LONGEST_VALUES : LONGEST_TEXT;
     return text.length > longest
@@ -182,4 +191,10 @@ export class Reader {
       );
     }
   }
+}
+
+// A few of the tokens that a network never saw.
+function named(tokens) {
+  const some = tokens.slice(0, MOST_NAMED).map((token) => `“${foreign(token)}”`);
+  return `${some.join(", ")}${tokens.length > MOST_NAMED ? ` and ${tokens.length - MOST_NAMED} more` : ""}`;
 }

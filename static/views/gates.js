@@ -176,6 +176,7 @@ function mount(element, stage) {
     return {
       t,
       unit,
+      about: `signal ${layer} ${signal.id}`,
       text:
         `${signal.id} of unit ${unit} at ${task.said(t)}: ` +
         `${number(timeline.valueAt(layer, signal.id, t, unit))}${slope}`,

@@ -143,7 +143,9 @@ function mount(element, stage) {
   function find(x) {
     const t = stage.axis.at(x);
     if (t === null || !drawn) return null;
-    return { t, text: inNumbers(drawn.lines, t).join("   ") };
+    const { norms, layer, lines } = drawn;
+    const about = norms === "weights" ? "weights" : `gradient ${layer} ${lines[0]?.name}`;
+    return { t, about, text: inNumbers(lines, t).join("   ") };
   }
 
   const unwatch = watchPointer(body, stage, find, () => {});

@@ -33,7 +33,7 @@ const LINES = 2.4; // as tall as so many characters, for an input of numbers
 const FUNNEL = 14; // px below the network, for what leads to a window of its input
 
 function mount(element, stage) {
-  const root = make(element, "div", `figure unfold is-${stage.layout}`, { role: "img" });
+  const root = make(element, "div", `figure unfold is-${stage.layout}`, { role: "group" });
   const roads = make(root, "div", "unfold-roads");
   const forward = make(root, "div", "unfold-forward");
   const veil = make(root, "div", "unfold-veil");
@@ -186,21 +186,23 @@ function mount(element, stage) {
     if (band.kind === "gate")
       return {
         t,
+        about: `signal ${band.layer} ${band.signal.id}`,
         text: `${foreign(band.signal.title)}, mean at ${read}: ${number(timeline.mean(band.layer, band.signal.id)[t])}`,
       };
-    if (band.kind === "input") return { t, text: `step ${t + 1} reads ${read}` };
+    if (band.kind === "input") return { t, about: "input", text: `step ${t + 1} reads ${read}` };
     if (band.kind === "guesses") {
       if (task.counts)
         return task.outputs(t)
           ? {
               t,
+              about: "guesses",
               text:
                 `after ${read}: gives ` +
                 `${inNumbers(task.outputs(t))}${task.target(t) ? `, wanted ${inNumbers(task.target(t))}` : ""}`,
             }
           : null;
       const guesses = (timeline.top[t] ?? []).map(([token, share]) => `${task.called(token)} ${percent(share)}`);
-      return guesses.length ? { t, text: `after ${read}: ${guesses.join("  ")}` } : null;
+      return guesses.length ? { t, about: "guesses", text: `after ${read}: ${guesses.join("  ")}` } : null;
     }
     const { units } = band;
     const unit =
@@ -210,12 +212,14 @@ function mount(element, stage) {
         t,
         unit,
         layer: band.layer,
+        about: `gradient ${band.layer} ${band.signal.id}`,
         text: `‖∂L/∂${band.signal.id}‖ at ${read}: ${number(timeline.gradientNorm(band.layer, band.signal.id)[t])}`,
       };
     return {
       t,
       unit,
       layer: band.layer,
+      about: `signal ${band.layer} ${band.signal.id}`,
       text:
         `${band.signal.id} of unit ${unit} at ${read}: ` +
         `${number(timeline.valueAt(band.layer, band.signal.id, t, unit))}`,

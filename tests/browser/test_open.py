@@ -186,6 +186,6 @@ def test_a_file_is_dropped_where_the_zone_shows_itself(browser, address):
 
 def test_the_picker_is_within_reach_of_the_keyboard(browser, address):
     with opened(browser, address + PAUSED) as page:
-        page.get_by_role("button", name="Open").press("Enter")
+        page.get_by_role("button", name="Open", exact=True).press("Enter")
         with page.expect_file_chooser():
             page.get_by_role("button", name="choose one").press("Enter")

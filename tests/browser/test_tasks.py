@@ -13,7 +13,7 @@ WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
 def traced(page, client, task: str) -> dict:
     """What the API says of what the page shows."""
-    wanted = page.evaluate("gatescope.stage.reader.request")
+    wanted = page.evaluate("({ ...gatescope.stage.reader.request, loss: gatescope.stage.state.loss })")
     return client.post("/api/trace.json", json=wanted).json() | {"asked": wanted}
 
 

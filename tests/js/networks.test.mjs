@@ -2,7 +2,19 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { exampleOf, inputOf, legible, readable, stepsOf, targetOf, textOf, wayOf } from "../../static/data/networks.js";
+import { foreign } from "../../static/data/foreign.js";
+import {
+  exampleOf,
+  groupedNetworks,
+  inputOf,
+  isAlike,
+  known,
+  readable,
+  stepsOf,
+  takenAlong,
+  targetOf,
+  textOf,
+} from "../../static/data/networks.js";
 
 const characters = readable({ id: "c", vocabulary: ["a", "b", " ", "🙂"] });
 const words = readable({ id: "w", vocabulary: ["to", "be", "or"], form: { reads: "words", gives: "next" } });
@@ -20,13 +32,13 @@ test("an entry of the API says how it reads", () => {
   assert.deepEqual(numbered.vocabulary, ["0", "1", "2", "3", "4"]);
   assert.deepEqual([characters.numbered, numbered.numbered, valued(1).numbered], [false, true, false]);
   assert.deepEqual([characters.valued, numbered.valued, valued(1).valued], [false, false, true]);
-  assert.deepEqual([characters, words, numbered, valued(2), once].map(wayOf), [
-    "characters",
-    "words",
-    "numbers",
-    "values",
-    "characters once",
-  ]);
+});
+
+test("networks are alike where they read the same and make the same of it", () => {
+  const all = [characters, words, numbered, valued(2), valued(1), valued(2, { gives: "classes" }), once];
+  for (const one of all) for (const other of all) assert.equal(isAlike(one, other), one === other);
+  assert.ok(isAlike(characters, readable({ id: "d", vocabulary: ["a", "b", " ", "🙂"], hidden: 99 })));
+  assert.ok(!isAlike(characters, readable({ id: "d", vocabulary: ["a", "b", " "] })));
 });
 
 test("a text is sent as it is, token numbers as numbers, numbers as rows", () => {
@@ -80,27 +92,67 @@ test("what a trace has read is the text it was", () => {
 });
 
 test("an example is the network's own, else of its own tokens", () => {
-  assert.equal(exampleOf(characters), "ab 🙂");
-  assert.equal(exampleOf(words), "to be or");
-  assert.equal(exampleOf(numbered), "0 1 2 3 4");
-  assert.equal(exampleOf(once), "a");
-  assert.equal(exampleOf({ ...words, form: { ...words.form, example: "or or" } }), "or or");
-  assert.equal(exampleOf(valued(2, { example: [[1, 2]] })), "1,2");
-  const waves = exampleOf(valued(2));
-  assert.equal(inputOf(waves, valued(2)).values.length, 24);
-  assert.equal(exampleOf(valued(1, { pattern: "one-to-many" })).split(";").length, 1);
+  const textAt = (network) => exampleOf(network).text;
+  assert.deepEqual(exampleOf(characters), { text: "ab 🙂", target: "", loss: "every" });
+  assert.equal(textAt(words), "to be or");
+  assert.equal(textAt(numbered), "0 1 2 3 4");
+  assert.equal(textAt(once), "a");
+  const own = { ...words, example: { text: "or or", target: "yes", loss: "last" } };
+  assert.deepEqual(exampleOf(own), { text: "or or", target: "yes", loss: "last" });
+  assert.equal(textAt({ ...valued(2), example: { values: "1,2", loss: "every" } }), "1,2");
+  assert.equal(textAt({ ...numbered, example: { text: "", loss: "last" } }), "0 1 2 3 4");
+  assert.equal(inputOf(textAt(valued(2)), valued(2)).values.length, 24);
+  assert.equal(textAt(valued(1, { pattern: "one-to-many" })).split(";").length, 1);
 });
 
-test("a text is taken along as far as the network knows it", () => {
-  assert.equal(legible("a?b!", characters), "ab");
-  assert.equal(legible("xyz", characters), "ab 🙂");
-  assert.equal(legible("be nice or not", words), "be or");
-  assert.equal(legible("be", words), "to be or"); // one word alone has nothing after it
-  assert.equal(legible("ba", once), "b");
-  assert.equal(legible("3 1", numbered), "3 1");
-  assert.equal(legible("abc", numbered), "0 1 2 3 4");
-  assert.equal(legible("1;2", valued(1)), "1;2");
-  assert.equal(legible("1;x", valued(1)), exampleOf(valued(1)));
+test("what a network never saw is left out and named", () => {
+  assert.deepEqual(known("a?b!?", characters), { text: "ab", unknown: ["?", "!"] });
+  assert.deepEqual(known("ab a", characters), { text: "ab a", unknown: [] });
+  assert.deepEqual(known("be nice or not", words), { text: "be or", unknown: ["nice", "not"] });
+  assert.deepEqual(known("to  be", words), { text: "to  be", unknown: [] });
+  assert.deepEqual(known("ba", once), { text: "b", unknown: [] });
+  assert.deepEqual(known("anything", numbered), { text: "anything", unknown: [] });
+});
+
+test("a text is taken along where it still says something, else the example comes", () => {
+  const form = { reads: "characters", gives: "next", example: "xxx" };
+  const others = readable({ id: "o", vocabulary: ["a", "b", "x"], form, example: { text: "xxx", loss: "last" } });
+  const example = { text: "xxx", target: "", loss: "last" };
+  assert.deepEqual(takenAlong({ text: "a b", loss: "every" }, others, characters), {
+    text: "a b",
+    target: "",
+    loss: "last",
+  });
+  assert.deepEqual(takenAlong({ text: "🙂 🙂 a b" }, others, characters), example); // less than half of it
+  const plain = { ...others, form: { ...form, example: "" } };
+  assert.equal(takenAlong({ text: "🙂 🙂 a b" }, plain, characters).text, "🙂 🙂 a b"); // whose example nobody chose
+  assert.deepEqual(takenAlong({ text: "a" }, others, characters), example); // has nothing after it
+  assert.deepEqual(takenAlong({ text: "ab 🙂" }, others, characters), example); // nobody chose that one's example
+  assert.deepEqual(takenAlong({ text: "0 1" }, others, numbered), example);
+  assert.equal(takenAlong({ text: "1,2" }, valued(2, { gives: "classes" }), valued(2)).text.split(";").length, 24);
+  assert.deepEqual(takenAlong({ text: "1,2", target: "x", loss: "last" }, valued(2), valued(2)), {
+    text: "1,2",
+    target: "x",
+    loss: "last",
+  });
+});
+
+test("the list has groups and plain names, and one's own apart", () => {
+  const listed = groupedNetworks([
+    { id: "a", title: "A network", origin: "shipped" },
+    { id: "k", title: "Kinds", origin: "shipped", form: { gives: "classes", reads: "words" } },
+    { id: "f".repeat(32), title: "Mine", origin: "run" },
+    { id: "b", title: "", origin: "shipped" },
+  ]);
+  assert.deepEqual(
+    listed.map(([id, name, , group]) => [id.slice(0, 1), name, group]),
+    [
+      ["a", foreign("A network"), "Write on, character by character"],
+      ["b", foreign("b"), "Write on, character by character"],
+      ["k", foreign("Kinds"), "Name what they read"],
+      ["f", `${foreign("Mine")} (a run)`, "Yours"],
+    ],
+  );
 });
 
 test("what should come out is a class by name or number, or numbers", () => {

@@ -38,7 +38,7 @@ function paint(element, colour) {
 export function drawCell(holder, stage, placed, open) {
   const { colour, description, timeline } = stage;
   const { width, height } = placed;
-  const root = svg(holder, "svg", { width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
+  const root = svg(holder, "svg", { width, height, viewBox: `0 0 ${width} ${height}` });
   const readouts = [];
   const way = timeline.layers[chosenLayer(stage)].reverse ? "+" : "−"; // what came before comes later in the text
   const before = `t${way}1`;
@@ -91,6 +91,9 @@ export function drawCell(holder, stage, placed, open) {
     svg(from, "tspan", { dy: 3, "font-size": 10 }, Number(ago) ? `t${way}${ago}` : "t");
   });
   const given = svg(from, "tspan", { dy: -3, class: "cell-soft" });
+  // the boxes are buttons; of the rest the words beneath say more
+  for (const child of root.children)
+    if (child.getAttribute("role") !== "button") child.setAttribute("aria-hidden", "true");
   const most = new Map();
 
   return {
@@ -206,6 +209,7 @@ function drawBox(root, box, { box: size, bare }, stage, open, readouts) {
     tabindex: 0,
     role: "button",
     "data-signal": signal,
+    "data-explain": `signal ${chosenLayer(stage)} ${signal}`,
     "aria-label": `open ${foreign(described?.title ?? signal)}${unsquashed ? ", a sum that nothing squashes" : ""}`,
   });
   element.style.setProperty("--hue", colour.hue(signal));

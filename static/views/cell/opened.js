@@ -37,7 +37,9 @@ export function openSignal(panel, stage, { signal, layer, unit, summands }) {
   );
   const rows = summands.map(({ symbol, words, values }) => ({ values, ...line(lines, symbol, words) }));
   if (!unsquashed) rows.push({ values: sums, ...line(lines, "sum", "") });
-  const last = line(lines, squashed(description, root), "", "is-result");
+  const result = squashed(description, root);
+  const last = line(lines, result, "", "is-result");
+  const held = stage.state.clamp.filter((each) => each.layer === layer && each.signal === signal && holds(each, unit));
   const low = isSigned(described) ? -1 : 0;
   // what has no bounds is as long as the bars above it say, or as its own largest number
   const most = unsquashed ? widest : described.range ? 1 : Math.max(1e-9, ...unitOf(timeline, layer, signal, unit));
@@ -49,6 +51,8 @@ export function openSignal(panel, stage, { signal, layer, unit, summands }) {
       retext(count, signed(values[t]));
     }
     const value = timeline.valueAt(layer, signal, t, unit);
+    const isHeld = held.some(({ from, to }) => t >= from && t < (to ?? timeline.steps));
+    retext(last.name, isHeld ? "held at" : result);
     last.rail.classList.toggle("is-signed", low < 0);
     restyle(last.bar, "transform", `scaleX(${Number.isFinite(value) ? (value / most).toFixed(3) : 0})`);
     retext(last.count, low < 0 ? signed(value) : value >= 0 ? value.toFixed(3) : "–");
@@ -58,9 +62,11 @@ export function openSignal(panel, stage, { signal, layer, unit, summands }) {
 const unitOf = (timeline, layer, signal, unit) =>
   Array.from({ length: timeline.steps }, (_, t) => timeline.valueAt(layer, signal, t, unit) || 0);
 
+const holds = ({ units }, unit) => units === "all" || units.includes(unit);
+
 function line(lines, symbol, words, kind = "") {
-  make(lines, "b", `opened-symbol ${kind}`, { text: symbol });
+  const name = make(lines, "b", `opened-symbol ${kind}`, { text: symbol });
   make(lines, "span", `opened-words ${kind}`, { text: words });
   const rail = make(lines, "span", `opened-rail ${kind}`);
-  return { rail, bar: make(rail, "i", "opened-bar"), count: make(lines, "span", `opened-count ${kind}`) };
+  return { name, rail, bar: make(rail, "i", "opened-bar"), count: make(lines, "span", `opened-count ${kind}`) };
 }

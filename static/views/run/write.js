@@ -1,7 +1,7 @@
 // The network of a run writes, as it is at its latest checkpoint: the bench's own view, once there is something to
 // write with.
 
-import { legible } from "../../data/networks.js";
+import { known, takenAlong } from "../../data/networks.js";
 import { make } from "../../figures/figure.js";
 import generate from "../generate.js";
 
@@ -21,7 +21,13 @@ function mount(element, stage) {
       recipe: { layers },
     } = run;
     const { id: signal } = cell.signals.find(({ role }) => role === "gate") ?? cell.signals[0];
-    Object.assign(stage.state, { model: run.id, text: legible(PROMPT, model), signal, unit: 0, clamp: [] });
+    Object.assign(stage.state, {
+      model: run.id,
+      text: known(takenAlong({ text: PROMPT }, model).text, model).text,
+      signal,
+      unit: 0,
+      clamp: [],
+    });
     // what the bench knows of a network that was read with
     const listed = Array.from({ length: layers }, (_, layer) => ({
       cell,

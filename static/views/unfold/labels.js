@@ -4,7 +4,7 @@ import { foreign } from "../../data/foreign.js";
 import { number } from "../../data/formatting.js";
 import { chosenLayer, shortTitle } from "../../figures/description.js";
 import { make } from "../../figures/figure.js";
-import { writeMore } from "../../figures/writing.js";
+import { writeAttribute, writeMore } from "../../figures/writing.js";
 import { widestNorm } from "./backward.js";
 import { spanOf } from "./numbers.js";
 
@@ -33,12 +33,17 @@ function label(labels, stage, plan, band) {
     style: `top:${middle}px;width:${axis.gutter - 10}px`,
   });
   const small = (text, style = "") => make(box, "small", style, { text });
+  writeAttribute(box, "data-explain", explainedBy(band));
+  box.tabIndex = 0;
   if (kind === "input") make(box, "span", "", { text: "input" });
   else if (kind !== "guesses") labelSignal({ box, small, narrow }, stage, band);
   else if (stage.task.counts) labelOutputs({ box, small, narrow }, stage, band);
   else labelGuesses({ box, small, narrow }, stage, plan, band);
   if (kind === "tiles") pin(labels, stage, plan, band);
 }
+
+const explainedBy = ({ kind, layer, signal }) =>
+  kind === "input" || kind === "guesses" ? kind : `signal ${layer} ${signal.id}`;
 
 function labelOutputs({ box, small, narrow }, stage, { kind, height }) {
   const { task } = stage;

@@ -75,8 +75,11 @@ export function movingMarks(layer, stage, { bands, height }) {
     }
   }
 
+  let was = null;
   return ({ t, pass }) => {
     looks(t);
+    if (was !== pass) for (const { back } of across) pulse(back, HIDE, 0); // what the other pass left there
+    was = pass;
     (pass === "forward" ? runForward : runBackward)(stage.axis.x(t), pulseTime(stage.clock), t);
   };
 }
