@@ -1,6 +1,7 @@
 // The bench: every view over one text, one clock, one axis.
 
 import { mountExplanations } from "./controls/explanations.js";
+import { mountLegend } from "./controls/legend.js";
 import { showNotice } from "./controls/notice.js";
 import { mountOpen } from "./controls/open.js";
 import { playUntilTouched, watchKeys, watchTracks } from "./controls/pointer_and_keys.js";
@@ -43,6 +44,7 @@ mountTabs(document.querySelector("[role=tablist]"), () => stage.requestDraw());
 mountTheme(byId("theme"), stage);
 watchFolds([...document.querySelectorAll("[data-fold]")]);
 mountOpen(byId("open"), stage, () => byId("open").hidden && document.querySelector("[data-fold=open]").click());
+mountLegend(byId("colours"), stage);
 mountShare(byId("share"), stage, [unfold, text, gates, gradients, generate, cell]);
 watchTracks(tracks, stage);
 watchKeys(stage);

@@ -68,6 +68,7 @@ const TABLE = {
   speed: whole(20, 10000),
   fold: oneOf("0", "1"),
   theme: oneOf("auto", "light", "dark"),
+  names: oneOf("textbook", "course"),
   hide: names,
   play: oneOf("0", "1"),
 };
@@ -78,6 +79,7 @@ const DEFAULTS = {
   loss: "every",
   speed: 200,
   theme: "auto",
+  names: "textbook",
   fold: "0",
   clamp: [],
   hide: [],

@@ -50,6 +50,15 @@ function isGraph(graph, operations) {
   return Array.isArray(graph) && graph.every(isNode);
 }
 
+/** Calls the signals of cells by the textbooks’ names or by the course’s, where a description has both. */
+export function callBy(names, descriptions) {
+  for (const { signals } of descriptions)
+    for (const signal of signals) {
+      signal.textbook_title ??= signal.title;
+      signal.title = (names === "course" && signal.course_title) || signal.textbook_title;
+    }
+}
+
 /** A sound description with a default for all that the views can do without. */
 export function completed(description, known) {
   const signals = description.signals.map((signal) => ({

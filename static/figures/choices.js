@@ -10,7 +10,7 @@ export function signalChips(parent, stage, choose) {
   let shownFor = null;
   return (chosen) => {
     const { description, colour } = stage;
-    const key = `${description.id} ${chosenLayer(stage)} ${colour.ink}`;
+    const key = `${description.id} ${chosenLayer(stage)} ${colour.ink} ${stage.state.names}`;
     if (shownFor !== key) {
       shownFor = key;
       row.replaceChildren();

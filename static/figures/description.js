@@ -43,9 +43,9 @@ function within(value, count) {
   return Math.max(0, Math.min(count - 1, Number(value) || 0));
 }
 
-/** A title without the word every gate's title ends in: there is no room for it in a gutter. */
+/** A title without what stands in brackets and the word every gate's title ends in: a gutter has no room for it. */
 export function shortTitle(signal) {
-  return signal.title.replace(/ gate$/, "");
+  return signal.title.replace(/ \(.*\)$/, "").replace(/ gate$/, "");
 }
 
 export const isSigned = (signal) => signal.range?.[0] !== 0;

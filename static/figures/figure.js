@@ -129,5 +129,6 @@ export function drawnFrom(stage, element) {
     element.clientHeight,
     colour.paper,
     colour.ink,
+    stage.state.names,
   ];
 }

@@ -2,6 +2,7 @@
 // signal; one hue a signal. The colours themselves live in style.css, so that a theme is one place.
 
 const LEVELS = 255;
+const RIGHTLY = 0.26;
 const DASHES = {
   gate: ["solid", "dash", "dot", "dashdot"],
   candidate: ["longdash", "longdashdot"],
@@ -56,7 +57,7 @@ class Scale {
   }
 }
 
-const NAMED = "paper panel ink soft line tile ghost road band accent run-1 run-2 run-3".split(" ");
+const NAMED = "paper panel ink soft line tile ghost road band gradient right run-1 run-2 run-3".split(" ");
 const UNKNOWN = { role: "state", place: 0 };
 
 export class Colour {
@@ -73,6 +74,7 @@ export class Colour {
     const probe = document.createElement("i");
     const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
     probe.hidden = true;
+    probe.style.forcedColorAdjust = "none"; // what is data keeps its colours
     this.themed.append(probe);
     // a property may hold light-dark(): only the computed colour of an element says which, only a canvas puts it into
     // numbers
@@ -89,6 +91,7 @@ export class Colour {
       this.hues[role] = Array.from({ length: many }, (_, k) => this.rgb(`${role}-${k}`));
     this.diverging = new Scale(-1, 1, [this.rgb("negative"), this.rgb("zero"), this.rgb("positive")], this.inks);
     this.ground = this.rgb("tile");
+    this.rightTint = css(mix(this.ground, this.rgb("right"), RIGHTLY)); // behind what was guessed rightly
     probe.remove();
     this.rgb = null;
     this.scales.clear();
@@ -126,11 +129,6 @@ export class Colour {
   any(k) {
     const hues = Object.values(this.hues).flat();
     return css(hues[k % hues.length]);
-  }
-
-  /** The hue thinned out over the paper. */
-  tint(id, share) {
-    return css(mix(this.ground, hueOf(this, id), share));
   }
 
   /** Plotly's dash for lines of this signal, so that hue is never alone. */

@@ -1,6 +1,7 @@
 // The stage holds what is chosen, the trace, the clock and the axis, and tells every mounted view what to do and when.
 
 import { AddressBar, withDefaults } from "../data/address.js";
+import { callBy } from "../data/cell_description.js";
 import { exampleOf, readable, textOf } from "../data/networks.js";
 import { Task } from "../data/task.js";
 import { Axis } from "./axis.js";
@@ -67,6 +68,7 @@ export class Stage extends MountedViews {
     Object.assign(this, { timeline, network, task: new Task(timeline, network) });
     this.colour.learn(timeline.cell, ...timeline.layers.map(({ cell }) => cell));
     const { state } = this;
+    this.#callSignals();
     const text = textOf(timeline, network);
     const sameText = text === this.text && before === timeline.steps;
     this.text = text;
@@ -93,6 +95,10 @@ export class Stage extends MountedViews {
       0,
       this.timeline.layers.findIndex(({ cell }) => cell === this.timeline.cell),
     );
+  }
+
+  #callSignals() {
+    callBy(this.state.names, new Set([...this.cells, ...this.timeline.layers.map(({ cell }) => cell)]));
   }
 
   get #signalsThere() {
@@ -162,6 +168,7 @@ export class Stage extends MountedViews {
       if (said) this.tell("told", said);
     }
     if (other.includes("theme")) this.retheme();
+    if (other.includes("names")) this.#callSignals();
     if (other.includes("layer") || other.includes("unit")) this.reader.readArithmetic();
     this.remember();
     this.tell("chosen");

@@ -159,7 +159,7 @@ function mount(element, stage) {
       gradient,
       timeline.backwardFrom < timeline.steps ? `Gradient at unit ${unit}: ${slopes.join(", ")}` : task.whyNoGradient,
     );
-    restyle(gradient, "color", back ? "var(--accent)" : "var(--soft)");
+    restyle(gradient, "color", back ? "var(--gradient)" : "var(--soft)");
   }
 
   return {

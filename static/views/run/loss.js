@@ -54,8 +54,8 @@ function mount(element, stage) {
           mode: "lines+markers",
           x: run.validations.map(({ step }) => step),
           y: run.validations.map((each) => each.validation_loss),
-          line: { color: stage.runs.length > 1 ? hue : colour.accent, width: 1, dash: "dot" },
-          marker: { color: stage.runs.length > 1 ? hue : colour.accent, size: 5 },
+          line: { color: stage.runs.length > 1 ? hue : colour["run-1"], width: 1, dash: "dot" },
+          marker: { color: stage.runs.length > 1 ? hue : colour["run-1"], size: 5 },
         },
       ];
     });
@@ -99,7 +99,7 @@ function mount(element, stage) {
       {
         y: y(held),
         name: "held out",
-        hue: stage.colour.accent,
+        hue: stage.colour["run-1"],
         title: "the end of the text, which it is never trained on",
       },
     ];

@@ -57,7 +57,7 @@ function mount(element, stage) {
         hoverinfo: "skip",
         x: [0, axis.end],
         y: [clip, clip],
-        line: { color: colour.accent, width: 1, dash: "dash" },
+        line: { color: colour["run-1"], width: 1, dash: "dash" },
       });
     drawPlot(plot, traces, stage, height, {
       type: "log",
@@ -78,7 +78,7 @@ function mount(element, stage) {
       entries.push({
         y: y(clip),
         name: `cut to ${clip}`,
-        hue: colour.accent,
+        hue: colour["run-1"],
         title: "longer gradients are shortened to this before the weights move",
       });
     nameEnds(ends, axis.right < 20 ? [] : entries, { left: axis.gutter + axis.width + 6, height });

@@ -55,7 +55,7 @@ export function ribbonTrace(stage, { bands, from, to }) {
         band.reverse,
       );
   }
-  return path.trace(colour.accent);
+  return path.trace(colour.gradient);
 }
 
 /** The norms in figures, every few columns of the window in sight. */

@@ -129,8 +129,7 @@ function guesses(pen, { timeline, task, colour }, band, t, box, all) {
     const hit = token === task.wanted(t);
     const name = shortened(task.named(token, true), all ? NAMED : Math.max(1, Math.floor(box.width / (points * 0.62))));
     const from = box.left + 14 + Math.max(12, [...name].length * points * 0.62);
-    if (hit)
-      fill(pen, colour.tint(timeline.cell.states[0], 0.22), { ...box, top: middle - line / 2 + 0.5, height: line - 1 });
+    if (hit) fill(pen, colour.rightTint, { ...box, top: middle - line / 2 + 0.5, height: line - 1 });
     write(pen, name, all ? box.left + 8 : box.left + box.width / 2, middle, {
       points,
       align: all ? "left" : "center",
@@ -139,7 +138,7 @@ function guesses(pen, { timeline, task, colour }, band, t, box, all) {
     });
     if (!all) return;
     const long = Math.max(8, box.left + box.width - from - (roomy ? 44 : 4));
-    fill(pen, hit ? colour.accent : colour.ink, {
+    fill(pen, hit ? colour.right : colour.ink, {
       left: from,
       top: middle - 3,
       width: Math.max(1, long * share),
@@ -150,7 +149,7 @@ function guesses(pen, { timeline, task, colour }, band, t, box, all) {
         points: 12,
         align: "right",
         bold: hit,
-        colour: hit ? colour.accent : colour.soft,
+        colour: hit ? colour.right : colour.soft,
       });
   });
 }

@@ -27,7 +27,7 @@ export function forwardTraces(stage, plan) {
     tiles(stage, plan, "lane", 0),
     tiles(stage, plan, "tiles", 1),
     ghost.trace(colour.ghost),
-    right.trace(colour.tint(stage.description.states[0], 0.22)),
+    right.trace(colour.rightTint),
     ...[...gates].map(([id, path]) => path.trace(colour.hue(id))),
     ...plan.bands.filter((band) => isOfNumbers(stage, band)).flatMap((band) => numberLines(stage, band, plan)),
     wires.trace(colour.soft, { opacity: 0.55 }),

@@ -49,7 +49,7 @@ export function numberLines(stage, { kind, top, height }, { from, to }) {
   return [
     ...channels
       .filter(() => rows.wanted.some(Boolean))
-      .map((k) => line(rows.wanted, k, { color: colour.tint(stage.description.states[0], 0.35), width: 6 }, false)),
+      .map((k) => line(rows.wanted, k, { color: colour.rightTint, width: 6 }, false)),
     ...channels.map((k) => line(rows.shown, k, { color: colour.ink, width: 1.5, dash: DASHES[k] }, true)),
   ];
 }
