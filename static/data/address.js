@@ -69,6 +69,7 @@ const TABLE = {
   fold: oneOf("0", "1"),
   theme: oneOf("auto", "light", "dark"),
   names: oneOf("textbook", "course"),
+  tour: whole(1, 6),
   hide: names,
   play: oneOf("0", "1"),
 };
