@@ -51,7 +51,7 @@ class Nemesis:
         self.answers: Counter[int] = Counter()
         self.struck_at: dict[str, int] = {}
         self._seeds = itertools.count(1)
-        self._client = httpx.Client(verify=False, timeout=30)
+        self.client = httpx.Client(verify=False, timeout=30)
         self.server: subprocess.Popen | None = None
         with socket.create_server(("127.0.0.1", 0)) as taken:
             self.port = taken.getsockname()[1]
@@ -80,7 +80,7 @@ class Nemesis:
         if self.server.poll() is not None:
             self.start()
         try:
-            return self._client.get(f"{self.address}/healthz", timeout=5).status_code == 200
+            return self.client.get(f"{self.address}/healthz", timeout=5).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -104,7 +104,7 @@ class Nemesis:
     def ask(self, method: str, path: str, **more) -> httpx.Response | None:
         """The answer to a request, or None where the server died meanwhile; any answer but 503 and 507 is right."""
         try:
-            response = self._client.request(method, f"{self.address}{path}", **more)
+            response = self.client.request(method, f"{self.address}{path}", **more)
         except httpx.TransportError:
             return None
         self.answers[response.status_code] += 1
@@ -256,9 +256,10 @@ def nemesis(seed: int, steps: int) -> Iterator[Nemesis]:
     folder = Path(tempfile.mkdtemp(prefix="nemesis-"))
     found = Nemesis(folder, seed, steps)
     try:
-        found.start()
-        yield found
-        found.end()
+        with found.client:
+            found.start()
+            yield found
+            found.end()
     finally:
         for watcher in found.watchers:
             watcher.leave()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from typing import Any, Protocol
 
 import httpx
@@ -38,12 +39,11 @@ class Watcher(threading.Thread):
 
     def run(self) -> None:
         """Watch until the end."""
-        while not self.run_over and not self._left.is_set():
-            try:
-                self.look()
-            except (httpx.HTTPError, ValueError, KeyError):
-                pass
-            time.sleep(0.3)
+        with self._client:
+            while not self.run_over and not self._left.is_set():
+                with suppress(httpx.HTTPError, ValueError, KeyError):
+                    self.look()
+                time.sleep(0.3)
 
     @property
     def last(self) -> int:
