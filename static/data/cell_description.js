@@ -55,7 +55,8 @@ export function callBy(names, descriptions) {
   for (const { signals } of descriptions)
     for (const signal of signals) {
       signal.textbook_title ??= signal.title;
-      signal.title = (names === "course" && signal.course_title) || signal.textbook_title;
+      const { course_title: course = "", textbook_title: textbook } = signal;
+      Object.assign(signal, { title: (names === "course" && course) || textbook });
     }
 }
 
