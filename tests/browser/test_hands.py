@@ -7,6 +7,8 @@ from gatescope.models.pretrained import load_pretrained, shipped
 from tests.browser import PAUSED, TEXT, in_address, opened, state, until, until_in_address, waited
 from tests.browser.test_events import deck
 
+KINDS = {"safetensors": "tensors", "JSON": "lists"}
+
 
 def choose(page: Page, network: str) -> None:
     """Chooses a network in the list, and waits for its picture."""
@@ -103,6 +105,26 @@ def test_esc_closes_what_is_open_and_lets_go_of_what_is_held_afterwards(browser,
         page.evaluate("document.activeElement.blur()")
         page.keyboard.press("Escape")
         until(page, "stage.state.clamp.length === 0")
+
+
+def test_the_numbers_of_the_picture_are_a_button_away(browser, address, client):
+    with opened(browser, address + PAUSED + "&loss=last") as page:
+        page.get_by_role("button", name="Share", exact=True).click()
+        for kind in ("safetensors", "JSON"):
+            page.get_by_label("Copy", exact=True).select_option(label=f"all its numbers, as {KINDS[kind]} ({kind})")
+            link = page.get_by_label("What to copy").input_value()
+            assert "loss=last" in link and "unit=" not in link
+            assert client.get(link.removeprefix(address)).status_code == 200
+            with page.expect_download() as download:
+                page.get_by_role("link", name="Download").click()
+            assert download.value.path().stat().st_size > 10_000
+        page.get_by_label("Copy", exact=True).select_option("")
+        expect(page.get_by_role("link", name="Download")).to_be_hidden()
+    with opened(browser, address + PAUSED + "&clamp=0.h.1.0.5.0.end") as page:
+        page.get_by_role("button", name="Share", exact=True).click()
+        page.get_by_label("Copy", exact=True).select_option("/api/trace.json")
+        expect(page.locator("#share")).to_contain_text("Something is held")
+        expect(page.get_by_role("link", name="Download")).to_be_hidden()
 
 
 def test_a_slider_moves_by_its_keys_and_the_cursor_stays(browser, address):
