@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.status import HTTP_503_SERVICE_UNAVAILABLE, HTTP_507_INSUFFICIENT_STORAGE
+from starlette.status import HTTP_404_NOT_FOUND, HTTP_503_SERVICE_UNAVAILABLE, HTTP_507_INSUFFICIENT_STORAGE
 
 from gatescope.app.api import (
     arithmetic,
@@ -97,6 +97,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.calculators = Calculators(settings.computations, settings.memory_at_once)
     app.state.metrics = health.Metrics(app.state.store, app.state.streams)
     add_handlers(app)
+    app.exception_handler(HTTP_404_NOT_FOUND)(pages.not_found)
     app.exception_handler(StoreFault)(on_store_fault)
     if settings.reads_only:
         app.include_router(read_only.router)  # before the routes that ask a keeper

@@ -15,7 +15,7 @@ import { readAddress } from "./data/address.js";
 import { Stage } from "./stage/stage.js";
 import cell from "./views/cell.js";
 import gates from "./views/gates.js";
-import generate from "./views/generate.js";
+import generate, { whyNot } from "./views/generate.js";
 import gradients from "./views/gradients.js";
 import text from "./views/text.js";
 import unfold from "./views/unfold.js";
@@ -41,7 +41,14 @@ for (const view of [unfold, text, gates, gradients]) {
 stage.mount(cell, byId("panel-cell"));
 stage.mount(generate, byId("panel-write"));
 
-mountTabs(document.querySelector("[role=tablist]"), () => stage.requestDraw());
+const openTab = mountTabs(document.querySelector("[role=tablist]"), () => stage.requestDraw());
+const offerWriting = () => {
+  const tab = byId("tab-write");
+  tab.hidden = Boolean(whyNot(stage));
+  if (tab.hidden && tab.getAttribute("aria-selected") === "true") openTab(byId("tab-cell"));
+};
+stage.addEventListener("taken", offerWriting);
+offerWriting();
 mountTheme(byId("theme"), stage);
 watchFolds([...document.querySelectorAll("[data-fold]")]);
 mountOpen(byId("open"), stage, () => byId("open").hidden && document.querySelector("[data-fold=open]").click());

@@ -126,3 +126,18 @@ def test_html_in_markdown_is_shown_and_not_obeyed():
     assert [section.anchor for section in page.sections] == ["two-words"]
     assert '<h2 id="two-words"><a href="#two-words">Two words</a></h2>' in page.html
     assert "<script" not in page.html and "&lt;script" in page.html
+
+
+@pytest.mark.parametrize("path", ["/nope", "/docs/nope", "/embed/nope", "/api/nope", "/a/b/<script>"])
+def test_where_nothing_is_people_get_a_page_and_programs_a_problem(client, path):
+    for accept, kind in (
+        ("text/html,*/*;q=0.8", "text/html"),
+        ("*/*", "application/problem+json"),
+        ("", "application"),
+    ):
+        answer = client.get(path, headers={"Accept": accept})
+        assert answer.status_code == 404 and answer.headers["content-type"].startswith(kind)
+        assert "nope" not in answer.text and "<script>" not in answer.text
+    page = client.get(path, headers={"Accept": "text/html"}).text
+    assert all(f'href="{place}"' in page for place in ("/", "/train", "/docs"))
+    assert client.post(path, headers={"Accept": "text/html"}).status_code in (404, 405, 415)

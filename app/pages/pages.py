@@ -13,11 +13,13 @@ from fastapi.responses import HTMLResponse, Response
 from fastapi.templating import Jinja2Templates
 from markupsafe import Markup
 from starlette.exceptions import HTTPException
+from starlette.status import HTTP_404_NOT_FOUND
 
 from gatescope.app.api.cells import descriptions
 from gatescope.app.api.runs import is_any_run
 from gatescope.app.http.encoding import json_in_html
 from gatescope.app.http.places import DEAR, SMALL, address_of
+from gatescope.app.http.problems import on_http_exception
 from gatescope.app.networks.inputs import IN_ADDRESSES
 from gatescope.app.pages.api_docs import operations
 from gatescope.app.pages.documentation import Heading, documentation, markdown_html
@@ -85,6 +87,13 @@ def training_page(request: Request, template: str, status: int = 200) -> HTMLRes
     """A page that knows the cells and is told the rest by the log of its runs."""
     carried = Markup(json_in_html({"cells": descriptions()}))
     return templates.TemplateResponse(request, template, {"first_light": carried}, status)
+
+
+async def not_found(request: Request, error: HTTPException) -> Response:
+    """Answer that there is nothing at an address: a page to people, who ask for one, and a problem to programs."""
+    if not request.headers.get("accept", "").startswith("text/html"):
+        return await on_http_exception(request, error)
+    return await run_in_threadpool(templates.TemplateResponse, request, "not_found.html", {}, HTTP_404_NOT_FOUND)
 
 
 @router.get("/", response_class=HTMLResponse)

@@ -30,7 +30,8 @@ export function mountShare(fold, stage, views) {
   fold.innerHTML = `
     <p><label for="share-what">Copy</label> <select id="share-what"></select>
     <input id="share-link" type="text" readonly aria-label="What to copy">
-    <button type="button">Copy</button> <a class="download" download hidden>Download</a> <span role="status"></span></p>`;
+    <button type="button">Copy</button> <a class="download" download hidden>Download</a>
+    <span role="status"></span></p>`;
   const [what, link, button, download, said] = ["select", "input", "button", "a", "[role=status]"].map((selector) =>
     fold.querySelector(selector),
   );

@@ -2,6 +2,7 @@
 
 import { number, percent } from "../data/formatting.js";
 import { inNumbers } from "../data/task.js";
+import { roadFirst } from "../figures/description.js";
 import { optionOf, write, writeAttribute } from "../figures/writing.js";
 import { Phases } from "./phases.js";
 
@@ -116,15 +117,16 @@ export function mountTransport(element, stage, { small = false } = {}) {
 }
 
 /** One sentence about where the picture stands. */
-function describe({ timeline, task, clock, state }, { t, pass }) {
+function describe({ timeline, task, clock, state, description }, { t, pass }) {
   const at = `Step ${t + 1} of ${timeline.steps}`;
   const read = task.said(t);
   if (pass === "backward") {
     if (t < timeline.backwardFrom)
       return timeline.done ? `${at}. ${task.whyNoGradient}` : `${at}, backward: the gradient is on its way.`;
+    const [{ id }] = roadFirst(description);
     return (
-      `${at}, backward: the gradient is back at ${read}, ‖∂L/∂${state.signal}‖ = ` +
-      `${number(timeline.gradientNorm(state.layer, state.signal)[t])}.`
+      `${at}, backward: the gradient is back at ${read}, ‖∂L/∂${id}‖ = ` +
+      `${number(timeline.gradientNorm(state.layer, id)[t])}.`
     );
   }
   const loss = timeline.losses[t];

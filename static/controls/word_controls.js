@@ -53,7 +53,7 @@ export function numberWord(label, change) {
   writeAttribute(field, "aria-label", label);
   word.append(field);
   field.addEventListener("input", () => {
-    if (field.value !== "" && field.checkValidity()) change(field.valueAsNumber);
+    if (field.value !== "" && field.reportValidity()) change(field.valueAsNumber);
   });
   return {
     word,

@@ -23,7 +23,7 @@ export function signalChips(parent, stage, choose) {
           "data-signal": signal.id,
         });
         chip.style.setProperty("--hue", colour.hue(signal.id));
-        chip.addEventListener("click", () => choose(signal.id));
+        onPress(chip, () => choose(signal.id));
       }
     }
     for (const chip of row.children) chip.setAttribute("aria-pressed", String(chip.dataset.signal === chosen));
@@ -35,9 +35,17 @@ export function wordRow(parent, name, options, choose) {
   const row = make(parent, "div", "word-row", { role: "group", "aria-label": name });
   for (const [value, word, title] of options) {
     const button = make(row, "button", "word", { text: word, type: "button", "data-value": value, title });
-    button.addEventListener("click", () => choose(value));
+    onPress(button, () => choose(value));
   }
   return (chosen) => {
     for (const button of row.children) button.setAttribute("aria-pressed", String(button.dataset.value === chosen));
   };
+}
+
+// A click by pointer lets the button go, so that space and arrows drive the clock again.
+function onPress(button, act) {
+  button.addEventListener("click", ({ detail }) => {
+    act();
+    if (detail) button.blur();
+  });
 }

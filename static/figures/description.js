@@ -3,6 +3,7 @@
 
 export const gatesOf = (cell) => cell.signals.filter((signal) => signal.role === "gate");
 export const statesOf = (cell) => cell.states.map((id) => signalOf(cell, id));
+export const roadFirst = (cell) => statesOf(cell).sort((a, b) => Number(b.road) - Number(a.road));
 export const outputOf = (cell) => signalOf(cell, cell.states[0]);
 export const signalOf = (cell, id) => cell.signals.find((signal) => signal.id === id);
 

@@ -3,7 +3,7 @@
 
 import { foreign } from "../data/foreign.js";
 import { number } from "../data/formatting.js";
-import { chosenLayer, chosenUnit, givenBy, statesOf } from "../figures/description.js";
+import { chosenLayer, chosenUnit, givenBy, roadFirst } from "../figures/description.js";
 import { drawnFrom, make, newly, restyle, retext } from "../figures/figure.js";
 import { writeAttribute } from "../figures/writing.js";
 import { drawCell } from "./cell/drawing.js";
@@ -90,8 +90,7 @@ function mount(element, stage) {
 
   function writeEquations(description) {
     equations.replaceChildren();
-    const states = statesOf(description).sort((a, b) => Number(b.road) - Number(a.road));
-    return states.map((state) => {
+    return roadFirst(description).map((state) => {
       const sentence = make(equations, "p", "equation-words");
       const row = make(equations, "div", "equation");
       const tokens = tokensOf(description, state.id).map((token) => {

@@ -171,7 +171,7 @@ function mount(element, stage) {
     const { signal, layer } = drawn;
     const slope =
       timeline.backwardFrom < timeline.steps
-        ? `   ∂L/∂${signal.id} ${number(timeline.gradientAt(layer, signal.id, t, unit))}`
+        ? `; ∂L/∂${signal.id} ${number(timeline.gradientAt(layer, signal.id, t, unit))}`
         : "";
     return {
       t,

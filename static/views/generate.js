@@ -251,8 +251,11 @@ function mount(element, stage) {
 
 const decoded = (signals) => Object.fromEntries(Object.entries(signals).map(([id, base64]) => [id, decode(base64)]));
 
-// Only what predicts its own next input can go on writing it, and only where the end is not read before it is written.
-function whyNot({ network, task, timeline }) {
+/**
+ * Why a stage's network cannot write; "" where it can: only what predicts its own next input can go on writing it, and
+ * only where the end is not read before it is written.
+ */
+export function whyNot({ network, task, timeline }) {
   if (network.numbered) return "This network has no vocabulary, so what it writes could not be read.";
   if (task.name === "states") return "This network has no readout: it guesses nothing, so it cannot write.";
   if (task.gives !== "next" || task.counts)

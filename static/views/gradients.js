@@ -3,7 +3,7 @@
 import { foreign } from "../data/foreign.js";
 import { number, percent } from "../data/formatting.js";
 import { wordRow } from "../figures/choices.js";
-import { chosenLayer, gatesOf, powerOfTen, statesOf } from "../figures/description.js";
+import { chosenLayer, gatesOf, powerOfTen, roadFirst } from "../figures/description.js";
 import {
   clearPlot,
   drawnFrom,
@@ -145,7 +145,7 @@ function mount(element, stage) {
     if (t === null || !drawn) return null;
     const { norms, layer, lines } = drawn;
     const about = norms === "weights" ? "weights" : `gradient ${layer} ${lines[0]?.name}`;
-    return { t, about, text: inNumbers(lines, t).join("   ") };
+    return { t, about, text: inNumbers(lines, t).join(", ") };
   }
 
   const unwatch = watchPointer(body, stage, find, () => {});
@@ -177,10 +177,10 @@ function signalLines({ timeline, description, colour }, layer) {
     width: main ? 2.6 : 1.2,
     dash: main ? "solid" : colour.dash(signal.id) === "solid" ? "4px,2px" : colour.dash(signal.id),
   });
-  const roadFirst = statesOf(description).sort((a, b) => Number(b.road) - Number(a.road));
-  return [...roadFirst.map((state) => line(state, true)), ...gatesOf(description).map((gate) => line(gate, false))].map(
-    withStart,
-  );
+  return [
+    ...roadFirst(description).map((state) => line(state, true)),
+    ...gatesOf(description).map((gate) => line(gate, false)),
+  ].map(withStart);
 }
 
 function weightLines({ timeline, colour }, layer) {

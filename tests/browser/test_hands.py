@@ -191,3 +191,41 @@ def test_a_figure_begins_when_it_is_seen(browser, address, tmp_path):
             assert inner.evaluate("gatescope.stage.clock.s") == 0
             page.evaluate("scrollTo(0, 3000)")
             assert waited(inner, "gatescope.stage.clock.s > 1")
+
+
+def test_writing_is_offered_where_it_can_write(browser, address):
+    with opened(browser, f"{address}/?model=shakespeare-lstm&text=To be&t=0") as page:
+        tab = page.get_by_role("tab", name="Write")
+        tab.click()
+        choose(page, "forest")
+        expect(tab).to_be_hidden()
+        expect(page.get_by_role("tab", name="Cell")).to_have_attribute("aria-selected", "true")
+        choose(page, "shakespeare-gru")
+        expect(tab).to_be_visible()
+
+
+def test_space_plays_after_something_was_clicked_and_presses_what_was_reached_by_keys(browser, address):
+    with opened(browser, address + PAUSED) as page:
+        page.locator(".chips [data-signal=i]").click()
+        page.keyboard.press(" ")
+        assert state(page)["playing"] and state(page)["signal"] == "i"
+        page.keyboard.press(" ")
+        assert not state(page)["playing"]
+        page.keyboard.press("Tab")
+        reached = page.evaluate("document.activeElement.dataset.signal")
+        page.keyboard.press(" ")
+        until(page, f"stage.state.signal === '{reached}'")
+        assert not state(page)["playing"] and reached != "i"
+
+
+def test_a_unit_that_there_is_not_is_not_taken_for_another(browser, address):
+    with opened(browser, address + PAUSED + "&unit=3") as page:
+        page.get_by_label("Unit", exact=True).fill("500")
+        assert not page.get_by_label("Unit", exact=True).evaluate("field => field.checkValidity()")
+        assert state(page)["unit"] == 3
+
+
+def test_of_one_character_no_gradient_is_called_verified(browser, address):
+    with opened(browser, f"{address}/?model=small-lstm&text=T&t=0") as page:
+        page.wait_for_timeout(1500)  # longer than the rest before it is asked
+        expect(page.locator(".cell-verified")).to_be_empty()

@@ -57,6 +57,7 @@ export function verifiedMark(parent, stage) {
     stage.timeline === seen &&
     seen.done &&
     seen.backwardFrom < seen.steps &&
+    seen.losses.some(Number.isFinite) && // nothing comes back from no loss
     !stage.clock.playing &&
     stage.timeline.steps <= LONGEST_TEXT;
 
