@@ -128,12 +128,16 @@ def test_numbers_are_typed_pasted_and_refused(browser, address):
         until(page, "stage.timeline.steps === 2 && stage.timeline.done")
         until_in_address(page, values="1;2", text=None)
         copied = page.url
-        page.get_by_role("tab", name="Write").click()
-        page.get_by_role("button", name="Write", exact=True).click()
-        expect(page.locator("#panel-write .notice")).to_contain_text("gives numbers")
+        expect(page.get_by_role("tab", name="Write")).to_be_hidden()
     with opened(browser, copied) as page:
         until(page, "stage.timeline.done")
         assert page.evaluate("gatescope.stage.timeline.inputValues") == [[1], [2]]
+
+
+def test_a_frame_that_cannot_write_says_why(browser, address):
+    with opened(browser, f"{address}/embed/generate?model=small-values&play=0") as page:
+        page.get_by_role("button", name="Write", exact=True).click()
+        expect(page.locator(".generate .notice")).to_contain_text("gives numbers")
 
 
 def test_a_class_is_asked_for(browser, address):
