@@ -28,7 +28,7 @@ def picture(
     what goes along.
     """
     events = list(stream(network, inputs, loss=address["loss"], targets=targets))
-    unit = address.get("unit", liveliest_unit(events, address["layer"]))
+    unit = address["unit"] if "unit" in address else liveliest_unit(events, address["layer"])
     summands = preactivations(network, inputs, address["layer"], unit, targets=targets)
     content = {
         "events": events,

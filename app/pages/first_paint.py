@@ -1,6 +1,7 @@
 """What a page carries so that its first picture needs no further request."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -113,12 +114,11 @@ class FirstPaint:
 
 def offered_networks(networks: Networks, query: Mapping[str, str]) -> list[Listed]:
     """The listed networks, and one that is not listed where the address names it."""
-    listed = networks.all()
-    try:
-        named = networks.get(query.get("model", MODEL))
-    except Problem:
-        return [*listed.values()]
-    return [*(listed | {named.id: Listed.of(named)}).values()]
+    listed, named = networks.all(), query.get("model", MODEL)
+    if named not in listed:
+        with suppress(Problem):
+            listed |= {named: Listed.of(networks.get(named))}
+    return [*listed.values()]
 
 
 def notice(field: str, detail: str) -> str:
