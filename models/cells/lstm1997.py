@@ -1,5 +1,6 @@
 """Long short-term memory as it began."""
 
+from gatescope.models.cells.lstm import LSTM
 from gatescope.models.graph import Cell, tanh
 
 
@@ -16,12 +17,8 @@ class LSTM1997(Cell):
         "c": ("long-term memory", "long-term memory"),
         "h": ("short-term memory", "short-term memory"),
     }
-    purposes = {
-        "i": "How much of what is new each unit lets into its long-term memory.",
-        "g": "What is new: what each unit would write into its long-term memory, if the input gate let it.",
-        "o": "How much of its long-term memory each unit shows: to the guess, and to the gates of the next step.",
-        "c": "What is remembered for long: it is only ever added to, and nothing of it is forgotten.",
-        "h": "What the cell shows at this step: the guess is made of it, and the next step's gates read it.",
+    purposes = LSTM.purposes | {
+        "c": "What is remembered for long: it is only ever added to, and nothing of it is forgotten."
     }
 
     def step(self, x, h, c):

@@ -3,8 +3,7 @@
 
 import { explained } from "../figures/explained.js";
 import { make, retext } from "../figures/figure.js";
-
-const GAP = 6; // px
+import { placeBeside } from "../figures/pointer.js";
 
 const near = ({ target }) => target.closest?.("[data-explain]") ?? null;
 
@@ -15,13 +14,6 @@ export function mountExplanations(stage) {
   let subject = null;
   let described = null; // what has the focus, which the card is read out with
 
-  const place = () => {
-    const box = subject.getBoundingClientRect();
-    const left = Math.max(4, Math.min(innerWidth - card.offsetWidth - 4, box.left));
-    const below = box.bottom + GAP + card.offsetHeight < innerHeight;
-    const top = below ? box.bottom + GAP : Math.max(4, box.top - GAP - card.offsetHeight);
-    card.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
-  };
   const hide = () => {
     described?.removeAttribute("aria-describedby");
     subject = described = null;
@@ -34,7 +26,7 @@ export function mountExplanations(stage) {
     retext(now, words.now);
     now.hidden = !words.now;
     card.classList.add("is-shown");
-    place();
+    placeBeside(card, subject.getBoundingClientRect(), { gap: 6, edge: 4 });
   };
   const show = (element) => {
     if (element === subject) return;

@@ -2,7 +2,7 @@
 // the service once it is agreed to; a text is taken to where networks are trained.
 
 import { handOff } from "../data/file_handoff.js";
-import { foreign } from "../data/foreign.js";
+import { foreign, someOf } from "../data/foreign.js";
 import { BadFile, Safetensors } from "../data/safetensors.js";
 import { isTrace, readTrace } from "../data/tracefile.js";
 import { watchDrops } from "./drops.js";
@@ -68,8 +68,5 @@ export function mountOpen(fold, stage, unfold) {
 
 function left(names) {
   if (!names.length) return "";
-  return ` Left aside: ${names
-    .slice(0, 4)
-    .map((name) => `“${foreign(name)}”`)
-    .join(", ")}${names.length > 4 ? ` and ${names.length - 4} more` : ""}.`;
+  return ` Left aside: ${someOf(names, 4)}.`;
 }

@@ -5,9 +5,10 @@ import { foreign } from "../data/foreign.js";
 import { lanesOf, outputOf, signalOf, symbolOf } from "../figures/description.js";
 import { explained } from "../figures/explained.js";
 import { make, retext } from "../figures/figure.js";
+import { placeBeside } from "../figures/pointer.js";
 import { writeAttribute } from "../figures/writing.js";
 
-const GAP = 10; // px
+const FOOT = 90; // px of the player
 const TIMES = "×";
 const label = (layer, id) => `.unfold .figure-label[data-explain="signal ${layer} ${id}"]`;
 
@@ -112,12 +113,8 @@ export function mountTour(button, stage) {
   card.hidden = true;
 
   const place = () => {
-    const box = subject?.getBoundingClientRect() ?? { left: innerWidth / 2, bottom: 120, top: 120, right: 0 };
-    const { offsetWidth: width, offsetHeight: height } = card;
-    const isBelow = box.bottom + GAP + height < innerHeight - 90;
-    const top = isBelow ? box.bottom + GAP : Math.max(8, box.top - GAP - height);
-    const left = Math.max(8, Math.min(innerWidth - width - 8, box.left));
-    card.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
+    const box = subject?.getBoundingClientRect() ?? { left: innerWidth / 2, bottom: 120, top: 120 };
+    placeBeside(card, box, { gap: 10, edge: 8, foot: FOOT });
   };
   const point = () => {
     const found = document.querySelector(stop.at);

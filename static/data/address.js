@@ -107,10 +107,11 @@ export function readAddress(query) {
   return { state, notices };
 }
 
+/** What of some fields is given. */
+export const given = (fields) => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+
 /** The state with a default wherever something is not chosen. */
-export function withDefaults(state) {
-  return { ...DEFAULTS, ...Object.fromEntries(Object.entries(state).filter(([, value]) => value !== undefined)) };
-}
+export const withDefaults = (state) => ({ ...DEFAULTS, ...given(state) });
 
 /** State → query string, defaults left out. */
 export function writeAddress(state) {

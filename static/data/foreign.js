@@ -103,3 +103,9 @@ export const plainly = (sentence) => {
   const pieces = piecesOf(text);
   return pieces.map((piece) => piece.text).join("");
 };
+
+/** The first few names of a list, each in quotes, and how many there are beside them. */
+export function someOf(names, most) {
+  const some = names.slice(0, most).map((name) => `“${foreign(name)}”`);
+  return `${some.join(", ")}${names.length > most ? ` and ${names.length - most} more` : ""}`;
+}

@@ -4,6 +4,18 @@ import { explained } from "./explained.js";
 import { make, retext } from "./figure.js";
 
 /**
+ * Puts a card under what it speaks of, or above it where there is no room; box: that thing's in the window, edge: px
+ * that stay free beside the card, foot: px at the window's foot that are another's.
+ */
+export function placeBeside(card, box, { gap, edge, foot = 0 }) {
+  const { offsetWidth: width, offsetHeight: height } = card;
+  const left = Math.max(edge, Math.min(innerWidth - width - edge, box.left));
+  const isBelow = box.bottom + gap + height < innerHeight - foot;
+  const top = isBelow ? box.bottom + gap : Math.max(edge, box.top - gap - height);
+  card.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
+}
+
+/**
  * Watches a figure. `find(x, y)` → {t, unit, text, about} or null (about: what explains it, if anything does);
  * `pin(found)` is called for a click. Returns what ends it.
  */

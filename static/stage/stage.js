@@ -1,6 +1,6 @@
 // The stage holds what is chosen, the trace, the clock and the axis, and tells every mounted view what to do and when.
 
-import { AddressBar, withDefaults } from "../data/address.js";
+import { AddressBar, given, withDefaults } from "../data/address.js";
 import { callBy } from "../data/cell_description.js";
 import { exampleOf, readable, textOf } from "../data/networks.js";
 import { Task } from "../data/task.js";
@@ -173,9 +173,7 @@ export class Stage extends MountedViews {
     this.remember();
     this.tell("chosen");
     if (other.length) this.requestDraw();
-    const asked = Object.fromEntries(
-      Object.entries({ model, text, loss, clamp, target }).filter(([, value]) => value !== undefined),
-    );
+    const asked = given({ model, text, loss, clamp, target });
     if (Object.keys(asked).length) this.reader.read(asked);
   }
 
@@ -260,8 +258,6 @@ export class Stage extends MountedViews {
     };
   }
 }
-
-const given = (fields) => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 
 // A unit that changes much over the text makes a better first picture than unit 0.
 function liveliest(timeline, { layer, signal }) {

@@ -1,7 +1,7 @@
 // Asks the server for traces and arithmetic; the picture changes only when a good answer has begun to come.
 
 import { LONGEST_TEXT, LONGEST_VALUES } from "../data/address.js";
-import { foreign } from "../data/foreign.js";
+import { someOf } from "../data/foreign.js";
 import { fitsNetwork, interventionsOver } from "../data/interventions.js";
 import { inputOf, isAlike, known, readingKind, stepsOf, takenAlong, targetOf } from "../data/networks.js";
 import { patiently, whenWoken } from "../data/patience.js";
@@ -125,7 +125,7 @@ export class Reader {
   }
 
   #remark({ text, lost, unknown }) {
-    if (unknown.length) return `Left out, because this network never saw it: ${named(unknown)}.`;
+    if (unknown.length) return `Left out, because this network never saw it: ${someOf(unknown, MOST_NAMED)}.`;
     if (lost) return "What was held is let go: this network has no such unit.";
     const longest = this.stage.network.valued ? LONGEST_VALUES : LONGEST_TEXT;
     return text.length > longest
@@ -191,10 +191,4 @@ export class Reader {
       );
     }
   }
-}
-
-// A few of the tokens that a network never saw.
-function named(tokens) {
-  const some = tokens.slice(0, MOST_NAMED).map((token) => `“${foreign(token)}”`);
-  return `${some.join(", ")}${tokens.length > MOST_NAMED ? ` and ${tokens.length - MOST_NAMED} more` : ""}`;
 }
